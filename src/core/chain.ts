@@ -1,0 +1,287 @@
+/**
+ * The rules of the log, in one place for writers and readers: `appendEntry` makes the next entry from
+ * a payload and its approvals, `verifyEntry` makes it again from what a stranger serves and compares
+ * bytes. Pure: no clock, no I/O; durability and order belong to the registry and the store.
+ */
+import { type Approval, assertSignedInTime, decodeApprovals, encodeApprovals, isApprovalValid } from './approval.ts';
+import { decodeBase64, isEqualBytes } from './bytes.ts';
+import { descriptorPath, descriptorValueHash, encodeDescriptor } from './descriptor.ts';
+import { RegistryError } from './error.ts';
+import { assertSuccession, type Governance, governanceHash, type SignerKeys, withSigners } from './governance.ts';
+import { formatHash, type Hash, hashOf } from './hash.ts';
+import { decodeLeaf, encodeLeaf, type EntryBytes, entryHash, type Leaf } from './leaf.ts';
+import { type Change, changesOf, type DecodedPayload, decodePayload, registryOf, SCHEMA_VERSION } from './payload.ts';
+import { assertQuorum, countQuorum, eligibleSigners } from './quorum.ts';
+import { type SetChange, SetTree } from './set-tree.ts';
+import type { Verifier } from './verifier.ts';
+import { parseVerifierKey } from './vkey.ts';
+
+/** Everything the next entry depends on. Immutable: an append makes a new one. */
+export interface Chain {
+  readonly origin: string;
+  readonly registry: Hash;
+  readonly version: number;
+  readonly entryHash: Hash;
+  readonly committedAt: string;
+  readonly governance: Governance;
+  readonly signerKeys: SignerKeys;
+  readonly set: SetTree;
+}
+
+/** One descriptor put or removed by an entry. */
+export interface AppliedChange {
+  readonly kind: string;
+  readonly id: string;
+  /** 32 bytes. */
+  readonly path: Uint8Array;
+  /** 32 bytes, `null` when removed. */
+  readonly valueHash: Uint8Array | null;
+  /** Canonical descriptor bytes, `null` when removed. */
+  readonly bytes: Uint8Array | null;
+}
+
+export interface Appended {
+  readonly chain: Chain;
+  readonly leaf: Leaf;
+  readonly entry: EntryBytes;
+  readonly changes: readonly AppliedChange[];
+}
+
+/** A fence that no longer holds: what the change expected to replace and what stands there. */
+export interface BrokenFence {
+  readonly kind: string;
+  readonly id: string;
+  readonly expected: Hash | null;
+  readonly actual: Hash | null;
+}
+
+export interface AppendInput {
+  readonly proposal: DecodedPayload;
+  /** Signatures and keys already accepted under QV1. */
+  readonly approvals: readonly Approval[];
+  /** Not before the chain's own `committedAt`. */
+  readonly committedAt: string;
+  /** Whether a payload hash was committed before: a payload is committed at most once, ever. */
+  readonly isCommitted: (payloadB3: Hash) => boolean;
+}
+
+/**
+ * The next entry after `chain` (`null`: genesis). Throws `wrong_registry`, `replayed`, `expired`,
+ * `invalid_approval`, `quorum_not_reached`, `invalid_governance` or `fence_broken`.
+ */
+export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
+  const { proposal, approvals, committedAt } = input;
+  const { payload, payloadB3 } = proposal;
+  assertBelongs(chain, proposal);
+  if (input.isCommitted(payloadB3))
+    throw new RegistryError('replayed', `expected a payload that was never committed, got ${payloadB3} again`);
+  assertUnexpired(proposal, committedAt);
+  for (const approval of approvals)
+    assertSignedInTime(approval, { createdAt: payload.created_at, now: committedAt });
+  const approved = approvals.map((a) => a.signer_id);
+  assertQuorum(countQuorum(payload, chain?.governance ?? null, approved));
+  const governance = nextGovernance(chain, proposal);
+  const changes = changesOf(payload).map(applyChange);
+  assertFences(chain, proposal, changes);
+  const set = (chain?.set ?? SetTree.EMPTY).with(changes satisfies readonly SetChange[]);
+
+  const approvalBytes = encodeApprovals(approvals);
+  const leaf: Leaf = {
+    approvals_b3: hashOf(approvalBytes),
+    committed_at: committedAt,
+    governance_version: chain?.governance.version ?? governance.version,
+    origin: payload.origin,
+    payload_b3: payloadB3,
+    payload_bytes: proposal.bytes.length,
+    prev_hash: chain?.entryHash ?? null,
+    schema_version: SCHEMA_VERSION,
+    set_root: set.root,
+    set_size: set.size,
+    type: payload.type,
+    version: chain === null ? 0 : chain.version + 1,
+  };
+  const leafBytes = encodeLeaf(leaf);
+  return {
+    chain: {
+      origin: leaf.origin,
+      registry: registryOf(proposal),
+      version: leaf.version,
+      entryHash: entryHash(leafBytes),
+      committedAt,
+      governance,
+      signerKeys: withSigners(chain?.signerKeys ?? new Map(), governance),
+      set,
+    },
+    leaf,
+    entry: { leaf: leafBytes, payload: proposal.bytes, approvals: approvalBytes },
+    changes,
+  };
+}
+
+export interface VerifyInput {
+  readonly verifier: Verifier;
+  readonly isCommitted: (payloadB3: Hash) => boolean;
+}
+
+/**
+ * Believes nothing of `entry`: checks its signatures, appends its payload to `chain` by the same rules
+ * as the writer, and compares the leaf byte for byte. Throws what `appendEntry` throws,
+ * `invalid_signature`, `fork` (it does not follow the chain) and `invalid_entry` (any other difference).
+ */
+export async function verifyEntry(chain: Chain | null, entry: EntryBytes, input: VerifyInput): Promise<Appended> {
+  const leaf = decodeLeaf(entry.leaf);
+  const proposal = decodePayload(entry.payload);
+  const approvals = decodeApprovals(entry.approvals);
+  if (leaf.version === (chain?.version ?? -1) + 1 && leaf.prev_hash !== (chain?.entryHash ?? null))
+    throw new RegistryError('fork', `expected version ${leaf.version} to follow ${chain?.entryHash ?? 'nothing'}, got one that follows ${leaf.prev_hash ?? 'nothing'}`, {
+      details: { version: leaf.version },
+    });
+  if (chain !== null && leaf.committed_at < chain.committedAt)
+    throw new RegistryError('invalid_entry', `expected committed_at not before ${chain.committedAt}, got ${leaf.committed_at}`);
+  await assertApprovals(chain, { proposal, approvals, verifier: input.verifier });
+  const appended = appendEntry(chain, {
+    proposal,
+    approvals,
+    committedAt: leaf.committed_at,
+    isCommitted: input.isCommitted,
+  });
+  if (!isEqualBytes(appended.entry.leaf, entry.leaf)) throw differentLeaf(leaf, appended.leaf);
+  return appended;
+}
+
+/** Every signature must hold, counted or not: an entry carries no unverified approval. */
+export async function assertApprovals(
+  chain: Chain | null,
+  { proposal, approvals, verifier }: { proposal: DecodedPayload; approvals: readonly Approval[]; verifier: Verifier },
+): Promise<void> {
+  const keys = eligibleSigners(proposal.payload, chain?.governance ?? null);
+  const statement = {
+    origin: proposal.payload.origin,
+    registry: registryOf(proposal),
+    payloadB3: proposal.payloadB3,
+  };
+  await Promise.all(
+    approvals.map(async (approval) => {
+      const publicKey = keys.get(approval.signer_id);
+      if (publicKey === undefined)
+        throw new RegistryError('unknown_signer', `expected an approval by a signer in force, got one by ${approval.signer_id}`);
+      if (!(await isApprovalValid(verifier, { approval, publicKey, statement })))
+        throw new RegistryError('invalid_signature', `expected a signature by ${approval.signer_id} over this payload, got one that does not verify`, {
+          details: { signer_id: approval.signer_id },
+        });
+    }),
+  );
+  assertAdmitted(chain, proposal, verifier);
+}
+
+/** QV1 key admission for every key a governance names; throws `invalid_governance`. */
+export function assertAdmitted(chain: Chain | null, { payload }: DecodedPayload, verifier: Verifier): void {
+  if (!('governance' in payload)) return;
+  const known = new Set(chain?.governance.signers.map((s) => s.public_key));
+  for (const { signer_id, public_key } of payload.governance.signers)
+    if (!known.has(public_key) && !verifier.admit(decodeBase64(public_key) ?? new Uint8Array()))
+      throw new RegistryError('invalid_governance', `expected an ed25519 key of prime order for ${signer_id}, got ${public_key}`, {
+        details: { signer_id },
+      });
+  for (const vkey of payload.governance.log_keys)
+    if (!verifier.admit(parseVerifierKey(vkey)?.publicKey ?? new Uint8Array()))
+      throw new RegistryError('invalid_governance', `expected an ed25519 log key of prime order, got ${vkey}`);
+}
+
+/** The fences of a proposal that do not hold on `chain`. Empty for types that have none. */
+export function brokenFences(chain: Chain | null, proposal: DecodedPayload): readonly BrokenFence[] {
+  return fencesOf(chain, changesOf(proposal.payload), (change) => descriptorPath(change));
+}
+
+/** Throws `wrong_registry` unless the payload may be appended to this chain at all. */
+export function assertBelongs(chain: Chain | null, { payload }: DecodedPayload): void {
+  if (payload.type === 'genesis') {
+    if (chain !== null)
+      throw new RegistryError('wrong_registry', `expected no second genesis, got one: this registry is ${chain.registry}`);
+    return;
+  }
+  if (chain === null)
+    throw new RegistryError('not_initialised', 'expected a genesis first, got another payload for an empty registry');
+  if (payload.origin !== chain.origin || payload.registry !== chain.registry)
+    throw new RegistryError(
+      'wrong_registry',
+      `expected a payload for ${chain.origin} ${chain.registry}, got one for ${payload.origin} ${payload.registry}`,
+      { details: { origin: chain.origin, registry: chain.registry } },
+    );
+}
+
+/** Throws `expired`. */
+export function assertUnexpired({ payload }: DecodedPayload, now: string): void {
+  if (now > payload.expires_at)
+    throw new RegistryError('expired', `expected a payload that expires after ${now}, got one that expired at ${payload.expires_at}`, {
+      details: { expires_at: payload.expires_at },
+    });
+}
+
+/** The governance after the payload; throws `invalid_governance` or `fence_broken`. */
+export function nextGovernance(chain: Chain | null, { payload }: DecodedPayload): Governance {
+  if (payload.type === 'genesis') {
+    assertSuccession(null, payload.governance, new Map());
+    return payload.governance;
+  }
+  if (chain === null) throw new RegistryError('not_initialised', 'expected a genesis first, got another payload');
+  if (payload.type !== 'governance') return chain.governance;
+  const expected = governanceHash(chain.governance);
+  if (payload.replaces !== expected)
+    throw new RegistryError('fence_broken', `expected the payload to replace governance ${expected}, got ${payload.replaces}`, {
+      details: { governance: expected },
+    });
+  assertSuccession(chain.governance, payload.governance, chain.signerKeys);
+  return payload.governance;
+}
+
+function applyChange(change: Change): AppliedChange {
+  const { kind, id } = change;
+  const bytes = change.op === 'put' ? encodeDescriptor(change) : null;
+  return {
+    kind,
+    id,
+    path: descriptorPath(change),
+    valueHash: bytes === null ? null : descriptorValueHash(bytes),
+    bytes,
+  };
+}
+
+function assertFences(chain: Chain | null, { payload }: DecodedPayload, applied: readonly AppliedChange[]): void {
+  if (payload.type === 'supersede' && payload.supersedes !== chain?.entryHash)
+    throw new RegistryError('fence_broken', `expected the payload to supersede the head ${chain?.entryHash}, got ${payload.supersedes}`, {
+      details: { entry_hash: chain?.entryHash, version: chain?.version },
+    });
+  const fences = fencesOf(chain, changesOf(payload), (_, i) => applied[i]?.path ?? new Uint8Array());
+  const [first] = fences;
+  if (first !== undefined)
+    throw new RegistryError(
+      'fence_broken',
+      `expected ${first.kind}/${first.id} to be ${first.expected ?? 'absent'}, got ${first.actual ?? 'nothing there'}`,
+      { details: { fences } },
+    );
+}
+
+function fencesOf(
+  chain: Chain | null,
+  changes: readonly Change[],
+  pathOf: (change: Change, index: number) => Uint8Array,
+): BrokenFence[] {
+  return changes.flatMap((change, i) => {
+    const valueHash = chain?.set.get(pathOf(change, i));
+    const actual = valueHash === undefined ? null : formatHash(valueHash);
+    const { kind, id, replaces } = change;
+    return actual === replaces ? [] : [{ kind, id, expected: replaces, actual }];
+  });
+}
+
+function differentLeaf(got: Leaf, expected: Leaf): RegistryError {
+  const member = (Object.keys(expected) as (keyof Leaf)[]).find((name) => got[name] !== expected[name]);
+  return new RegistryError(
+    'invalid_entry',
+    member === undefined
+      ? 'expected the leaf that its payload and approvals give, got other bytes'
+      : `expected leaf member ${member} to be ${expected[member]}, got ${got[member]}`,
+    { details: { version: got.version, member } },
+  );
+}

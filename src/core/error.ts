@@ -1,0 +1,93 @@
+/**
+ * The one error class of the project and its closed list of codes. A code is at once the problem
+ * type on the wire, the metric label and the log field; HTTP statuses live in `api`, not here.
+ */
+
+/** Every way a request, an entry, a store or a peer can be refused. */
+export const ERROR_CODES = [
+  // the request or document itself
+  'malformed',
+  'not_canonical',
+  'too_deep',
+  'too_large',
+  'unsupported_media_type',
+  'unsupported_encoding',
+  'invalid_request',
+  'invalid_payload',
+  'not_found',
+  'method_not_allowed',
+  'forbidden',
+  'rate_limited',
+  'too_many_streams',
+  'too_many_proposals',
+  // approvals and commits
+  'wrong_registry',
+  'unknown_proposal',
+  'unknown_signer',
+  'invalid_approval',
+  'invalid_signature',
+  'expired',
+  'quorum_not_reached',
+  'fence_broken',
+  'invalid_governance',
+  'replayed',
+  'conflict',
+  'not_initialised',
+  // the service
+  'not_ready',
+  'read_only',
+  'outcome_unknown',
+  'draining',
+  'internal',
+  // what a verifier found
+  'invalid_entry',
+  'invalid_proof',
+  'rollback',
+  'fork',
+  'stale',
+  'unavailable',
+  'unexpected_answer',
+  // the store
+  'storage_locked',
+  'storage_damaged',
+  'storage_newer',
+  'storage_foreign',
+  'storage_failed',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export interface ErrorOptions {
+  readonly cause?: unknown;
+  /** What a retry or a fix needs: plain JSON, no secret, shown to the caller. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** The message is lower case and says what was expected and what came. */
+export class RegistryError extends Error {
+  override readonly name = 'RegistryError';
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+}
+
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return (ERROR_CODES as readonly unknown[]).includes(text);
+}
+
+/** A value from outside, shortened and escaped so that it is safe in a terminal and in a log. */
+export function excerpt(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  const safe = escapeText(text.length > 80 ? `${text.slice(0, 77)}...` : text);
+  return safe;
+}
+
+/** Every character outside printable ASCII as `\u{...}`: invisible and look-alike text becomes visible. */
+export function escapeText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
+}

@@ -1,0 +1,31 @@
+/** BLAKE3-256, the hash of everything but the C2SP tree, and its wire form `b3:` and 64 hex digits. */
+import { blake3 } from '@noble/hashes/blake3.js';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { RegistryError } from './error.ts';
+
+export type Hash = `b3:${string}`;
+
+/** 32 bytes. */
+export function blake3Bytes(bytes: Uint8Array): Uint8Array {
+  return blake3(bytes);
+}
+
+export function hashOf(bytes: Uint8Array): Hash {
+  return formatHash(blake3(bytes));
+}
+
+/** `bytes`: 32. */
+export function formatHash(bytes: Uint8Array): Hash {
+  return `b3:${bytesToHex(bytes)}`;
+}
+
+export function isHash(text: unknown): text is Hash {
+  return typeof text === 'string' && /^b3:[0-9a-f]{64}$/.test(text);
+}
+
+/** The 32 bytes behind a wire hash; throws `malformed`. */
+export function parseHash(text: string): Uint8Array {
+  if (!isHash(text))
+    throw new RegistryError('malformed', `expected b3: and 64 lower-case hex digits, got ${text.length} characters`);
+  return hexToBytes(text.slice(3));
+}

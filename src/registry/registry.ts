@@ -1,0 +1,179 @@
+/**
+ * The registry as a service with no HTTP in it: what `http` calls and `server` opens. This file is the
+ * contract; `open.ts` puts the parts together.
+ */
+import type { Approval } from '../core/approval.ts';
+import type { BrokenFence } from '../core/chain.ts';
+import type { Governance } from '../core/governance.ts';
+import type { Hash } from '../core/hash.ts';
+import type { EntryBytes } from '../core/leaf.ts';
+import type { DecodedPayload, PayloadType } from '../core/payload.ts';
+import type { Quorum } from '../core/quorum.ts';
+import type { SetProof } from '../core/set-proof.ts';
+
+/** The head as readers get it. */
+export interface HeadObject {
+  readonly origin: string;
+  readonly registry: Hash;
+  readonly version: number;
+  readonly entry_hash: Hash;
+  readonly payload_b3: Hash;
+  readonly set_root: Hash;
+  readonly set_size: number;
+  readonly governance_version: number;
+  readonly type: PayloadType;
+  readonly committed_at: string;
+}
+
+/** Made once when an entry becomes visible, frozen, and shared by every read of head. */
+export interface PublishedHead {
+  readonly version: number;
+  readonly object: HeadObject;
+  /** Canonical JSON of `object`. */
+  readonly bytes: Uint8Array;
+  /** Strong, quoted: the entry hash. */
+  readonly etag: string;
+  /** The whole SSE frame of `registry.update`. */
+  readonly frame: Uint8Array;
+}
+
+export type ProposalState = 'pending' | 'ready' | 'blocked' | 'expired' | 'committed';
+
+export interface ProposalView {
+  /** Its payload hash. */
+  readonly id: Hash;
+  readonly type: PayloadType;
+  readonly state: ProposalState;
+  readonly note: string;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly payloadBytes: number;
+  readonly changes: number;
+  readonly approvals: readonly Approval[];
+  readonly quorum: Quorum;
+  /** Why `blocked`: descriptor fences that no longer hold, or the fence on head or governance. */
+  readonly fences: readonly BrokenFence[];
+  readonly blockedBy: string | null;
+  /** Once committed. */
+  readonly version: number | null;
+}
+
+export interface Proposals {
+  /**
+   * `bytes`: the payload's canonical bytes. Durable when it resolves; the same bytes are the same
+   * proposal, also once committed. Throws what `decodePayload` throws, `wrong_registry`, `expired`,
+   * `invalid_governance`, `invalid_request` (type not in `types`), `too_many_proposals`.
+   */
+  propose(bytes: Uint8Array, options?: { readonly types?: readonly PayloadType[] }): Promise<{ readonly isNew: boolean; readonly proposal: ProposalView }>;
+  /** Verified, then durable. The first approval of a signer stays. Throws `unknown_proposal`, `unknown_signer`, `invalid_signature`, `invalid_approval`, `expired`. */
+  approve(id: Hash, approval: Approval): Promise<ProposalView>;
+  /**
+   * Resolves when the entry is durable and visible; `isNew: false` when it was committed before.
+   * Throws `unknown_proposal`, `quorum_not_reached`, `fence_broken`, `expired`, `conflict`
+   * (certainly not done) or `outcome_unknown` (repeat the request).
+   */
+  commit(id: Hash): Promise<{ readonly isNew: boolean; readonly head: PublishedHead }>;
+  get(id: Hash): Promise<ProposalView | undefined>;
+  /** In flight first, then recently committed; newest first. */
+  list(): Promise<readonly ProposalView[]>;
+  /** The exact bytes to hash and sign. */
+  payload(id: Hash): Promise<DecodedPayload | undefined>;
+}
+
+export interface DescriptorAnswer {
+  readonly version: number;
+  readonly setRoot: Hash;
+  /** Canonical descriptor bytes; `null` when absent at that version. */
+  readonly bytes: Uint8Array | null;
+  readonly valueHash: Hash | null;
+  /** The version that put it. */
+  readonly setVersion: number | null;
+  /** When asked for. */
+  readonly proof: SetProof | null;
+}
+
+export interface SetAnswer {
+  readonly version: number;
+  readonly setRoot: Hash;
+  readonly size: number;
+  /** Canonical descriptor bytes, sorted by kind, then id. */
+  readonly pages: AsyncIterable<readonly Uint8Array[]>;
+}
+
+export interface Difference {
+  readonly kind: string;
+  readonly id: string;
+  /** Canonical descriptor bytes, `null` where absent. */
+  readonly before: Uint8Array | null;
+  readonly after: Uint8Array | null;
+}
+
+export interface HistoryItem {
+  /** The version that put this value, and the one that ended it (`null`: current). */
+  readonly setVersion: number;
+  readonly endVersion: number | null;
+  readonly bytes: Uint8Array;
+  readonly valueHash: Hash;
+}
+
+/**
+ * Reads at a version. Everything is re-hashed on its way out and compared with the chain: damage is
+ * `storage_damaged`, never an answer. `undefined`: no such version is visible.
+ */
+export interface Reader {
+  entry(version: number): Promise<(EntryBytes & { readonly entryHash: Hash }) | undefined>;
+  /** Ascending; empty past the head. At most `limit`, possibly fewer. */
+  entries(range: { readonly from: number; readonly limit: number }): Promise<readonly EntryBytes[]>;
+  governance(version: number): Promise<{ readonly version: number; readonly governance: Governance } | undefined>;
+  set(version: number): Promise<SetAnswer | undefined>;
+  descriptor(query: { readonly version: number; readonly kind: string; readonly id: string; readonly isProofWanted: boolean }): Promise<DescriptorAnswer | undefined>;
+  diff(range: { readonly from: number; readonly to: number }): Promise<readonly Difference[] | undefined>;
+  history(query: { readonly kind: string; readonly id: string; readonly limit: number }): Promise<readonly HistoryItem[]>;
+}
+
+/** A frame is ready to be written as it is. */
+export type FeedEvent =
+  | { readonly type: 'update'; readonly version: number; readonly frame: Uint8Array }
+  | { readonly type: 'reset'; readonly frame: Uint8Array }
+  | { readonly type: 'progress'; readonly frame: Uint8Array }
+  /** `frame` may be empty; the stream ends after it. */
+  | { readonly type: 'end'; readonly reason: 'slow' | 'age' | 'closing'; readonly frame: Uint8Array };
+
+/** A cursor, not a queue: it holds a version and reads the next event when it is asked for it. */
+export interface Subscription {
+  /** The next event; waits for one. At most one call at a time. After `end` or `close` it answers `end`. */
+  next(): Promise<FeedEvent>;
+  close(): void;
+}
+
+export interface Feed {
+  /**
+   * `after`: replay exactly after+1..head, then live; a cursor that is not in the log begins with
+   * `reset`. Without it the current head comes first. `latest` skips to the newest head (counted).
+   */
+  subscribe(options: { readonly after?: number; readonly mode: 'all' | 'latest'; readonly consumer: string }): Subscription;
+  readonly subscribers: number;
+}
+
+export interface Readiness {
+  /** Reads are served. */
+  readonly ready: boolean;
+  readonly writeReady: boolean;
+  /** What is missing, in words an operator can act on. */
+  readonly missing: readonly string[];
+  /** `null` before genesis. */
+  readonly version: number | null;
+}
+
+export interface Registry extends AsyncDisposable {
+  /** `undefined` before genesis. Synchronous: a value in memory. */
+  head(): PublishedHead | undefined;
+  /** The first head newer than `after`, or the current one when `waitMs` have passed or `signal` aborts. */
+  waitForHead(options: { readonly after: number; readonly waitMs: number; readonly signal?: AbortSignal }): Promise<PublishedHead | undefined>;
+  readonly proposals: Proposals;
+  readonly reader: Reader;
+  readonly feed: Feed;
+  readiness(): Readiness;
+  /** Ends every subscription with `closing` and refuses new writes with `draining`. */
+  drain(): void;
+}

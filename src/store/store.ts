@@ -1,0 +1,117 @@
+/**
+ * The contract of every backend: durability and compare-and-swap for the log, and the indexes that
+ * make reads cheap. A store keeps bytes and never judges them; rules are `core`'s, order and
+ * publication are `registry`'s. One suite (`testing/store`) holds for all backends.
+ */
+import type { Approval } from '../core/approval.ts';
+import type { Hash } from '../core/hash.ts';
+import type { EntryBytes } from '../core/leaf.ts';
+import type { PayloadType } from '../core/payload.ts';
+
+/** The version of an empty log's head. */
+export const EMPTY_VERSION = -1;
+
+/** Bytes exactly as appended, and the hash kept beside them; the reader re-hashes. */
+export interface StoredEntry extends EntryBytes {
+  readonly version: number;
+  readonly entryHash: Hash;
+}
+
+export interface DescriptorKey {
+  readonly kind: string;
+  readonly id: string;
+}
+
+export interface StoredDescriptor extends DescriptorKey {
+  /** Canonical descriptor bytes. */
+  readonly bytes: Uint8Array;
+  /** 32 bytes. */
+  readonly valueHash: Uint8Array;
+  /** The version that put this value. */
+  readonly setVersion: number;
+}
+
+/** One value of a descriptor through time: current from `setVersion` up to, not including, `endVersion`. */
+export interface DescriptorSpan extends StoredDescriptor {
+  /** `null`: still current. */
+  readonly endVersion: number | null;
+}
+
+/** A net change between two versions; `null` where the descriptor is absent. */
+export interface StoredDifference extends DescriptorKey {
+  readonly before: StoredDescriptor | null;
+  readonly after: StoredDescriptor | null;
+}
+
+/** What one entry does to the descriptor index; `null`s remove. */
+export interface DescriptorChange extends DescriptorKey {
+  readonly bytes: Uint8Array | null;
+  readonly valueHash: Uint8Array | null;
+}
+
+export interface AppendEntry extends StoredEntry {
+  readonly payloadB3: Hash;
+  readonly type: PayloadType;
+  /** The payload's `expires_at`. */
+  readonly expiresAt: string;
+  readonly changes: readonly DescriptorChange[];
+}
+
+/** `head`: the version of the newest entry, `EMPTY_VERSION` when there is none. */
+export type AppendOutcome =
+  | { readonly outcome: 'appended'; readonly head: number }
+  | { readonly outcome: 'conflict'; readonly head: number };
+
+/** A proposal in flight, kept so that a restart loses no approval. */
+export interface StoredProposal {
+  readonly payloadB3: Hash;
+  readonly payload: Uint8Array;
+  readonly receivedAt: string;
+  readonly expiresAt: string;
+  /** In the order they arrived, one for each signer id. */
+  readonly approvals: readonly Approval[];
+}
+
+export interface Store extends AsyncDisposable {
+  /** The newest durable entry; `undefined` when empty. */
+  head(): Promise<StoredEntry | undefined>;
+  entry(version: number): Promise<StoredEntry | undefined>;
+  /** Ascending from `from`; at most `limit`, and fewer when their bytes pass about 4 MiB (at least one). */
+  entries(range: { readonly from: number; readonly limit: number }): Promise<readonly StoredEntry[]>;
+  /** Genesis and every governance entry, ascending: a registry has few. */
+  governanceEntries(): Promise<readonly StoredEntry[]>;
+  /** The version that committed a payload; `undefined` when none did. */
+  committedVersion(payloadB3: Hash): Promise<number | undefined>;
+
+  /**
+   * Appends consecutive entries as one durable transaction if the head is still `expected`, and in it
+   * moves the descriptor index and drops the proposals that became entries. Answers:
+   * - resolves `appended`: durable (survives power loss) and readable before the promise resolves;
+   * - resolves `conflict`: certainly nothing was written;
+   * - rejects `read_only` (no space): certainly nothing was written, later appends may succeed;
+   * - rejects anything else: OUTCOME UNKNOWN. The caller must stop writing; the store answers every
+   *   later write with `outcome_unknown` and never closes the database file.
+   * Calls must not overlap.
+   */
+  append(batch: { readonly expected: number; readonly entries: readonly AppendEntry[] }): Promise<AppendOutcome>;
+
+  /** The value current at `version`. */
+  descriptor(key: DescriptorKey & { readonly version: number }): Promise<StoredDescriptor | undefined>;
+  /** The set at `version` in pages, sorted by kind, then id. Not replayed: cost follows the set's size. */
+  set(version: number): AsyncIterable<readonly StoredDescriptor[]>;
+  /** Net changes from one version to another (either may be the older), sorted, in pages. */
+  diff(range: { readonly from: number; readonly to: number }): AsyncIterable<readonly StoredDifference[]>;
+  /** Every value a descriptor ever had, newest first, at most `limit`. */
+  history(key: DescriptorKey & { readonly limit: number }): Promise<readonly DescriptorSpan[]>;
+
+  /** Durable when it resolves. `known` when the same payload is there already. Rejects like `append`. */
+  putProposal(proposal: StoredProposal): Promise<'added' | 'known'>;
+  /** Durable when it resolves. `known`: this signer approved already, the first approval stays. */
+  putApproval(payloadB3: Hash, approval: Approval): Promise<'added' | 'known' | 'no_proposal'>;
+  dropProposals(payloadB3s: readonly Hash[]): Promise<void>;
+  /** All that are in flight, in order of arrival. */
+  proposals(): Promise<readonly StoredProposal[]>;
+
+  /** Bytes on disk (or held in memory). */
+  storageBytes(): Promise<number>;
+}
