@@ -1,0 +1,142 @@
+/**
+ * The verifying SDK's contract: what an application asks of a registry it does not trust. Every read
+ * but the ones named `unverified` was checked down to the pinned genesis before it is returned.
+ * `create.ts` puts the parts together.
+ */
+import type { Approval } from '../core/approval.ts';
+import type { Chain } from '../core/chain.ts';
+import type { Governance } from '../core/governance.ts';
+import type { Hash } from '../core/hash.ts';
+import type { EntryBytes, Leaf } from '../core/leaf.ts';
+import type { DecodedPayload, Descriptor } from '../core/payload.ts';
+import type { Verifier } from '../core/verifier.ts';
+
+/**
+ * Where trusted state lives between runs. `save` replaces the whole text atomically and durably; the
+ * client calls it only after everything in the state was verified.
+ */
+export interface TrustStore {
+  load(): Promise<string | undefined>;
+  save(state: string): Promise<void>;
+}
+
+export interface ClientOptions {
+  /** Base URL of the registry, e.g. `http://127.0.0.1:7070`. */
+  readonly url: string;
+  /**
+   * The genesis payload hash: which registry this is. Without it, and without trusted state, the
+   * first answer is believed (trust on first use) and reported to `onFirstUse`.
+   */
+  readonly registry?: Hash;
+  readonly onFirstUse?: (found: { readonly origin: string; readonly registry: Hash }) => void;
+  /** Default: the portable QV1 verifier. On Node, `nativeVerifier()` from `quorate` is 15 times faster. */
+  readonly verifier?: Verifier;
+  /** Default: memory, forgotten with the client. */
+  readonly trust?: TrustStore;
+  readonly fetch?: typeof globalThis.fetch;
+  readonly now?: () => number;
+  /** One attempt, headers and body. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** Attempts of one read. Writes are repeated too: each is idempotent by payload hash. Default 4. */
+  readonly maxAttempts?: number;
+  /** `follow` throws `stale` when nothing, not even a heartbeat, came for this long and reconnecting failed. Default 120,000. */
+  readonly staleAfterMs?: number;
+  /** Catching up: verified so far, and the head's version. */
+  readonly onProgress?: (progress: { readonly version: number; readonly head: number }) => void;
+}
+
+export interface VerifiedEntry {
+  readonly version: number;
+  readonly entryHash: Hash;
+  readonly leaf: Leaf;
+  readonly proposal: DecodedPayload;
+  readonly approvals: readonly Approval[];
+  readonly bytes: EntryBytes;
+}
+
+export interface VerifiedHead {
+  readonly origin: string;
+  readonly registry: Hash;
+  readonly version: number;
+  readonly entryHash: Hash;
+  readonly committedAt: string;
+  readonly setRoot: Hash;
+  readonly setSize: number;
+  readonly governance: Governance;
+}
+
+export interface VerifiedDescriptor {
+  readonly head: VerifiedHead;
+  /** `null`: proven absent at that head. */
+  readonly descriptor: Descriptor | null;
+}
+
+export interface VerifiedSet {
+  readonly head: VerifiedHead;
+  /** Sorted by kind, then id. */
+  readonly items: readonly Descriptor[];
+}
+
+export interface Update {
+  readonly head: VerifiedHead;
+  readonly entry: VerifiedEntry;
+}
+
+/** JSON answers of the write plane, as on the wire (`api/schemas.ts` has their schemas). */
+export interface QuorumJson {
+  readonly reached: boolean;
+  readonly approvals: readonly string[];
+  readonly threshold: number;
+  readonly missing: readonly string[];
+  readonly rules: readonly { readonly rule: string; readonly threshold: number; readonly signers: readonly string[]; readonly approved: readonly string[] }[];
+}
+
+export interface ProposalJson {
+  readonly proposal_id: Hash;
+  readonly payload_b3: Hash;
+  readonly type: string;
+  readonly state: 'pending' | 'ready' | 'blocked' | 'expired' | 'committed';
+  readonly note: string;
+  readonly created_at: string;
+  readonly expires_at: string;
+  readonly payload_bytes: number;
+  readonly changes: number;
+  readonly approvals: readonly Approval[];
+  readonly quorum: QuorumJson;
+  readonly fences: readonly { readonly kind: string; readonly id: string; readonly expected: Hash | null; readonly actual: Hash | null }[];
+  readonly blocked_by: string | null;
+  readonly version: number | null;
+}
+
+export interface Client {
+  /**
+   * Catches up with the server and verifies every entry on the way. Throws `rollback` (older than
+   * trusted), `fork` (another history), `invalid_entry`, `invalid_signature`, `quorum_not_reached`,
+   * `unavailable` (no answer), `unexpected_answer`, `wrong_registry`.
+   */
+  head(): Promise<VerifiedHead>;
+  /** Any version up to the trusted head, verified by its place in the chain. */
+  entry(version: number): Promise<VerifiedEntry>;
+  /** By proof against the verified head; the set is not fetched. */
+  descriptor(key: { readonly kind: string; readonly id: string }): Promise<VerifiedDescriptor>;
+  set(): Promise<VerifiedSet>;
+  /**
+   * Every version after the trusted one (or after genesis), each once, in order, verified and saved
+   * before it is yielded; then live until `signal` aborts. Reconnects by itself.
+   */
+  follow(options?: { readonly signal?: AbortSignal }): AsyncIterable<Update>;
+  /** The trusted state reached so far; `undefined` before the first verified answer. */
+  trusted(): Chain | undefined;
+
+  /** Idempotent: the payload's hash is the proposal's id. `bytes` are canonical. */
+  propose(bytes: Uint8Array): Promise<{ readonly isNew: boolean; readonly proposal_id: Hash; readonly expires_at: string; readonly quorum: QuorumJson }>;
+  approve(id: Hash, approval: Approval): Promise<QuorumJson>;
+  /** The head that holds the commit, as the server says; verify with `head()`. */
+  commit(id: Hash): Promise<{ readonly isNew: boolean; readonly version: number; readonly entry_hash: Hash }>;
+  unverifiedProposals(): Promise<readonly ProposalJson[]>;
+  unverifiedProposal(id: Hash): Promise<ProposalJson>;
+  /** The exact bytes to sign; checked to hash to `id`. */
+  payload(id: Hash): Promise<DecodedPayload>;
+  /** GET of a JSON route, with the client's limits and retries; nothing is verified. */
+  unverifiedJson(path: string): Promise<unknown>;
+}
