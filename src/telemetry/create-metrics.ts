@@ -1,0 +1,88 @@
+/**
+ * The instrument behind `Metrics`: turns what the service reports into samples, keeps every label a
+ * closed set, and starts closed counters at zero so that a rate over them works from the first scrape.
+ */
+import { Registry } from 'prom-client';
+import { createGoldenMetrics, type GoldenMetrics } from './golden-metrics.ts';
+import { ClosedLabel, OTHER } from './labels.ts';
+import type { Metrics } from './metrics.ts';
+import { addProcessMetrics } from './process-metrics.ts';
+
+export interface MetricsOptions {
+  /** Of the program, for `registry_build_info`. */
+  readonly build: { readonly version: string; readonly node: string };
+  /** Every reason a request can be rejected for: the error codes. */
+  readonly reasons: readonly string[];
+  /** Milliseconds; only differences matter. */
+  readonly now: () => number;
+  /** Adds the metrics of the process; once in a process is enough. */
+  readonly isProcessObserved: boolean;
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
+const RESULTS = ['committed', 'rejected', 'conflict', 'unknown'];
+// Route patterns and consumer names come from our own code and are few; the room is a stop against a mistake.
+const MAX_ROUTES = 64;
+const MAX_CONSUMERS = 8;
+
+export function createMetrics({ build, reasons, now, isProcessObserved }: MetricsOptions): Metrics {
+  const registry = new Registry();
+  let checkpointedAt = now();
+  const golden = createGoldenMetrics(registry, () => Math.max(0, now() - checkpointedAt) / 1000);
+  if (isProcessObserved) addProcessMetrics(registry);
+  for (const reason of [...reasons, OTHER]) golden.rejected.inc({ reason }, 0);
+  for (const result of RESULTS) golden.updates.inc({ result }, 0);
+  golden.version.set(-1);
+  golden.buildInfo.set(build, 1);
+  const reason = new ClosedLabel(reasons);
+  const consumer = new ClosedLabel([], MAX_CONSUMERS);
+  return {
+    httpRequest: requestRecorder(golden),
+    inflight: (change) => golden.inflight.inc(change),
+    rejected: (why) => golden.rejected.inc({ reason: reason.of(why) }),
+    commit: ({ seconds, approvals }) => {
+      golden.commitLatency.observe(seconds);
+      golden.approvalsPerCommit.observe(approvals);
+    },
+    approvalVerified: (seconds) => golden.approvalVerify.observe(seconds),
+    lagged: (name, count) => golden.lagged.inc({ consumer: consumer.of(name) }, count),
+    updated: (result) => golden.updates.inc({ result }),
+    version: (version) => golden.version.set(version),
+    pendingProposals: (count) => golden.pendingProposals.set(count),
+    subscribers: (count) => golden.subscribers.set(count),
+    fsync: (seconds) => golden.fsync.observe(seconds),
+    storageBytes: (bytes) => golden.storageBytes.set(bytes),
+    checkpointed: () => {
+      checkpointedAt = now();
+    },
+    recovered: () => golden.recoveries.inc(),
+    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}
+
+/** Keeps the children of each label combination: finding one by its labels costs more than counting. */
+function requestRecorder(golden: GoldenMetrics): Metrics['httpRequest'] {
+  const routes = new ClosedLabel([], MAX_ROUTES);
+  const methods = new ClosedLabel(METHODS);
+  const latencies = new Map<string, { observe(value: number): void }>();
+  const counts = new Map<string, { inc(): void }>();
+  return (sample) => {
+    const route = routes.of(sample.route);
+    const method = methods.of(sample.method);
+    const code = sample.code >= 100 && sample.code <= 599 ? String(Math.trunc(sample.code)) : OTHER;
+    childOf(latencies, `${method} ${route}`, () =>
+      golden.requestLatency.labels(route, method),
+    ).observe(sample.seconds);
+    childOf(counts, `${code} ${method} ${route}`, () =>
+      golden.requests.labels(route, method, code),
+    ).inc();
+  };
+}
+
+function childOf<T>(children: Map<string, T>, key: string, make: () => T): T {
+  const known = children.get(key);
+  if (known !== undefined) return known;
+  const child = make();
+  children.set(key, child);
+  return child;
+}

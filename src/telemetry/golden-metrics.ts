@@ -1,0 +1,131 @@
+/**
+ * The golden metrics as prom-client instruments on one registry: names, types, labels, buckets. How
+ * events of the service become samples is `create-metrics.ts`.
+ */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+const LATENCY_SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
+];
+const FSYNC_SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2,
+];
+const VERIFY_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25];
+const APPROVALS = [1, 2, 3, 5, 8, 13, 21, 34];
+
+export type GoldenMetrics = ReturnType<typeof createGoldenMetrics>;
+
+/** `checkpointAgeSeconds` is asked at every scrape. */
+export function createGoldenMetrics(registry: Registry, checkpointAgeSeconds: () => number) {
+  const make = new Maker(registry);
+  make.observed(
+    'registry_checkpoint_age_seconds',
+    'Time since the write-ahead log was last folded into the main file, or since the start.',
+    checkpointAgeSeconds,
+  );
+  return { ...requestMetrics(make), ...commitMetrics(make), ...stateMetrics(make) };
+}
+
+function requestMetrics(make: Maker) {
+  return {
+    requests: make.counter('http_requests_total', 'Requests answered.', [
+      'route',
+      'method',
+      'code',
+    ]),
+    requestLatency: make.histogram(
+      'request_latency_seconds',
+      'From the arrival of a request to its answer; a stream is answered when it is open.',
+      LATENCY_SECONDS,
+      ['route', 'method'],
+    ),
+    inflight: make.gauge('inflight_requests', 'Requests being answered.'),
+    rejected: make.counter('rejected_total', 'Refusals by error code.', ['reason']),
+    subscribers: make.gauge('registry_stream_subscribers', 'Open streams.'),
+    lagged: make.counter(
+      'bus_lagged_total',
+      'Stream events skipped, and streams closed as too slow.',
+      ['consumer'],
+    ),
+  };
+}
+
+function commitMetrics(make: Maker) {
+  return {
+    updates: make.counter('registry_updates_total', 'Commits asked for, by result.', ['result']),
+    commitLatency: make.histogram(
+      'commit_latency_seconds',
+      'From a commit asked for to its entry durable and visible.',
+      LATENCY_SECONDS,
+    ),
+    approvalsPerCommit: make.histogram(
+      'approvals_per_commit',
+      'Approvals an entry carries.',
+      APPROVALS,
+    ),
+    approvalVerify: make.histogram(
+      'approval_verify_seconds',
+      'Verification of one approval signature.',
+      VERIFY_SECONDS,
+    ),
+    fsync: make.histogram(
+      'storage_fsync_seconds',
+      'One durable transaction of the store, its fsync included.',
+      FSYNC_SECONDS,
+    ),
+  };
+}
+
+function stateMetrics(make: Maker) {
+  return {
+    version: make.gauge('registry_version', 'Version of the head; -1 before genesis.'),
+    pendingProposals: make.gauge('registry_pending_proposals', 'Proposals in flight.'),
+    storageBytes: make.gauge(
+      'registry_storage_bytes',
+      'Bytes the store holds, on disk or in memory.',
+    ),
+    recoveries: make.counter('registry_recoveries_total', 'Starts that found an interrupted run.'),
+    buildInfo: make.gauge('registry_build_info', 'Always 1; the labels say what is running.', [
+      'version',
+      'node',
+    ]),
+  };
+}
+
+/** Makes instruments on one registry: prom-client's own default registry is module state. */
+class Maker {
+  readonly #registers: Registry[];
+
+  constructor(registry: Registry) {
+    this.#registers = [registry];
+  }
+
+  counter<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: this.#registers });
+  }
+
+  gauge<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
+    return new Gauge({ name, help, labelNames, registers: this.#registers });
+  }
+
+  histogram<L extends string>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: readonly L[] = [],
+  ): Histogram<L> {
+    return new Histogram({ name, help, buckets, labelNames, registers: this.#registers });
+  }
+
+  /** A gauge that is asked for its value at every scrape. */
+  observed(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: this.#registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  }
+}

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { createMetrics, type MetricsOptions } from '../../../src/telemetry/create-metrics.ts';
+import type { Metrics } from '../../../src/telemetry/metrics.ts';
+
+/** DESIGN.md section 7: the names are contract. */
+const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: string[]]>> = {
+  http_requests_total: ['counter', 'code', 'method', 'route'],
+  request_latency_seconds: ['histogram', 'method', 'route'],
+  inflight_requests: ['gauge'],
+  rejected_total: ['counter', 'reason'],
+  commit_latency_seconds: ['histogram'],
+  approval_verify_seconds: ['histogram'],
+  approvals_per_commit: ['histogram'],
+  bus_lagged_total: ['counter', 'consumer'],
+  registry_version: ['gauge'],
+  registry_updates_total: ['counter', 'result'],
+  registry_pending_proposals: ['gauge'],
+  registry_checkpoint_age_seconds: ['gauge'],
+  registry_storage_bytes: ['gauge'],
+  registry_recoveries_total: ['counter'],
+  registry_stream_subscribers: ['gauge'],
+  storage_fsync_seconds: ['histogram'],
+  registry_build_info: ['gauge', 'node', 'version'],
+};
+
+function metricsWith(options: Partial<MetricsOptions> = {}): Metrics {
+  return createMetrics({
+    build: { version: '1.2.3', node: '24.0.0' },
+    reasons: ['malformed', 'conflict'],
+    now: () => 0,
+    isProcessObserved: false,
+    ...options,
+  });
+}
+
+function reportEverything(metrics: Metrics): void {
+  metrics.httpRequest({ route: '/registry/head', method: 'GET', code: 200, seconds: 0.001 });
+  metrics.inflight(1);
+  metrics.rejected('malformed');
+  metrics.commit({ seconds: 0.01, approvals: 2 });
+  metrics.approvalVerified(0.0003);
+  metrics.lagged('latest', 3);
+  metrics.updated('committed');
+  metrics.version(7);
+  metrics.pendingProposals(4);
+  metrics.subscribers(5);
+  metrics.fsync(0.002);
+  metrics.storageBytes(4096);
+  metrics.checkpointed();
+  metrics.recovered();
+}
+
+async function textOf(metrics: Metrics): Promise<string> {
+  return (await metrics.render()).text;
+}
+
+/** The value of one sample, found by its whole name and labels. */
+async function sample(metrics: Metrics, series: string): Promise<number | undefined> {
+  const line = (await textOf(metrics)).split('\n').find((l) => l.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
+
+test('every golden metric has its name, type and labels, and there is no other', async () => {
+  const metrics = metricsWith();
+  reportEverything(metrics);
+  const text = await textOf(metrics);
+  const found: Record<string, string[]> = {};
+  for (const [, name = '', type = ''] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+    const series = type === 'histogram' ? `${name}_count` : name;
+    const labels = new RegExp(`^${series}(?:\\{(.*)\\})? `, 'm').exec(text)?.[1] ?? '';
+    found[name] = [type, ...[...labels.matchAll(/(\w+)="/g)].map(([, label = '']) => label).sort()];
+  }
+  assert.deepEqual(found, GOLDEN);
+});
+
+test('what the service reports is what a scrape shows', async () => {
+  const metrics = metricsWith();
+  reportEverything(metrics);
+  reportEverything(metrics);
+  metrics.inflight(-1);
+  const expected: Record<string, number> = {
+    'http_requests_total{route="/registry/head",method="GET",code="200"}': 2,
+    'request_latency_seconds_count{route="/registry/head",method="GET"}': 2,
+    inflight_requests: 1,
+    'rejected_total{reason="malformed"}': 2,
+    commit_latency_seconds_sum: 0.02,
+    approvals_per_commit_sum: 4,
+    'bus_lagged_total{consumer="latest"}': 6,
+    'registry_updates_total{result="committed"}': 2,
+    registry_version: 7,
+    registry_recoveries_total: 2,
+    storage_fsync_seconds_count: 2,
+    registry_storage_bytes: 4096,
+    'registry_build_info{version="1.2.3",node="24.0.0"}': 1,
+  };
+  for (const [series, value] of Object.entries(expected))
+    assert.equal(await sample(metrics, series), value, series);
+});
+
+test('counters over closed lists start at zero, so a rate works from the first scrape', async () => {
+  const metrics = metricsWith();
+  for (const reason of ['malformed', 'conflict', 'other'])
+    assert.equal(await sample(metrics, `rejected_total{reason="${reason}"}`), 0, reason);
+  for (const result of ['committed', 'rejected', 'conflict', 'unknown'])
+    assert.equal(await sample(metrics, `registry_updates_total{result="${result}"}`), 0, result);
+});
+
+test('no client can add time series: values outside the closed sets are counted as other', async () => {
+  const metrics = metricsWith();
+  for (let i = 0; i < 500; i++) {
+    metrics.rejected(`reason-${i}`);
+    metrics.lagged(`consumer-${i}`, 1);
+    metrics.httpRequest({ route: `/guess/${i}`, method: `M${i}`, code: i * 7, seconds: 0 });
+  }
+  const text = await textOf(metrics);
+  assert.equal(await sample(metrics, 'rejected_total{reason="other"}'), 500);
+  assert.equal(await sample(metrics, 'bus_lagged_total{consumer="other"}'), 492);
+  assert.equal(
+    text.match(/^http_requests_total\{.*method="other"/gm)?.length,
+    text.match(/^http_requests_total\{/gm)?.length,
+  );
+  assert.ok((text.match(/^request_latency_seconds_count\{/gm)?.length ?? 0) <= 65);
+});
+
+test('the checkpoint age grows with the clock and a checkpoint sets it back', async () => {
+  let nowMs = 1_000;
+  const metrics = metricsWith({ now: () => nowMs });
+  nowMs += 90_000;
+  assert.equal(await sample(metrics, 'registry_checkpoint_age_seconds'), 90);
+  metrics.checkpointed();
+  nowMs += 1_500;
+  assert.equal(await sample(metrics, 'registry_checkpoint_age_seconds'), 1.5);
+  nowMs -= 60_000;
+  assert.equal(await sample(metrics, 'registry_checkpoint_age_seconds'), 0);
+});
+
+test('two instruments share nothing', async () => {
+  const one = metricsWith();
+  const two = metricsWith();
+  one.version(9);
+  assert.equal(await sample(two, 'registry_version'), -1);
+});
+
+test('promtool finds nothing to complain about, process metrics included', async (t) => {
+  const version = spawnSync('promtool', ['--version'], { encoding: 'utf8' });
+  if (version.error !== undefined) {
+    t.skip(
+      'promtool is not installed (Debian package prometheus): metric conventions are NOT checked',
+    );
+    return;
+  }
+  const metrics = metricsWith({ isProcessObserved: true });
+  reportEverything(metrics);
+  const { contentType, text } = await metrics.render();
+  assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+  assert.match(text, /^process_resident_memory_bytes /m);
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
+  assert.deepEqual([checked.status, checked.stderr, checked.stdout], [0, '', '']);
+});
