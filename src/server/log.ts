@@ -1,0 +1,66 @@
+/**
+ * The log of a server: JSON lines on pino, written before the call returns, because the last line
+ * before a deliberate crash is the one that matters. Only primitives and errors are written: an object
+ * passed by mistake may hold a secret, so it is named by its type and never serialised.
+ */
+import { pino } from 'pino';
+import type { Log, LogFields } from '../telemetry/log.ts';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** Takes one line at a time; default standard error. */
+  readonly destination?: { write(line: string): void };
+}
+
+// An error that causes itself must not hang the logger.
+const MAX_CAUSES = 8;
+
+type Loggable = string | number | boolean | null | { readonly [member: string]: Loggable };
+
+export function createLog({ level, destination }: LogOptions): Log {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination ?? pino.destination({ dest: 2, sync: true }),
+  );
+  return {
+    debug: (message, fields) => logger.debug(loggableFields(fields), message),
+    info: (message, fields) => logger.info(loggableFields(fields), message),
+    warn: (message, fields) => logger.warn(loggableFields(fields), message),
+    error: (message, fields) => logger.error(loggableFields(fields), message),
+  };
+}
+
+// Members that pino writes itself: a field of that name would be a second one in the same line.
+const RESERVED = new Set(['level', 'time', 'msg']);
+
+function loggableFields(fields: LogFields = {}): Record<string, Loggable> {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [RESERVED.has(name) ? `${name}_` : name, loggable(value)]),
+  );
+}
+
+function loggable(value: unknown): Loggable {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof Error) return loggableError(value, MAX_CAUSES);
+  return Array.isArray(value) ? '[array]' : `[${typeof value}]`;
+}
+
+function loggableError(error: Error, causesLeft: number): Loggable {
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+  const cause =
+    error.cause instanceof Error && causesLeft > 0
+      ? { cause: loggableError(error.cause, causesLeft - 1) }
+      : {};
+  return { name: error.name, ...code, message: error.message, ...cause };
+}

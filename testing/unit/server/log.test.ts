@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RegistryError } from '../../../src/core/error.ts';
+import { createLog, type LogLevel } from '../../../src/server/log.ts';
+import type { Log } from '../../../src/telemetry/log.ts';
+
+function logTo(level: LogLevel = 'debug'): { log: Log; lines: string[] } {
+  const lines: string[] = [];
+  return { log: createLog({ level, destination: { write: (line) => lines.push(line) } }), lines };
+}
+
+function only(lines: readonly string[]): Record<string, unknown> {
+  assert.equal(lines.length, 1);
+  return JSON.parse(lines[0] ?? '') as Record<string, unknown>;
+}
+
+test('a record is one line with an iso time, the level by name, the message and the fields', () => {
+  const { log, lines } = logTo();
+  log.warn('store is slow', { ms: 12, ok: false, nothing: null, absent: undefined });
+  const { time, ...rest } = only(lines);
+  assert.match(String(time), /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/);
+  assert.deepEqual(rest, { level: 'warn', msg: 'store is slow', ms: 12, ok: false, nothing: null });
+});
+
+test('an error is written as name, code and message, its causes likewise, and nothing else of it', () => {
+  const { log, lines } = logTo();
+  const cause = Object.assign(new Error('disk i/o error'), {
+    code: 'SQLITE_IOERR',
+    token: 'canary',
+  });
+  const details = { token: 'canary' };
+  log.error('commit', { error: new RegistryError('storage_failed', 'append', { cause, details }) });
+  assert.deepEqual(only(lines).error, {
+    name: 'RegistryError',
+    code: 'storage_failed',
+    message: 'append',
+    cause: { name: 'Error', code: 'SQLITE_IOERR', message: 'disk i/o error' },
+  });
+  assert.ok(!lines.join().includes('canary'));
+});
+
+test('an object or an array is named by its type and never serialised', () => {
+  const { log, lines } = logTo();
+  const secret = { token: 'canary', deep: { key: 'canary' }, toJSON: () => 'canary' };
+  log.info('request', {
+    headers: secret,
+    list: ['canary'],
+    call: () => 'canary',
+    id: Symbol('canary'),
+  });
+  const { headers, list, call, id } = only(lines);
+  assert.deepEqual([headers, list, call, id], ['[object]', '[array]', '[function]', '[symbol]']);
+  assert.ok(!lines.join().includes('canary'));
+});
+
+test('an error that causes itself ends', () => {
+  const { log, lines } = logTo();
+  const error = new Error('loop');
+  error.cause = error;
+  log.error('looped', { error });
+  assert.ok((lines[0] ?? '').length < 1000);
+});
+
+test('text from outside can not forge a record or a member', () => {
+  const { log, lines } = logTo();
+  log.info('a\n{"level":"error"}', {
+    text: '\u001b[31m\r\n',
+    level: 'error',
+    time: 'never',
+    msg: 'other',
+  });
+  const record = only(lines);
+  assert.deepEqual([record.level, record.msg], ['info', 'a\n{"level":"error"}']);
+  assert.equal(lines[0]?.trimEnd().includes('\n'), false);
+  assert.equal((lines[0]?.match(/"level":/g) ?? []).length, 1);
+});
+
+test('lines below the level are not written', () => {
+  const { log, lines } = logTo('warn');
+  log.debug('no');
+  log.info('no');
+  log.warn('yes');
+  log.error('yes');
+  assert.equal(lines.length, 2);
+});
