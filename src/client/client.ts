@@ -88,7 +88,12 @@ export interface QuorumJson {
   readonly approvals: readonly string[];
   readonly threshold: number;
   readonly missing: readonly string[];
-  readonly rules: readonly { readonly rule: string; readonly threshold: number; readonly signers: readonly string[]; readonly approved: readonly string[] }[];
+  readonly rules: readonly {
+    readonly rule: string;
+    readonly threshold: number;
+    readonly signers: readonly string[];
+    readonly approved: readonly string[];
+  }[];
 }
 
 export interface ProposalJson {
@@ -103,7 +108,12 @@ export interface ProposalJson {
   readonly changes: number;
   readonly approvals: readonly Approval[];
   readonly quorum: QuorumJson;
-  readonly fences: readonly { readonly kind: string; readonly id: string; readonly expected: Hash | null; readonly actual: Hash | null }[];
+  readonly fences: readonly {
+    readonly kind: string;
+    readonly id: string;
+    readonly expected: Hash | null;
+    readonly actual: Hash | null;
+  }[];
   readonly blocked_by: string | null;
   readonly version: number | null;
 }
@@ -129,10 +139,19 @@ export interface Client {
   trusted(): Chain | undefined;
 
   /** Idempotent: the payload's hash is the proposal's id. `bytes` are canonical. */
-  propose(bytes: Uint8Array): Promise<{ readonly isNew: boolean; readonly proposal_id: Hash; readonly expires_at: string; readonly quorum: QuorumJson }>;
+  propose(
+    bytes: Uint8Array,
+  ): Promise<{
+    readonly isNew: boolean;
+    readonly proposal_id: Hash;
+    readonly expires_at: string;
+    readonly quorum: QuorumJson;
+  }>;
   approve(id: Hash, approval: Approval): Promise<QuorumJson>;
   /** The head that holds the commit, as the server says; verify with `head()`. */
-  commit(id: Hash): Promise<{ readonly isNew: boolean; readonly version: number; readonly entry_hash: Hash }>;
+  commit(
+    id: Hash,
+  ): Promise<{ readonly isNew: boolean; readonly version: number; readonly entry_hash: Hash }>;
   unverifiedProposals(): Promise<readonly ProposalJson[]>;
   unverifiedProposal(id: Hash): Promise<ProposalJson>;
   /** The exact bytes to sign; checked to hash to `id`. */

@@ -24,7 +24,12 @@ export interface Statement {
 }
 
 /** The five lines a signer signs. The first line keeps it apart from every other kind of statement. */
-export function approvalStatement({ origin, registry, payloadB3, signedAt }: Statement): Uint8Array {
+export function approvalStatement({
+  origin,
+  registry,
+  payloadB3,
+  signedAt,
+}: Statement): Uint8Array {
   return encodeUtf8(`quorate/approval/v1\n${origin}\n${registry}\n${payloadB3}\n${signedAt}\n`);
 }
 
@@ -77,7 +82,11 @@ export function assertSignedInTime(
 /** A verdict under QV1; `publicKey` is the base64 key that governance gives the signer. */
 export async function isApprovalValid(
   verifier: Verifier,
-  { approval, publicKey, statement }: { approval: Approval; publicKey: string; statement: Omit<Statement, 'signedAt'> },
+  {
+    approval,
+    publicKey,
+    statement,
+  }: { approval: Approval; publicKey: string; statement: Omit<Statement, 'signedAt'> },
 ): Promise<boolean> {
   const key = decodeBase64(publicKey);
   const signature = decodeBase64(approval.sig);

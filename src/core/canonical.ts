@@ -26,7 +26,9 @@ export function canonicalText(value: unknown): string {
   try {
     text = canonicalize(value);
   } catch (cause) {
-    throw new RegistryError('malformed', 'expected a value that canonical json can carry', { cause });
+    throw new RegistryError('malformed', 'expected a value that canonical json can carry', {
+      cause,
+    });
   }
   if (text === undefined)
     throw new RegistryError('malformed', 'expected a json value, got nothing to write');
@@ -60,7 +62,9 @@ function parseJson(text: string): Json {
   try {
     return JSON.parse(text) as Json;
   } catch (cause) {
-    throw new RegistryError('malformed', `expected json, got ${excerpt(text.slice(0, 40))}`, { cause });
+    throw new RegistryError('malformed', `expected json, got ${excerpt(text.slice(0, 40))}`, {
+      cause,
+    });
   }
 }
 
@@ -74,17 +78,25 @@ function firstDifference(a: string, b: string): number {
 function assertPlain(value: Json, pointer: string): void {
   if (typeof value === 'number') {
     if (Number.isInteger(value) && !Number.isSafeInteger(value))
-      throw new RegistryError('invalid_payload', `expected integers within 2^53-1 at ${pointer || '/'}, got ${value}`, {
-        details: { pointer },
-      });
+      throw new RegistryError(
+        'invalid_payload',
+        `expected integers within 2^53-1 at ${pointer || '/'}, got ${value}`,
+        {
+          details: { pointer },
+        },
+      );
     return;
   }
   if (typeof value !== 'object' || value === null) return;
   for (const [name, member] of Object.entries(value)) {
     if (!Array.isArray(value) && FORBIDDEN_MEMBERS.has(name))
-      throw new RegistryError('invalid_payload', `expected no member named ${name}, got one at ${pointer || '/'}`, {
-        details: { pointer },
-      });
+      throw new RegistryError(
+        'invalid_payload',
+        `expected no member named ${name}, got one at ${pointer || '/'}`,
+        {
+          details: { pointer },
+        },
+      );
     assertPlain(member, `${pointer}/${name}`);
   }
 }

@@ -3,14 +3,34 @@
  * a payload and its approvals, `verifyEntry` makes it again from what a stranger serves and compares
  * bytes. Pure: no clock, no I/O; durability and order belong to the registry and the store.
  */
-import { type Approval, assertSignedInTime, decodeApprovals, encodeApprovals, isApprovalValid } from './approval.ts';
+import {
+  type Approval,
+  assertSignedInTime,
+  decodeApprovals,
+  encodeApprovals,
+  isApprovalValid,
+} from './approval.ts';
 import { decodeBase64, isEqualBytes } from './bytes.ts';
 import { descriptorPath, descriptorValueHash, encodeDescriptor } from './descriptor.ts';
 import { RegistryError } from './error.ts';
-import { assertSuccession, type Governance, governanceHash, type SignerKeys, withSigners } from './governance.ts';
+import {
+  assertSuccession,
+  type Governance,
+  governanceHash,
+  type SignerKeys,
+  withSigners,
+} from './governance.ts';
 import { formatHash, type Hash, hashOf } from './hash.ts';
-import { decodeLeaf, encodeLeaf, type EntryBytes, entryHash, type Leaf } from './leaf.ts';
-import { type Change, changesOf, type DecodedPayload, decodePayload, registryOf, SCHEMA_VERSION } from './payload.ts';
+import { decodeLeaf, type EntryBytes, encodeLeaf, entryHash, type Leaf } from './leaf.ts';
+import {
+  type Change,
+  changesOf,
+  type DecodedPayload,
+  decodePayload,
+  type Payload,
+  registryOf,
+  SCHEMA_VERSION,
+} from './payload.ts';
 import { assertQuorum, countQuorum, eligibleSigners } from './quorum.ts';
 import { type SetChange, SetTree } from './set-tree.ts';
 import type { Verifier } from './verifier.ts';
@@ -74,7 +94,10 @@ export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
   const { payload, payloadB3 } = proposal;
   assertBelongs(chain, proposal);
   if (input.isCommitted(payloadB3))
-    throw new RegistryError('replayed', `expected a payload that was never committed, got ${payloadB3} again`);
+    throw new RegistryError(
+      'replayed',
+      `expected a payload that was never committed, got ${payloadB3} again`,
+    );
   assertUnexpired(proposal, committedAt);
   for (const approval of approvals)
     assertSignedInTime(approval, { createdAt: payload.created_at, now: committedAt });
@@ -82,7 +105,7 @@ export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
   assertQuorum(countQuorum(payload, chain?.governance ?? null, approved));
   const governance = nextGovernance(chain, proposal);
   const changes = changesOf(payload).map(applyChange);
-  assertFences(chain, proposal, changes);
+  assertFences(chain, payload, changes);
   const set = (chain?.set ?? SetTree.EMPTY).with(changes satisfies readonly SetChange[]);
 
   const approvalBytes = encodeApprovals(approvals);
@@ -128,16 +151,27 @@ export interface VerifyInput {
  * as the writer, and compares the leaf byte for byte. Throws what `appendEntry` throws,
  * `invalid_signature`, `fork` (it does not follow the chain) and `invalid_entry` (any other difference).
  */
-export async function verifyEntry(chain: Chain | null, entry: EntryBytes, input: VerifyInput): Promise<Appended> {
+export async function verifyEntry(
+  chain: Chain | null,
+  entry: EntryBytes,
+  input: VerifyInput,
+): Promise<Appended> {
   const leaf = decodeLeaf(entry.leaf);
   const proposal = decodePayload(entry.payload);
   const approvals = decodeApprovals(entry.approvals);
   if (leaf.version === (chain?.version ?? -1) + 1 && leaf.prev_hash !== (chain?.entryHash ?? null))
-    throw new RegistryError('fork', `expected version ${leaf.version} to follow ${chain?.entryHash ?? 'nothing'}, got one that follows ${leaf.prev_hash ?? 'nothing'}`, {
-      details: { version: leaf.version },
-    });
+    throw new RegistryError(
+      'fork',
+      `expected version ${leaf.version} to follow ${chain?.entryHash ?? 'nothing'}, got one that follows ${leaf.prev_hash ?? 'nothing'}`,
+      {
+        details: { version: leaf.version },
+      },
+    );
   if (chain !== null && leaf.committed_at < chain.committedAt)
-    throw new RegistryError('invalid_entry', `expected committed_at not before ${chain.committedAt}, got ${leaf.committed_at}`);
+    throw new RegistryError(
+      'invalid_entry',
+      `expected committed_at not before ${chain.committedAt}, got ${leaf.committed_at}`,
+    );
   await assertApprovals(chain, { proposal, approvals, verifier: input.verifier });
   const appended = appendEntry(chain, {
     proposal,
@@ -152,7 +186,11 @@ export async function verifyEntry(chain: Chain | null, entry: EntryBytes, input:
 /** Every signature must hold, counted or not: an entry carries no unverified approval. */
 export async function assertApprovals(
   chain: Chain | null,
-  { proposal, approvals, verifier }: { proposal: DecodedPayload; approvals: readonly Approval[]; verifier: Verifier },
+  {
+    proposal,
+    approvals,
+    verifier,
+  }: { proposal: DecodedPayload; approvals: readonly Approval[]; verifier: Verifier },
 ): Promise<void> {
   const keys = eligibleSigners(proposal.payload, chain?.governance ?? null);
   const statement = {
@@ -164,44 +202,97 @@ export async function assertApprovals(
     approvals.map(async (approval) => {
       const publicKey = keys.get(approval.signer_id);
       if (publicKey === undefined)
-        throw new RegistryError('unknown_signer', `expected an approval by a signer in force, got one by ${approval.signer_id}`);
+        throw new RegistryError(
+          'unknown_signer',
+          `expected an approval by a signer in force, got one by ${approval.signer_id}`,
+        );
       if (!(await isApprovalValid(verifier, { approval, publicKey, statement })))
-        throw new RegistryError('invalid_signature', `expected a signature by ${approval.signer_id} over this payload, got one that does not verify`, {
-          details: { signer_id: approval.signer_id },
-        });
+        throw new RegistryError(
+          'invalid_signature',
+          `expected a signature by ${approval.signer_id} over this payload, got one that does not verify`,
+          {
+            details: { signer_id: approval.signer_id },
+          },
+        );
     }),
   );
   assertAdmitted(chain, proposal, verifier);
 }
 
 /** QV1 key admission for every key a governance names; throws `invalid_governance`. */
-export function assertAdmitted(chain: Chain | null, { payload }: DecodedPayload, verifier: Verifier): void {
+export function assertAdmitted(
+  chain: Chain | null,
+  { payload }: DecodedPayload,
+  verifier: Verifier,
+): void {
   if (!('governance' in payload)) return;
   const known = new Set(chain?.governance.signers.map((s) => s.public_key));
   for (const { signer_id, public_key } of payload.governance.signers)
     if (!known.has(public_key) && !verifier.admit(decodeBase64(public_key) ?? new Uint8Array()))
-      throw new RegistryError('invalid_governance', `expected an ed25519 key of prime order for ${signer_id}, got ${public_key}`, {
-        details: { signer_id },
-      });
+      throw new RegistryError(
+        'invalid_governance',
+        `expected an ed25519 key of prime order for ${signer_id}, got ${public_key}`,
+        {
+          details: { signer_id },
+        },
+      );
   for (const vkey of payload.governance.log_keys)
     if (!verifier.admit(parseVerifierKey(vkey)?.publicKey ?? new Uint8Array()))
-      throw new RegistryError('invalid_governance', `expected an ed25519 log key of prime order, got ${vkey}`);
+      throw new RegistryError(
+        'invalid_governance',
+        `expected an ed25519 log key of prime order, got ${vkey}`,
+      );
 }
 
-/** The fences of a proposal that do not hold on `chain`. Empty for types that have none. */
-export function brokenFences(chain: Chain | null, proposal: DecodedPayload): readonly BrokenFence[] {
-  return fencesOf(chain, changesOf(proposal.payload), (change) => descriptorPath(change));
+/** The paths that a payload's changes touch, in their order. */
+export function changePaths(payload: Payload): readonly Uint8Array[] {
+  return changesOf(payload).map(descriptorPath);
+}
+
+/**
+ * The descriptor fences of `payload` that do not hold on `chain`; `paths` are its `changePaths`, which
+ * a caller that asks again for each head makes once. Hashes nothing.
+ */
+export function brokenFences(
+  chain: Chain | null,
+  payload: Payload,
+  paths: readonly Uint8Array[],
+): readonly BrokenFence[] {
+  return changesOf(payload).flatMap(({ kind, id, replaces }, i) => {
+    const path = paths[i];
+    const valueHash = path === undefined ? undefined : chain?.set.get(path);
+    const actual = valueHash === undefined ? null : formatHash(valueHash);
+    return actual === replaces ? [] : [{ kind, id, expected: replaces, actual }];
+  });
+}
+
+/** Throws `fence_broken` unless a `supersede` payload names the head. */
+export function assertSupersedesHead(chain: Chain | null, payload: Payload): void {
+  if (payload.type === 'supersede' && payload.supersedes !== chain?.entryHash)
+    throw new RegistryError(
+      'fence_broken',
+      `expected the payload to supersede the head ${chain?.entryHash}, got ${payload.supersedes}`,
+      {
+        details: { entry_hash: chain?.entryHash, version: chain?.version },
+      },
+    );
 }
 
 /** Throws `wrong_registry` unless the payload may be appended to this chain at all. */
 export function assertBelongs(chain: Chain | null, { payload }: DecodedPayload): void {
   if (payload.type === 'genesis') {
     if (chain !== null)
-      throw new RegistryError('wrong_registry', `expected no second genesis, got one: this registry is ${chain.registry}`);
+      throw new RegistryError(
+        'wrong_registry',
+        `expected no second genesis, got one: this registry is ${chain.registry}`,
+      );
     return;
   }
   if (chain === null)
-    throw new RegistryError('not_initialised', 'expected a genesis first, got another payload for an empty registry');
+    throw new RegistryError(
+      'not_initialised',
+      'expected a genesis first, got another payload for an empty registry',
+    );
   if (payload.origin !== chain.origin || payload.registry !== chain.registry)
     throw new RegistryError(
       'wrong_registry',
@@ -213,9 +304,13 @@ export function assertBelongs(chain: Chain | null, { payload }: DecodedPayload):
 /** Throws `expired`. */
 export function assertUnexpired({ payload }: DecodedPayload, now: string): void {
   if (now > payload.expires_at)
-    throw new RegistryError('expired', `expected a payload that expires after ${now}, got one that expired at ${payload.expires_at}`, {
-      details: { expires_at: payload.expires_at },
-    });
+    throw new RegistryError(
+      'expired',
+      `expected a payload that expires after ${now}, got one that expired at ${payload.expires_at}`,
+      {
+        details: { expires_at: payload.expires_at },
+      },
+    );
 }
 
 /** The governance after the payload; throws `invalid_governance` or `fence_broken`. */
@@ -224,13 +319,18 @@ export function nextGovernance(chain: Chain | null, { payload }: DecodedPayload)
     assertSuccession(null, payload.governance, new Map());
     return payload.governance;
   }
-  if (chain === null) throw new RegistryError('not_initialised', 'expected a genesis first, got another payload');
+  if (chain === null)
+    throw new RegistryError('not_initialised', 'expected a genesis first, got another payload');
   if (payload.type !== 'governance') return chain.governance;
   const expected = governanceHash(chain.governance);
   if (payload.replaces !== expected)
-    throw new RegistryError('fence_broken', `expected the payload to replace governance ${expected}, got ${payload.replaces}`, {
-      details: { governance: expected },
-    });
+    throw new RegistryError(
+      'fence_broken',
+      `expected the payload to replace governance ${expected}, got ${payload.replaces}`,
+      {
+        details: { governance: expected },
+      },
+    );
   assertSuccession(chain.governance, payload.governance, chain.signerKeys);
   return payload.governance;
 }
@@ -247,12 +347,17 @@ function applyChange(change: Change): AppliedChange {
   };
 }
 
-function assertFences(chain: Chain | null, { payload }: DecodedPayload, applied: readonly AppliedChange[]): void {
-  if (payload.type === 'supersede' && payload.supersedes !== chain?.entryHash)
-    throw new RegistryError('fence_broken', `expected the payload to supersede the head ${chain?.entryHash}, got ${payload.supersedes}`, {
-      details: { entry_hash: chain?.entryHash, version: chain?.version },
-    });
-  const fences = fencesOf(chain, changesOf(payload), (_, i) => applied[i]?.path ?? new Uint8Array());
+function assertFences(
+  chain: Chain | null,
+  payload: Payload,
+  applied: readonly AppliedChange[],
+): void {
+  assertSupersedesHead(chain, payload);
+  const fences = brokenFences(
+    chain,
+    payload,
+    applied.map((change) => change.path),
+  );
   const [first] = fences;
   if (first !== undefined)
     throw new RegistryError(
@@ -262,21 +367,10 @@ function assertFences(chain: Chain | null, { payload }: DecodedPayload, applied:
     );
 }
 
-function fencesOf(
-  chain: Chain | null,
-  changes: readonly Change[],
-  pathOf: (change: Change, index: number) => Uint8Array,
-): BrokenFence[] {
-  return changes.flatMap((change, i) => {
-    const valueHash = chain?.set.get(pathOf(change, i));
-    const actual = valueHash === undefined ? null : formatHash(valueHash);
-    const { kind, id, replaces } = change;
-    return actual === replaces ? [] : [{ kind, id, expected: replaces, actual }];
-  });
-}
-
 function differentLeaf(got: Leaf, expected: Leaf): RegistryError {
-  const member = (Object.keys(expected) as (keyof Leaf)[]).find((name) => got[name] !== expected[name]);
+  const member = (Object.keys(expected) as (keyof Leaf)[]).find(
+    (name) => got[name] !== expected[name],
+  );
   return new RegistryError(
     'invalid_entry',
     member === undefined

@@ -17,9 +17,13 @@ export class Check {
   }
 
   fail(pointer: string, expected: string, got: unknown): never {
-    throw new RegistryError(this.#code, `expected ${expected} at ${pointer || '/'}, got ${excerpt(got)}`, {
-      details: { pointer: pointer || '/', expected },
-    });
+    throw new RegistryError(
+      this.#code,
+      `expected ${expected} at ${pointer || '/'}, got ${excerpt(got)}`,
+      {
+        details: { pointer: pointer || '/', expected },
+      },
+    );
   }
 
   object(value: Json | undefined, pointer: string): JsonObject {
@@ -34,11 +38,16 @@ export class Check {
     for (const name of names)
       if (!Object.hasOwn(object, name)) this.fail(`${pointer}/${name}`, 'a member', undefined);
     for (const name of Object.keys(object))
-      if (!names.includes(name)) this.fail(`${pointer}/${name}`, `no member but ${names.join(', ')}`, name);
+      if (!names.includes(name))
+        this.fail(`${pointer}/${name}`, `no member but ${names.join(', ')}`, name);
     return object;
   }
 
-  array(value: Json | undefined, pointer: string, size: { min: number; max: number }): readonly Json[] {
+  array(
+    value: Json | undefined,
+    pointer: string,
+    size: { min: number; max: number },
+  ): readonly Json[] {
     if (!Array.isArray(value)) return this.fail(pointer, 'an array', value);
     if (value.length < size.min || value.length > size.max)
       this.fail(pointer, `${size.min} to ${size.max} elements`, value.length);
@@ -46,18 +55,28 @@ export class Check {
   }
 
   text(value: Json | undefined, pointer: string, rule: TextRule): string {
-    if (typeof value !== 'string' || !rule.test(value)) return this.fail(pointer, rule.expected, value);
+    if (typeof value !== 'string' || !rule.test(value))
+      return this.fail(pointer, rule.expected, value);
     return value;
   }
 
-  literal<const T extends string>(value: Json | undefined, pointer: string, ...allowed: readonly T[]): T {
+  literal<const T extends string>(
+    value: Json | undefined,
+    pointer: string,
+    ...allowed: readonly T[]
+  ): T {
     if (!allowed.includes(value as T)) this.fail(pointer, allowed.join(' or '), value);
     return value as T;
   }
 
   integer(value: Json | undefined, pointer: string, range: { min: number; max?: number }): number {
     const max = range.max ?? Number.MAX_SAFE_INTEGER;
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < range.min || value > max)
+    if (
+      typeof value !== 'number' ||
+      !Number.isSafeInteger(value) ||
+      value < range.min ||
+      value > max
+    )
       return this.fail(pointer, `an integer from ${range.min} to ${max}`, value);
     return value;
   }
@@ -98,12 +117,14 @@ export const ID: TextRule = {
 };
 
 export const ORIGIN: TextRule = {
-  expected: 'an origin: a schema-less url of at most 255 characters such as registry.example.com/prod',
+  expected:
+    'an origin: a schema-less url of at most 255 characters such as registry.example.com/prod',
   test: (text) => text.length <= 255 && /^[a-z0-9.-]+(\/[A-Za-z0-9._~-]+)*$/.test(text),
 };
 
 // C0, C1 and DEL; bidi marks, embeddings and isolates; zero-width characters; invisible tag characters.
-const NOTE_REFUSED = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]|[\u{e0000}-\u{e007f}]/u;
+const NOTE_REFUSED =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]|[\u{e0000}-\u{e007f}]/u;
 
 export const NOTE: TextRule = {
   expected: 'a note of at most 1024 characters without control, bidi or zero-width characters',

@@ -2,9 +2,10 @@
  * Who may sign, how many must, and which keys sign checkpoints; and the rules by which one governance
  * may follow another. Whether enough signers approved is `quorum`'s question.
  */
+
+import { encodeBase64 } from './bytes.ts';
 import { canonicalBytes, type Json } from './canonical.ts';
 import { Check, SIGNER_ID } from './check.ts';
-import { encodeBase64 } from './bytes.ts';
 import { RegistryError } from './error.ts';
 import { type Hash, hashOf } from './hash.ts';
 import { parseVerifierKey } from './vkey.ts';
@@ -32,7 +33,11 @@ export interface Governance {
 export type SignerKeys = ReadonlyMap<string, string>;
 
 /** Reads the `governance` member of a payload for `origin`; throws `invalid_payload`. */
-export function readGovernance(value: Json | undefined, pointer: string, origin: string): Governance {
+export function readGovernance(
+  value: Json | undefined,
+  pointer: string,
+  origin: string,
+): Governance {
   const check = new Check('invalid_payload');
   const object = check.members(value, pointer, ['log_keys', 'signers', 'threshold', 'version']);
   const signers = check
@@ -41,15 +46,28 @@ export function readGovernance(value: Json | undefined, pointer: string, origin:
   signers.forEach((signer, i) => {
     const before = signers[i - 1];
     if (before !== undefined && before.signer_id >= signer.signer_id)
-      check.fail(`${pointer}/signers/${i}`, 'signers sorted by signer_id, each once', signer.signer_id);
+      check.fail(
+        `${pointer}/signers/${i}`,
+        'signers sorted by signer_id, each once',
+        signer.signer_id,
+      );
   });
-  assertDistinct(check, signers.map((s) => s.public_key), `${pointer}/signers`, 'one key for each signer');
+  assertDistinct(
+    check,
+    signers.map((s) => s.public_key),
+    `${pointer}/signers`,
+    'one key for each signer',
+  );
   const logKeys = readLogKeys(check, object.log_keys, `${pointer}/log_keys`, origin);
   const shared = logKeys.find((key) => signers.some((s) => s.public_key === logKeyText(key)));
-  if (shared !== undefined) check.fail(`${pointer}/log_keys`, 'log keys that are no signer keys', shared);
+  if (shared !== undefined)
+    check.fail(`${pointer}/log_keys`, 'log keys that are no signer keys', shared);
   return {
     version: check.integer(object.version, `${pointer}/version`, { min: 1 }),
-    threshold: check.integer(object.threshold, `${pointer}/threshold`, { min: 1, max: signers.length }),
+    threshold: check.integer(object.threshold, `${pointer}/threshold`, {
+      min: 1,
+      max: signers.length,
+    }),
     signers,
     log_keys: logKeys,
   };
@@ -61,10 +79,17 @@ export function governanceHash(governance: Governance): Hash {
 }
 
 /** Throws `invalid_governance` unless `next` may follow `current`; `null` before genesis. */
-export function assertSuccession(current: Governance | null, next: Governance, keys: SignerKeys): void {
+export function assertSuccession(
+  current: Governance | null,
+  next: Governance,
+  keys: SignerKeys,
+): void {
   const version = (current?.version ?? 0) + 1;
   if (next.version !== version)
-    throw new RegistryError('invalid_governance', `expected governance version ${version}, got ${next.version}`);
+    throw new RegistryError(
+      'invalid_governance',
+      `expected governance version ${version}, got ${next.version}`,
+    );
   for (const { signer_id, public_key } of next.signers) {
     const known = keys.get(signer_id);
     if (known !== undefined && known !== public_key)
@@ -90,7 +115,12 @@ function readSigner(check: Check, value: Json, pointer: string): Signer {
   };
 }
 
-function readLogKeys(check: Check, value: Json | undefined, pointer: string, origin: string): string[] {
+function readLogKeys(
+  check: Check,
+  value: Json | undefined,
+  pointer: string,
+  origin: string,
+): string[] {
   const keys = check.array(value, pointer, { min: 1, max: 4 }).map((key, i) => {
     if (typeof key !== 'string' || parseVerifierKey(key)?.name !== origin)
       return check.fail(`${pointer}/${i}`, `a c2sp ed25519 verifier key named ${origin}`, key);
@@ -104,7 +134,12 @@ function logKeyText(vkey: string): string {
   return encodeBase64(parseVerifierKey(vkey)?.publicKey ?? new Uint8Array());
 }
 
-function assertDistinct(check: Check, values: readonly string[], pointer: string, expected: string): void {
+function assertDistinct(
+  check: Check,
+  values: readonly string[],
+  pointer: string,
+  expected: string,
+): void {
   const twice = values.find((value, i) => values.indexOf(value) !== i);
   if (twice !== undefined) check.fail(pointer, expected, twice);
 }

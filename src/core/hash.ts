@@ -26,6 +26,9 @@ export function isHash(text: unknown): text is Hash {
 /** The 32 bytes behind a wire hash; throws `malformed`. */
 export function parseHash(text: string): Uint8Array {
   if (!isHash(text))
-    throw new RegistryError('malformed', `expected b3: and 64 lower-case hex digits, got ${text.length} characters`);
+    throw new RegistryError(
+      'malformed',
+      `expected b3: and 64 lower-case hex digits, got ${text.length} characters`,
+    );
   return hexToBytes(text.slice(3));
 }

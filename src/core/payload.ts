@@ -12,7 +12,12 @@ import { MAX_LIFETIME_MS } from './time.ts';
 export const SCHEMA_VERSION = '1.0.0';
 export const MAX_PAYLOAD_BYTES = 1024 * 1024;
 export const MAX_CHANGES = 10_000;
-export const SUPERSEDE_REASONS = ['KeyCompromise', 'DataError', 'GovernanceAction', 'Other'] as const;
+export const SUPERSEDE_REASONS = [
+  'KeyCompromise',
+  'DataError',
+  'GovernanceAction',
+  'Other',
+] as const;
 
 /** What is registered. One per `(kind, id)` in a descriptor set. */
 export interface Descriptor {
@@ -103,7 +108,10 @@ const check = new Check('invalid_payload');
  */
 export function decodePayload(bytes: Uint8Array): DecodedPayload {
   if (bytes.length > MAX_PAYLOAD_BYTES)
-    throw new RegistryError('too_large', `expected a payload of at most ${MAX_PAYLOAD_BYTES} bytes, got ${bytes.length}`);
+    throw new RegistryError(
+      'too_large',
+      `expected a payload of at most ${MAX_PAYLOAD_BYTES} bytes, got ${bytes.length}`,
+    );
   return { payload: readPayload(parseCanonical(bytes)), bytes, payloadB3: hashOf(bytes) };
 }
 
@@ -118,7 +126,10 @@ export function changesOf(payload: Payload): readonly Change[] {
 }
 
 /** Order of changes and of sets: by kind, then by id, both ASCII. */
-export function compareKeys(a: { kind: string; id: string }, b: { kind: string; id: string }): number {
+export function compareKeys(
+  a: { kind: string; id: string },
+  b: { kind: string; id: string },
+): number {
   if (a.kind !== b.kind) return a.kind < b.kind ? -1 : 1;
   if (a.id !== b.id) return a.id < b.id ? -1 : 1;
   return 0;
@@ -129,7 +140,11 @@ function readPayload(value: Json): Payload {
   const object = check.members(value, '', MEMBERS[type]);
   const common = readCommon(object);
   if (type === 'genesis')
-    return { ...common, type, governance: readGovernance(object.governance, '/governance', common.origin) };
+    return {
+      ...common,
+      type,
+      governance: readGovernance(object.governance, '/governance', common.origin),
+    };
   const registry = check.hash(object.registry, '/registry');
   switch (type) {
     case 'descriptors':
@@ -174,7 +189,11 @@ function readChanges(value: Json | undefined, min: number): Change[] {
   changes.forEach((change, i) => {
     const before = changes[i - 1];
     if (before !== undefined && compareKeys(before, change) >= 0)
-      check.fail(`/changes/${i}`, 'changes sorted by kind and id, one for each', `${change.kind}/${change.id}`);
+      check.fail(
+        `/changes/${i}`,
+        'changes sorted by kind and id, one for each',
+        `${change.kind}/${change.id}`,
+      );
   });
   return changes;
 }
@@ -186,7 +205,9 @@ function readChange(value: Json, index: number): Change {
   const object = check.members(value, pointer, op === 'put' ? [...names, 'spec'] : names);
   const kind = check.text(object.kind, `${pointer}/kind`, KIND);
   const id = check.text(object.id, `${pointer}/id`, ID);
-  if (op === 'remove') return { op, kind, id, replaces: check.hash(object.replaces, `${pointer}/replaces`) };
-  const replaces = object.replaces === null ? null : check.hash(object.replaces, `${pointer}/replaces`);
+  if (op === 'remove')
+    return { op, kind, id, replaces: check.hash(object.replaces, `${pointer}/replaces`) };
+  const replaces =
+    object.replaces === null ? null : check.hash(object.replaces, `${pointer}/replaces`);
   return { op, kind, id, replaces, spec: check.object(object.spec, `${pointer}/spec`) };
 }

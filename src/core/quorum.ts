@@ -27,7 +27,10 @@ export interface Quorum {
 }
 
 /** `signer_id` to base64 key for everyone whose approval of `payload` can count. */
-export function eligibleSigners(payload: Payload, governance: Governance | null): ReadonlyMap<string, string> {
+export function eligibleSigners(
+  payload: Payload,
+  governance: Governance | null,
+): ReadonlyMap<string, string> {
   const next = 'governance' in payload ? payload.governance.signers : [];
   const current = payload.type === 'genesis' ? [] : (governance?.signers ?? []);
   return new Map([...next, ...current].map((s) => [s.signer_id, s.public_key]));
@@ -47,7 +50,9 @@ export function countQuorum(
     approved: rule.signers.filter((id) => presentKeys.has(keys.get(id))),
   }));
   const unmet = rules.filter((rule) => distinctKeys(rule.approved, keys) < rule.threshold);
-  const missing = new Set(unmet.flatMap((rule) => rule.signers.filter((id) => !rule.approved.includes(id))));
+  const missing = new Set(
+    unmet.flatMap((rule) => rule.signers.filter((id) => !rule.approved.includes(id))),
+  );
   return {
     reached: rules.length > 0 && unmet.length === 0,
     rules,
@@ -74,10 +79,16 @@ function rulesFor(payload: Payload, governance: Governance | null): Omit<QuorumR
     return [{ rule: 'all', threshold: signers.length, signers }];
   }
   if (governance === null) return [];
-  const current = { rule: 'current', threshold: governance.threshold, signers: idsOf(governance) } as const;
+  const current = {
+    rule: 'current',
+    threshold: governance.threshold,
+    signers: idsOf(governance),
+  } as const;
   if (payload.type !== 'governance') return [current];
   const known = new Set(governance.signers.map((s) => s.public_key));
-  const entering = payload.governance.signers.filter((s) => !known.has(s.public_key)).map((s) => s.signer_id);
+  const entering = payload.governance.signers
+    .filter((s) => !known.has(s.public_key))
+    .map((s) => s.signer_id);
   return [
     current,
     { rule: 'next', threshold: payload.governance.threshold, signers: idsOf(payload.governance) },

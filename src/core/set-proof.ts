@@ -20,7 +20,10 @@ export type SetProofVerdict =
 export function encodeSetProof({ siblings, leaf }: SetBranch): SetProof {
   return {
     siblings: siblings.map(formatHash),
-    leaf: leaf === null ? null : { path: formatHash(leaf.path), value_hash: formatHash(leaf.valueHash) },
+    leaf:
+      leaf === null
+        ? null
+        : { path: formatHash(leaf.path), value_hash: formatHash(leaf.valueHash) },
   };
 }
 
@@ -45,7 +48,8 @@ export function readSetProof(value: Json, pointer = ''): SetProof {
 export function decodeSetProof({ siblings, leaf }: SetProof): SetBranch {
   return {
     siblings: siblings.map(parseHash),
-    leaf: leaf === null ? null : { path: parseHash(leaf.path), valueHash: parseHash(leaf.value_hash) },
+    leaf:
+      leaf === null ? null : { path: parseHash(leaf.path), valueHash: parseHash(leaf.value_hash) },
   };
 }
 
@@ -54,7 +58,8 @@ export function verifyBranch(
   { root, path }: { root: Uint8Array; path: Uint8Array },
   { siblings, leaf }: SetBranch,
 ): SetProofVerdict {
-  if (siblings.length > 256) return { state: 'invalid', reason: 'more siblings than a path has bits' };
+  if (siblings.length > 256)
+    return { state: 'invalid', reason: 'more siblings than a path has bits' };
   if (leaf !== null && !sharesPrefix(leaf.path, path, siblings.length))
     return { state: 'invalid', reason: 'its leaf does not stand on the way to the path' };
   let hash = leaf === null ? EMPTY_HASH : hashLeaf(leaf.path, leaf.valueHash);
@@ -62,7 +67,8 @@ export function verifyBranch(
     const sibling = siblings[depth] ?? EMPTY_HASH;
     hash = bitAt(path, depth) === 0 ? hashInner(hash, sibling) : hashInner(sibling, hash);
   }
-  if (!isEqualBytes(hash, root)) return { state: 'invalid', reason: 'it does not lead to the set root' };
+  if (!isEqualBytes(hash, root))
+    return { state: 'invalid', reason: 'it does not lead to the set root' };
   return leaf !== null && isEqualBytes(leaf.path, path)
     ? { state: 'present', valueHash: leaf.valueHash }
     : { state: 'absent' };

@@ -126,21 +126,36 @@ interface LeafChange {
 function update(node: SetNode, depth: number, changes: readonly LeafChange[]): SetNode {
   if (changes.length === 0) return node;
   if (node === null || isLeaf(node)) {
-    const kept = node !== null && !changes.some((c) => isEqualBytes(c.path, node.path)) ? [node] : [];
+    const kept =
+      node !== null && !changes.some((c) => isEqualBytes(c.path, node.path)) ? [node] : [];
     return build([...kept, ...changes.flatMap((c) => c.leaf ?? [])], depth);
   }
   const { left, right } = known(node);
   return join(
-    update(left, depth + 1, changes.filter((c) => bitAt(c.path, depth) === 0)),
-    update(right, depth + 1, changes.filter((c) => bitAt(c.path, depth) === 1)),
+    update(
+      left,
+      depth + 1,
+      changes.filter((c) => bitAt(c.path, depth) === 0),
+    ),
+    update(
+      right,
+      depth + 1,
+      changes.filter((c) => bitAt(c.path, depth) === 1),
+    ),
   );
 }
 
 function build(leaves: readonly LeafNode[], depth: number): SetNode {
   if (leaves.length <= 1) return leaves[0] ?? null;
   return join(
-    build(leaves.filter((l) => bitAt(l.path, depth) === 0), depth + 1),
-    build(leaves.filter((l) => bitAt(l.path, depth) === 1), depth + 1),
+    build(
+      leaves.filter((l) => bitAt(l.path, depth) === 0),
+      depth + 1,
+    ),
+    build(
+      leaves.filter((l) => bitAt(l.path, depth) === 1),
+      depth + 1,
+    ),
   );
 }
 
@@ -177,7 +192,10 @@ function isLeaf(node: LeafNode | InnerNode | StubNode): node is LeafNode {
 
 function known(node: SetNode): InnerNode {
   if (node !== null && 'left' in node) return node;
-  throw new RegistryError('invalid_proof', 'expected a proof that reaches this part of the set, got only a hash of it');
+  throw new RegistryError(
+    'invalid_proof',
+    'expected a proof that reaches this part of the set, got only a hash of it',
+  );
 }
 
 function hashOfNode(node: SetNode): Uint8Array {

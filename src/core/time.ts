@@ -5,7 +5,8 @@ export const MAX_LIFETIME_MS = 30 * 24 * 3_600_000;
 
 /** `2026-11-21T09:30:00.000Z` and nothing else: the text must survive a round trip. */
 export function isTime(text: unknown): text is string {
-  if (typeof text !== 'string' || !/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/.test(text)) return false;
+  if (typeof text !== 'string' || !/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/.test(text))
+    return false;
   const ms = Date.parse(text);
   return !Number.isNaN(ms) && new Date(ms).toISOString() === text;
 }

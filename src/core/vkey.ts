@@ -18,7 +18,13 @@ export interface VerifierKey {
 }
 
 /** `publicKey`: 32 bytes. */
-export function encodeVerifierKey({ name, publicKey }: { name: string; publicKey: Uint8Array }): string {
+export function encodeVerifierKey({
+  name,
+  publicKey,
+}: {
+  name: string;
+  publicKey: Uint8Array;
+}): string {
   const typed = concatBytes(Uint8Array.of(ED25519), publicKey);
   return `${name}+${keyIdOf(name, typed)}+${encodeBase64(typed)}`;
 }

@@ -64,7 +64,10 @@ export interface Proposals {
    * proposal, also once committed. Throws what `decodePayload` throws, `wrong_registry`, `expired`,
    * `invalid_governance`, `invalid_request` (type not in `types`), `too_many_proposals`.
    */
-  propose(bytes: Uint8Array, options?: { readonly types?: readonly PayloadType[] }): Promise<{ readonly isNew: boolean; readonly proposal: ProposalView }>;
+  propose(
+    bytes: Uint8Array,
+    options?: { readonly types?: readonly PayloadType[] },
+  ): Promise<{ readonly isNew: boolean; readonly proposal: ProposalView }>;
   /** Verified, then durable. The first approval of a signer stays. Throws `unknown_proposal`, `unknown_signer`, `invalid_signature`, `invalid_approval`, `expired`. */
   approve(id: Hash, approval: Approval): Promise<ProposalView>;
   /**
@@ -124,11 +127,25 @@ export interface Reader {
   entry(version: number): Promise<(EntryBytes & { readonly entryHash: Hash }) | undefined>;
   /** Ascending; empty past the head. At most `limit`, possibly fewer. */
   entries(range: { readonly from: number; readonly limit: number }): Promise<readonly EntryBytes[]>;
-  governance(version: number): Promise<{ readonly version: number; readonly governance: Governance } | undefined>;
+  governance(
+    version: number,
+  ): Promise<{ readonly version: number; readonly governance: Governance } | undefined>;
   set(version: number): Promise<SetAnswer | undefined>;
-  descriptor(query: { readonly version: number; readonly kind: string; readonly id: string; readonly isProofWanted: boolean }): Promise<DescriptorAnswer | undefined>;
-  diff(range: { readonly from: number; readonly to: number }): Promise<readonly Difference[] | undefined>;
-  history(query: { readonly kind: string; readonly id: string; readonly limit: number }): Promise<readonly HistoryItem[]>;
+  descriptor(query: {
+    readonly version: number;
+    readonly kind: string;
+    readonly id: string;
+    readonly isProofWanted: boolean;
+  }): Promise<DescriptorAnswer | undefined>;
+  diff(range: {
+    readonly from: number;
+    readonly to: number;
+  }): Promise<readonly Difference[] | undefined>;
+  history(query: {
+    readonly kind: string;
+    readonly id: string;
+    readonly limit: number;
+  }): Promise<readonly HistoryItem[]>;
 }
 
 /** A frame is ready to be written as it is. */
@@ -137,7 +154,11 @@ export type FeedEvent =
   | { readonly type: 'reset'; readonly frame: Uint8Array }
   | { readonly type: 'progress'; readonly frame: Uint8Array }
   /** `frame` may be empty; the stream ends after it. */
-  | { readonly type: 'end'; readonly reason: 'slow' | 'age' | 'closing'; readonly frame: Uint8Array };
+  | {
+      readonly type: 'end';
+      readonly reason: 'slow' | 'age' | 'closing';
+      readonly frame: Uint8Array;
+    };
 
 /** A cursor, not a queue: it holds a version and reads the next event when it is asked for it. */
 export interface Subscription {
@@ -151,7 +172,11 @@ export interface Feed {
    * `after`: replay exactly after+1..head, then live; a cursor that is not in the log begins with
    * `reset`. Without it the current head comes first. `latest` skips to the newest head (counted).
    */
-  subscribe(options: { readonly after?: number; readonly mode: 'all' | 'latest'; readonly consumer: string }): Subscription;
+  subscribe(options: {
+    readonly after?: number;
+    readonly mode: 'all' | 'latest';
+    readonly consumer: string;
+  }): Subscription;
   readonly subscribers: number;
 }
 
@@ -169,7 +194,11 @@ export interface Registry extends AsyncDisposable {
   /** `undefined` before genesis. Synchronous: a value in memory. */
   head(): PublishedHead | undefined;
   /** The first head newer than `after`, or the current one when `waitMs` have passed or `signal` aborts. */
-  waitForHead(options: { readonly after: number; readonly waitMs: number; readonly signal?: AbortSignal }): Promise<PublishedHead | undefined>;
+  waitForHead(options: {
+    readonly after: number;
+    readonly waitMs: number;
+    readonly signal?: AbortSignal;
+  }): Promise<PublishedHead | undefined>;
   readonly proposals: Proposals;
   readonly reader: Reader;
   readonly feed: Feed;

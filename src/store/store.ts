@@ -77,7 +77,10 @@ export interface Store extends AsyncDisposable {
   head(): Promise<StoredEntry | undefined>;
   entry(version: number): Promise<StoredEntry | undefined>;
   /** Ascending from `from`; at most `limit`, and fewer when their bytes pass about 4 MiB (at least one). */
-  entries(range: { readonly from: number; readonly limit: number }): Promise<readonly StoredEntry[]>;
+  entries(range: {
+    readonly from: number;
+    readonly limit: number;
+  }): Promise<readonly StoredEntry[]>;
   /** Genesis and every governance entry, ascending: a registry has few. */
   governanceEntries(): Promise<readonly StoredEntry[]>;
   /** The version that committed a payload; `undefined` when none did. */
@@ -93,14 +96,22 @@ export interface Store extends AsyncDisposable {
    *   later write with `outcome_unknown` and never closes the database file.
    * Calls must not overlap.
    */
-  append(batch: { readonly expected: number; readonly entries: readonly AppendEntry[] }): Promise<AppendOutcome>;
+  append(batch: {
+    readonly expected: number;
+    readonly entries: readonly AppendEntry[];
+  }): Promise<AppendOutcome>;
 
   /** The value current at `version`. */
-  descriptor(key: DescriptorKey & { readonly version: number }): Promise<StoredDescriptor | undefined>;
+  descriptor(
+    key: DescriptorKey & { readonly version: number },
+  ): Promise<StoredDescriptor | undefined>;
   /** The set at `version` in pages, sorted by kind, then id. Not replayed: cost follows the set's size. */
   set(version: number): AsyncIterable<readonly StoredDescriptor[]>;
   /** Net changes from one version to another (either may be the older), sorted, in pages. */
-  diff(range: { readonly from: number; readonly to: number }): AsyncIterable<readonly StoredDifference[]>;
+  diff(range: {
+    readonly from: number;
+    readonly to: number;
+  }): AsyncIterable<readonly StoredDifference[]>;
   /** Every value a descriptor ever had, newest first, at most `limit`. */
   history(key: DescriptorKey & { readonly limit: number }): Promise<readonly DescriptorSpan[]>;
 

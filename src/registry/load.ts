@@ -1,0 +1,114 @@
+/**
+ * From a store to a chain the sequencer can append to: the governance chain is walked, the set is
+ * rebuilt from its rows and must give the head's set root. The log itself is walked by `scrub`.
+ */
+
+import { isEqualBytes } from '../core/bytes.ts';
+import type { Chain } from '../core/chain.ts';
+import { descriptorPath, descriptorValueHash } from '../core/descriptor.ts';
+import { RegistryError } from '../core/error.ts';
+import {
+  assertSuccession,
+  type Governance,
+  type SignerKeys,
+  withSigners,
+} from '../core/governance.ts';
+import type { Hash } from '../core/hash.ts';
+import type { Leaf } from '../core/leaf.ts';
+import { SetTree } from '../core/set-tree.ts';
+import type { Store, StoredDescriptor } from '../store/store.ts';
+import { assertStoredEntry, damaged, storedPayload } from './stored.ts';
+
+/** A governance and the version from which, after that entry, it is in force. */
+export interface GovernanceSpan {
+  readonly from: number;
+  readonly governance: Governance;
+}
+
+export interface Loaded {
+  readonly chain: Chain;
+  readonly headLeaf: Leaf;
+  readonly governances: readonly GovernanceSpan[];
+}
+
+/** `undefined` for an empty store. Throws `storage_damaged` or `storage_foreign`. */
+export async function loadChain(
+  store: Store,
+  pins: { readonly origin?: string; readonly registry?: Hash } = {},
+): Promise<Loaded | undefined> {
+  const head = await store.head();
+  if (head === undefined) return undefined;
+  const leaf = assertStoredEntry(head);
+  const { registry, governances, signerKeys } = await loadGovernance(store);
+  assertPinned({ origin: leaf.origin, registry }, pins);
+  const governance = governances.at(-1)?.governance;
+  if (governance === undefined) throw damaged('expected a genesis at version 0, got none');
+  const set = await loadSet(store, leaf.version);
+  if (set.root !== leaf.set_root || set.size !== leaf.set_size)
+    throw damaged(
+      `expected the descriptors at version ${leaf.version} to give ${leaf.set_root}, got ${set.root}`,
+    );
+  const chain: Chain = {
+    origin: leaf.origin,
+    registry,
+    version: leaf.version,
+    entryHash: head.entryHash,
+    committedAt: leaf.committed_at,
+    governance,
+    signerKeys,
+    set,
+  };
+  return { chain, headLeaf: leaf, governances };
+}
+
+/** Throws `storage_damaged` unless the row's bytes are what its value hash says. */
+export function assertDescriptor(row: StoredDescriptor): void {
+  if (!isEqualBytes(descriptorValueHash(row.bytes), row.valueHash))
+    throw damaged(
+      `expected ${row.kind}/${row.id} of version ${row.setVersion} to hash to its value hash, got other bytes`,
+    );
+}
+
+async function loadGovernance(
+  store: Store,
+): Promise<{ registry: Hash; governances: GovernanceSpan[]; signerKeys: SignerKeys }> {
+  const governances: GovernanceSpan[] = [];
+  let signerKeys: SignerKeys = new Map();
+  let registry: Hash | undefined;
+  for (const entry of await store.governanceEntries()) {
+    const leaf = assertStoredEntry(entry);
+    const { payload } = storedPayload(entry);
+    if (!('governance' in payload))
+      throw damaged(`expected governance at version ${leaf.version}, got ${payload.type}`);
+    assertSuccession(governances.at(-1)?.governance ?? null, payload.governance, signerKeys);
+    governances.push({ from: leaf.version, governance: payload.governance });
+    signerKeys = withSigners(signerKeys, payload.governance);
+    registry ??= leaf.payload_b3;
+  }
+  if (registry === undefined || governances[0]?.from !== 0)
+    throw damaged('expected a genesis at version 0, got none');
+  return { registry, governances, signerKeys };
+}
+
+async function loadSet(store: Store, version: number): Promise<SetTree> {
+  let set = SetTree.EMPTY;
+  for await (const page of store.set(version)) {
+    page.forEach(assertDescriptor);
+    set = set.with(page.map((row) => ({ path: descriptorPath(row), valueHash: row.valueHash })));
+  }
+  return set;
+}
+
+function assertPinned(
+  found: { readonly origin: string; readonly registry: Hash },
+  pins: { readonly origin?: string; readonly registry?: Hash },
+): void {
+  for (const name of ['origin', 'registry'] as const) {
+    const expected = pins[name];
+    if (expected !== undefined && expected !== found[name])
+      throw new RegistryError(
+        'storage_foreign',
+        `expected the store of ${name} ${expected}, got that of ${found[name]}`,
+      );
+  }
+}

@@ -1,0 +1,53 @@
+/** What a registry is opened with: everything that touches the world is handed in. */
+
+import type { RegistryError } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import type { Verifier } from '../core/verifier.ts';
+import type { Store } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+export interface RegistryLimits {
+  readonly maxPendingProposals: number;
+  readonly maxPendingBytes: number;
+  /** Entries committed as one durable batch. */
+  readonly maxBatchEntries: number;
+  readonly maxBatchBytes: number;
+  /** Commits that may wait for the sequencer. */
+  readonly maxQueuedCommits: number;
+  readonly heartbeatMs: number;
+  /** A stream ends after this long, give or take a fifth, so that reconnects spread. */
+  readonly maxStreamAgeMs: number;
+}
+
+export const DEFAULT_LIMITS: RegistryLimits = {
+  maxPendingProposals: 1_000,
+  maxPendingBytes: 64 * 1024 * 1024,
+  maxBatchEntries: 64,
+  maxBatchBytes: 8 * 1024 * 1024,
+  maxQueuedCommits: 1_000,
+  heartbeatMs: 15_000,
+  maxStreamAgeMs: 15 * 60_000,
+};
+
+export interface RegistryTimers {
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+export interface RegistryOptions {
+  readonly store: Store;
+  readonly verifier: Verifier;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** 0 up to 1, for jitter. */
+  readonly random: () => number;
+  readonly timers: RegistryTimers;
+  /** A store that holds another registry is refused. */
+  readonly pins?: { readonly origin?: string; readonly registry?: Hash };
+  readonly limits?: Partial<RegistryLimits>;
+  /** Called once, when the outcome of a write is unknown: end the process without closing the store. */
+  readonly onFatal: (error: RegistryError) => void;
+}

@@ -1,0 +1,341 @@
+/**
+ * Proposals in flight: accepted once, approved by verified signatures, committed through the
+ * sequencer. What is kept here is durable in the store first; after a restart it is loaded and
+ * verified again.
+ */
+import { type Approval, assertSignedInTime, isApprovalValid } from '../core/approval.ts';
+import { type Appended, assertBelongs, assertUnexpired, type Chain } from '../core/chain.ts';
+import { RegistryError } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import {
+  type DecodedPayload,
+  decodePayload,
+  type PayloadType,
+  registryOf,
+} from '../core/payload.ts';
+import { eligibleSigners } from '../core/quorum.ts';
+import { formatTime, SKEW_MS } from '../core/time.ts';
+import type { Store } from '../store/store.ts';
+import type { RegistryLimits, RegistryOptions } from './options.ts';
+import { makePending, type Pending, viewCommitted, viewPending } from './proposal-view.ts';
+import type { Proposals, ProposalView, PublishedHead } from './registry.ts';
+import type { Sequencer } from './sequencer.ts';
+
+/** Expired proposals stay visible this long, unless their room is needed. */
+const EXPIRED_KEPT_MS = 24 * 3_600_000;
+const RECENT_COMMITTED = 50;
+
+/** A committed entry as a proposal's reader wants it. */
+export interface CommittedProposal {
+  readonly proposal: DecodedPayload;
+  readonly approvals: readonly Approval[];
+  readonly chain: Pick<Chain, 'governance'> | null;
+  readonly head: PublishedHead;
+}
+
+export interface ProposalBookOptions
+  extends Pick<RegistryOptions, 'store' | 'verifier' | 'metrics' | 'log' | 'now'> {
+  readonly sequencer: Sequencer;
+  readonly limits: RegistryLimits;
+  /** Throws `draining` or why nothing is written. */
+  readonly assertWritable: () => void;
+  readonly committed: (version: number) => Promise<CommittedProposal | undefined>;
+  readonly published: (version: number) => Promise<PublishedHead | undefined>;
+}
+
+export class ProposalBook implements Proposals {
+  readonly #options: ProposalBookOptions;
+  readonly #store: Store;
+  readonly #pending = new Map<Hash, Pending>();
+  readonly #committing = new Map<Hash, Promise<Appended>>();
+  readonly #recent: ProposalView[] = [];
+
+  constructor(options: ProposalBookOptions) {
+    this.#options = options;
+    this.#store = options.store;
+  }
+
+  /** After a start: what the store kept, each approval verified again. */
+  async load(): Promise<void> {
+    for (const stored of await this.#store.proposals()) {
+      if ((await this.#store.committedVersion(stored.payloadB3)) !== undefined) continue;
+      const proposal = decodePayload(stored.payload);
+      if (proposal.payloadB3 !== stored.payloadB3)
+        throw new RegistryError(
+          'storage_damaged',
+          `expected proposal ${stored.payloadB3}, got bytes of ${proposal.payloadB3}`,
+        );
+      const pending = makePending(proposal, stored.receivedAt);
+      for (const approval of stored.approvals)
+        if (await this.#isValid(proposal, approval))
+          pending.approvals.set(approval.signer_id, approval);
+        else
+          this.#options.log.error(
+            'a stored approval is no valid signature by a signer in force and is left out',
+            { proposal: stored.payloadB3, signer: approval.signer_id },
+          );
+      this.#pending.set(stored.payloadB3, pending);
+    }
+    this.#options.metrics.pendingProposals(this.#pending.size);
+  }
+
+  async propose(
+    bytes: Uint8Array,
+    options: { types?: readonly PayloadType[] } = {},
+  ): Promise<{ isNew: boolean; proposal: ProposalView }> {
+    const proposal = decodePayload(bytes);
+    const { payload, payloadB3 } = proposal;
+    if (options.types !== undefined && !options.types.includes(payload.type))
+      throw new RegistryError(
+        'invalid_request',
+        `expected a payload of type ${options.types.join(' or ')} here, got ${payload.type}`,
+      );
+    const known = await this.get(payloadB3);
+    if (known !== undefined) return { isNew: false, proposal: known };
+    this.#options.assertWritable();
+    this.#assertAcceptable(proposal);
+    await this.#makeRoom(bytes.length);
+    const pending = makePending(proposal, this.#now());
+    await this.#store.putProposal({
+      payloadB3,
+      payload: bytes,
+      receivedAt: pending.receivedAt,
+      expiresAt: payload.expires_at,
+      approvals: [],
+    });
+    return this.#keep(pending);
+  }
+
+  async approve(id: Hash, approval: Approval): Promise<ProposalView> {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return this.#approveCommitted(id, approval);
+    this.#options.assertWritable();
+    const { proposal } = pending;
+    assertUnexpired(proposal, this.#now());
+    assertSignedInTime(approval, { createdAt: proposal.payload.created_at, now: this.#now() });
+    await this.#assertValid(proposal, approval);
+    const answer = await this.#store.putApproval(id, approval);
+    if (answer === 'added') pending.approvals.set(approval.signer_id, approval);
+    const view = answer === 'no_proposal' ? await this.get(id) : this.#view(pending);
+    if (view === undefined) throw unknownProposal(id);
+    return view;
+  }
+
+  async commit(id: Hash): Promise<{ isNew: boolean; head: PublishedHead }> {
+    const pending = this.#pending.get(id);
+    const running = this.#committing.get(id);
+    if (pending === undefined || running !== undefined) {
+      await running;
+      return { isNew: false, head: await this.#committedHead(id) };
+    }
+    this.#options.assertWritable();
+    const started = performance.now();
+    const commit = this.#options.sequencer.commit({
+      proposal: pending.proposal,
+      approvals: () => [...pending.approvals.values()],
+    });
+    this.#committing.set(id, commit);
+    try {
+      const { leaf } = await commit;
+      this.#options.metrics.commit({
+        seconds: (performance.now() - started) / 1000,
+        approvals: pending.approvals.size,
+      });
+      return { isNew: true, head: await this.#headOf(leaf.version) };
+    } catch (error) {
+      if (!(error instanceof RegistryError && error.code === 'replayed')) throw error;
+      this.#pending.delete(id);
+      return { isNew: false, head: await this.#committedHead(id) };
+    } finally {
+      this.#committing.delete(id);
+    }
+  }
+
+  async get(id: Hash): Promise<ProposalView | undefined> {
+    const pending = this.#pending.get(id);
+    if (pending !== undefined) return this.#view(pending);
+    const committed = await this.#committed(id);
+    return (
+      committed &&
+      viewCommitted(committed.proposal, { ...committed, version: committed.head.version })
+    );
+  }
+
+  async list(): Promise<readonly ProposalView[]> {
+    return [
+      ...[...this.#pending.values()].reverse().map((pending) => this.#view(pending)),
+      ...this.#recent,
+    ];
+  }
+
+  async payload(id: Hash): Promise<DecodedPayload | undefined> {
+    return this.#pending.get(id)?.proposal ?? (await this.#committed(id))?.proposal;
+  }
+
+  /** When an entry is visible: its proposal is no longer in flight. Synchronous: part of publishing. */
+  settle(
+    appended: readonly Appended[],
+    before: (version: number) => Pick<Chain, 'governance'> | null,
+  ): void {
+    for (const { leaf } of appended) {
+      const pending = this.#pending.get(leaf.payload_b3);
+      if (pending === undefined) continue;
+      this.#pending.delete(leaf.payload_b3);
+      this.#recent.unshift(
+        viewCommitted(pending.proposal, {
+          approvals: [...pending.approvals.values()],
+          chain: before(leaf.version),
+          version: leaf.version,
+        }),
+      );
+    }
+    this.#recent.length = Math.min(this.#recent.length, RECENT_COMMITTED);
+    this.#options.metrics.pendingProposals(this.#pending.size);
+  }
+
+  #assertAcceptable(proposal: DecodedPayload): void {
+    const { chain } = this.#options.sequencer;
+    assertBelongs(chain, proposal);
+    assertUnexpired(proposal, this.#now());
+    const latest = formatTime(this.#options.now() + SKEW_MS);
+    if (proposal.payload.created_at > latest)
+      throw new RegistryError(
+        'invalid_payload',
+        `expected created_at not after ${latest}, got ${proposal.payload.created_at}`,
+        {
+          details: { pointer: '/created_at' },
+        },
+      );
+  }
+
+  async #makeRoom(bytes: number): Promise<void> {
+    const { limits, now } = this.#options;
+    const isFull = (): boolean =>
+      this.#pending.size >= limits.maxPendingProposals ||
+      [...this.#pending.values()].reduce(
+        (sum, { proposal }) => sum + proposal.bytes.length,
+        bytes,
+      ) > limits.maxPendingBytes;
+    const expired = [...this.#pending.values()].filter(({ proposal }) => {
+      const age = now() - Date.parse(proposal.payload.expires_at);
+      return age > (isFull() ? 0 : EXPIRED_KEPT_MS);
+    });
+    if (expired.length > 0) {
+      const ids = expired.map(({ proposal }) => proposal.payloadB3);
+      await this.#store.dropProposals(ids);
+      for (const id of ids) this.#pending.delete(id);
+    }
+    if (isFull())
+      throw new RegistryError(
+        'too_many_proposals',
+        `expected at most ${limits.maxPendingProposals} proposals and ${limits.maxPendingBytes} bytes in flight, got one more`,
+      );
+  }
+
+  /** The same payload may have been kept, or committed, while this one became durable. */
+  async #keep(pending: Pending): Promise<{ isNew: boolean; proposal: ProposalView }> {
+    const id = pending.proposal.payloadB3;
+    const known = await this.get(id);
+    if (known !== undefined) {
+      if (known.state === 'committed') await this.#store.dropProposals([id]);
+      return { isNew: false, proposal: known };
+    }
+    this.#pending.set(id, pending);
+    this.#options.metrics.pendingProposals(this.#pending.size);
+    return { isNew: true, proposal: this.#view(pending) };
+  }
+
+  /** Too late to count: only the very approval that the entry holds is acknowledged. */
+  async #approveCommitted(id: Hash, approval: Approval): Promise<ProposalView> {
+    const committed = await this.#committed(id);
+    if (committed === undefined) throw unknownProposal(id);
+    const { version } = committed.head;
+    if (
+      !committed.approvals.some(
+        (a) =>
+          a.sig === approval.sig &&
+          a.signer_id === approval.signer_id &&
+          a.signed_at === approval.signed_at,
+      )
+    )
+      throw new RegistryError(
+        'conflict',
+        `expected a proposal in flight, got one committed as version ${version}: the approval was not recorded`,
+        {
+          details: { version },
+        },
+      );
+    return viewCommitted(committed.proposal, { ...committed, version });
+  }
+
+  async #assertValid(proposal: DecodedPayload, approval: Approval): Promise<void> {
+    const governance = this.#options.sequencer.chain?.governance ?? null;
+    if (!eligibleSigners(proposal.payload, governance).has(approval.signer_id))
+      throw new RegistryError(
+        'unknown_signer',
+        `expected an approval by a signer in force, got one by ${approval.signer_id}`,
+        {
+          details: { signer_id: approval.signer_id },
+        },
+      );
+    if (!(await this.#isValid(proposal, approval)))
+      throw new RegistryError(
+        'invalid_signature',
+        `expected a signature by ${approval.signer_id} over ${proposal.payloadB3}, got one that does not verify`,
+        {
+          details: { signer_id: approval.signer_id },
+        },
+      );
+  }
+
+  async #isValid(proposal: DecodedPayload, approval: Approval): Promise<boolean> {
+    const governance = this.#options.sequencer.chain?.governance ?? null;
+    const publicKey = eligibleSigners(proposal.payload, governance).get(approval.signer_id);
+    if (publicKey === undefined) return false;
+    const { verifier, metrics } = this.#options;
+    const started = performance.now();
+    const statement = {
+      origin: proposal.payload.origin,
+      registry: registryOf(proposal),
+      payloadB3: proposal.payloadB3,
+    };
+    const isValid = await isApprovalValid(verifier, { approval, publicKey, statement });
+    metrics.approvalVerified((performance.now() - started) / 1000);
+    return isValid;
+  }
+
+  async #committed(id: Hash): Promise<CommittedProposal | undefined> {
+    const version = await this.#store.committedVersion(id);
+    return version === undefined ? undefined : this.#options.committed(version);
+  }
+
+  async #committedHead(id: Hash): Promise<PublishedHead> {
+    const version = await this.#store.committedVersion(id);
+    if (version === undefined) throw unknownProposal(id);
+    return this.#headOf(version);
+  }
+
+  async #headOf(version: number): Promise<PublishedHead> {
+    const head = await this.#options.published(version);
+    if (head === undefined)
+      throw new RegistryError(
+        'internal',
+        `expected version ${version} to be visible after its commit, got nothing`,
+      );
+    return head;
+  }
+
+  #view(pending: Pending): ProposalView {
+    return viewPending(pending, this.#options.sequencer.chain, this.#now());
+  }
+
+  #now(): string {
+    return formatTime(this.#options.now());
+  }
+}
+
+function unknownProposal(id: Hash): RegistryError {
+  return new RegistryError('unknown_proposal', `expected the id of a proposal, got ${id}`, {
+    details: { proposal_id: id },
+  });
+}

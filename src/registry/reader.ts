@@ -1,0 +1,229 @@
+/** Reads at a version. Nothing leaves before it was re-hashed: a damaged byte is an error, never an answer. */
+import { decodeApprovals } from '../core/approval.ts';
+import { isEqualBytes } from '../core/bytes.ts';
+import type { Chain } from '../core/chain.ts';
+import { descriptorPath } from '../core/descriptor.ts';
+import type { Governance } from '../core/governance.ts';
+import { formatHash } from '../core/hash.ts';
+import type { EntryBytes, Leaf } from '../core/leaf.ts';
+import { encodeSetProof } from '../core/set-proof.ts';
+import type { SetTree } from '../core/set-tree.ts';
+import type { Store, StoredDescriptor, StoredEntry } from '../store/store.ts';
+import { assertDescriptor, type GovernanceSpan } from './load.ts';
+import type { CommittedProposal } from './proposals.ts';
+import { publishEntry } from './published.ts';
+import type {
+  DescriptorAnswer,
+  Difference,
+  HistoryItem,
+  PublishedHead,
+  Reader,
+  SetAnswer,
+} from './registry.ts';
+import { assertStoredEntry, damaged, storedPayload } from './stored.ts';
+import type { Trees } from './trees.ts';
+
+const MAX_ENTRIES = 1_000;
+
+export interface LogReaderOptions {
+  readonly store: Store;
+  readonly trees: Trees;
+  readonly head: () => PublishedHead | undefined;
+  readonly chain: () => Chain | null;
+  /** Ascending. */
+  readonly governances: () => readonly GovernanceSpan[];
+}
+
+export class LogReader implements Reader {
+  readonly #options: LogReaderOptions;
+  readonly #store: Store;
+
+  constructor(options: LogReaderOptions) {
+    this.#options = options;
+    this.#store = options.store;
+  }
+
+  async entry(
+    version: number,
+  ): Promise<(EntryBytes & { entryHash: StoredEntry['entryHash'] }) | undefined> {
+    return (await this.#stored(version))?.entry;
+  }
+
+  async entries({ from, limit }: { from: number; limit: number }): Promise<readonly EntryBytes[]> {
+    const head = this.#options.head();
+    if (head === undefined || from > head.version) return [];
+    const visible = Math.min(limit, MAX_ENTRIES, head.version + 1 - from);
+    const entries = await this.#store.entries({ from, limit: visible });
+    entries.forEach(assertStoredEntry);
+    return entries;
+  }
+
+  async governance(
+    version: number,
+  ): Promise<{ version: number; governance: Governance } | undefined> {
+    if (!this.#isVisible(version)) return undefined;
+    return { version, governance: this.#governanceAfter(version) };
+  }
+
+  async set(version: number): Promise<SetAnswer | undefined> {
+    const leaf = await this.#leaf(version);
+    if (leaf === undefined) return undefined;
+    const tree = await this.#options.trees.at(leaf);
+    return {
+      version,
+      setRoot: leaf.set_root,
+      size: leaf.set_size,
+      pages: this.#pages(version, tree),
+    };
+  }
+
+  async descriptor(query: {
+    version: number;
+    kind: string;
+    id: string;
+    isProofWanted: boolean;
+  }): Promise<DescriptorAnswer | undefined> {
+    const leaf = await this.#leaf(query.version);
+    if (leaf === undefined) return undefined;
+    const row = await this.#store.descriptor(query);
+    if (row !== undefined) assertDescriptor(row);
+    // The head's tree is in memory, so the head's answers are always checked against it.
+    const isChecked = query.isProofWanted || query.version === this.#options.head()?.version;
+    const tree = isChecked ? await this.#options.trees.at(leaf) : undefined;
+    const path = descriptorPath(query);
+    if (tree !== undefined) assertInTree(tree, { ...query, path, row });
+    return {
+      version: query.version,
+      setRoot: leaf.set_root,
+      bytes: row?.bytes ?? null,
+      valueHash: row === undefined ? null : formatHash(row.valueHash),
+      setVersion: row?.setVersion ?? null,
+      proof: query.isProofWanted && tree !== undefined ? encodeSetProof(tree.branch(path)) : null,
+    };
+  }
+
+  async diff({
+    from,
+    to,
+  }: {
+    from: number;
+    to: number;
+  }): Promise<readonly Difference[] | undefined> {
+    if (!this.#isVisible(from) || !this.#isVisible(to)) return undefined;
+    const differences: Difference[] = [];
+    for await (const page of this.#store.diff({ from, to }))
+      for (const { kind, id, before, after } of page) {
+        for (const row of [before, after]) if (row !== null) assertDescriptor(row);
+        differences.push({ kind, id, before: before?.bytes ?? null, after: after?.bytes ?? null });
+      }
+    return differences;
+  }
+
+  async history(query: {
+    kind: string;
+    id: string;
+    limit: number;
+  }): Promise<readonly HistoryItem[]> {
+    const head = this.#options.head()?.version ?? -1;
+    const spans = await this.#store.history(query);
+    return spans
+      .filter((span) => span.setVersion <= head)
+      .map((span) => {
+        assertDescriptor(span);
+        const { setVersion, endVersion, bytes, valueHash } = span;
+        const isEnded = endVersion !== null && endVersion <= head;
+        return {
+          setVersion,
+          endVersion: isEnded ? endVersion : null,
+          bytes,
+          valueHash: formatHash(valueHash),
+        };
+      });
+  }
+
+  /** Entries as events, ascending from `from`. */
+  async published({
+    from,
+    limit,
+  }: {
+    from: number;
+    limit: number;
+  }): Promise<readonly PublishedHead[]> {
+    const registry = this.#options.chain()?.registry;
+    if (registry === undefined) return [];
+    const head = this.#options.head()?.version ?? -1;
+    const entries = await this.#store.entries({ from, limit: Math.min(limit, head + 1 - from) });
+    return entries.map((entry) =>
+      publishEntry({ leaf: assertStoredEntry(entry), entryHash: entry.entryHash, registry }),
+    );
+  }
+
+  async committed(version: number): Promise<CommittedProposal | undefined> {
+    const stored = await this.#stored(version);
+    const registry = this.#options.chain()?.registry;
+    if (stored === undefined || registry === undefined) return undefined;
+    return {
+      proposal: storedPayload(stored.entry),
+      approvals: decodeApprovals(stored.entry.approvals),
+      chain: version === 0 ? null : { governance: this.#governanceAfter(version - 1) },
+      head: publishEntry({ leaf: stored.leaf, entryHash: stored.entry.entryHash, registry }),
+    };
+  }
+
+  async #leaf(version: number): Promise<Leaf | undefined> {
+    return (await this.#stored(version))?.leaf;
+  }
+
+  async #stored(version: number): Promise<{ entry: StoredEntry; leaf: Leaf } | undefined> {
+    if (!this.#isVisible(version)) return undefined;
+    const entry = await this.#store.entry(version);
+    if (entry === undefined) throw damaged(`expected version ${version} in the log, got nothing`);
+    return { entry, leaf: assertStoredEntry(entry) };
+  }
+
+  #isVisible(version: number): boolean {
+    const head = this.#options.head();
+    return head !== undefined && version >= 0 && version <= head.version;
+  }
+
+  /** In force for the entry after `version`. */
+  #governanceAfter(version: number): Governance {
+    const span = this.#options.governances().findLast(({ from }) => from <= version);
+    if (span === undefined) throw damaged(`expected a governance at version ${version}, got none`);
+    return span.governance;
+  }
+
+  async *#pages(version: number, tree: SetTree): AsyncGenerator<readonly Uint8Array[]> {
+    let size = 0;
+    for await (const page of this.#store.set(version)) {
+      for (const row of page) {
+        assertDescriptor(row);
+        assertInTree(tree, { ...row, path: descriptorPath(row), row });
+      }
+      size += page.length;
+      yield page.map((row) => row.bytes);
+    }
+    if (size !== tree.size)
+      throw damaged(`expected ${tree.size} descriptors at version ${version}, got ${size}`);
+  }
+}
+
+function assertInTree(
+  tree: SetTree,
+  {
+    kind,
+    id,
+    path,
+    row,
+  }: { kind: string; id: string; path: Uint8Array; row: StoredDescriptor | undefined },
+): void {
+  const committed = tree.get(path);
+  const isSame =
+    committed === undefined || row === undefined
+      ? committed === row
+      : isEqualBytes(committed, row.valueHash);
+  if (!isSame)
+    throw damaged(
+      `expected ${kind}/${id} as the set root commits to it, got another value or none`,
+    );
+}

@@ -1,0 +1,218 @@
+/**
+ * The one place where the log grows. Commits that wait at the same time become one durable batch of
+ * consecutive versions; each gets its own answer. Durable, then visible, then announced: `onAppended`
+ * runs after the store's answer and before any committer hears of it.
+ */
+import type { Approval } from '../core/approval.ts';
+import { type Appended, appendEntry, type Chain } from '../core/chain.ts';
+import { RegistryError } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import type { DecodedPayload } from '../core/payload.ts';
+import { eligibleSigners } from '../core/quorum.ts';
+import { formatTime } from '../core/time.ts';
+import { type AppendEntry, EMPTY_VERSION, type Store } from '../store/store.ts';
+import type { RegistryLimits } from './options.ts';
+
+export interface CommitRequest {
+  readonly proposal: DecodedPayload;
+  /** Verified; those whose signers are no longer in force are left out. */
+  readonly approvals: () => readonly Approval[];
+}
+
+interface Waiting extends CommitRequest {
+  resolve(appended: Appended): void;
+  reject(error: unknown): void;
+}
+
+export interface SequencerOptions {
+  readonly store: Store;
+  readonly chain: Chain | null;
+  readonly limits: RegistryLimits;
+  readonly now: () => number;
+  /** The verified entries after `chain` that another writer put into the store. */
+  readonly catchUp: (chain: Chain | null) => Promise<readonly Appended[]>;
+  /** Must not throw and awaits nobody: publishes, then announces. */
+  readonly onAppended: (batch: readonly Appended[]) => void;
+  readonly onFatal: (error: RegistryError) => void;
+}
+
+export class Sequencer {
+  readonly #options: SequencerOptions;
+  #chain: Chain | null;
+  #queue: Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #fatal: RegistryError | undefined;
+
+  constructor(options: SequencerOptions) {
+    this.#options = options;
+    this.#chain = options.chain;
+  }
+
+  /** The state after the newest visible entry. */
+  get chain(): Chain | null {
+    return this.#chain;
+  }
+
+  /** Why nothing is written any more. */
+  get fatal(): RegistryError | undefined {
+    return this.#fatal;
+  }
+
+  /** Resolves when the entry is durable and visible. Throws what `appendEntry` and `Store.append` throw. */
+  commit(request: CommitRequest): Promise<Appended> {
+    if (this.#fatal !== undefined) return Promise.reject(this.#fatal);
+    if (this.#queue.length >= this.#options.limits.maxQueuedCommits)
+      return Promise.reject(
+        new RegistryError(
+          'not_ready',
+          `expected at most ${this.#queue.length} waiting commits, got one more: repeat later`,
+        ),
+      );
+    const { promise, resolve, reject } = Promise.withResolvers<Appended>();
+    this.#queue.push({ ...request, resolve, reject });
+    this.#running ??= this.#run();
+    return promise;
+  }
+
+  /** Resolves when no commit is waiting. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // One turn of the event loop, so that commits posted together are batched together.
+    await Promise.resolve();
+    while (this.#queue.length > 0) await this.#commitBatch(this.#takeBatch());
+    this.#running = undefined;
+  }
+
+  #takeBatch(): Waiting[] {
+    const { maxBatchEntries, maxBatchBytes } = this.#options.limits;
+    let bytes = 0;
+    let count = 0;
+    for (const { proposal } of this.#queue) {
+      bytes += proposal.bytes.length;
+      if (count > 0 && (count === maxBatchEntries || bytes > maxBatchBytes)) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #commitBatch(batch: readonly Waiting[]): Promise<void> {
+    let committed: Set<Hash>;
+    try {
+      committed = await this.#committedAmong(batch);
+    } catch (error) {
+      // Nothing was written yet: a store that cannot be read refuses this batch and no more.
+      for (const { reject } of batch) reject(error);
+      return;
+    }
+    const planned = this.#plan(batch, committed);
+    if (planned.length === 0) return;
+    try {
+      await this.#append(planned);
+    } catch (error) {
+      this.#fail(batch, error);
+    }
+  }
+
+  async #committedAmong(batch: readonly Waiting[]): Promise<Set<Hash>> {
+    const hashes = batch.map(({ proposal }) => proposal.payloadB3);
+    const versions = await Promise.all(
+      hashes.map((hash) => this.#options.store.committedVersion(hash)),
+    );
+    return new Set(hashes.filter((_, i) => versions[i] !== undefined));
+  }
+
+  /** Each request against the chain that the ones before it leave; a refusal answers its own request only. */
+  #plan(
+    batch: readonly Waiting[],
+    committed: Set<Hash>,
+  ): { waiting: Waiting; appended: Appended }[] {
+    const planned: { waiting: Waiting; appended: Appended }[] = [];
+    let chain = this.#chain;
+    for (const waiting of batch) {
+      const { proposal } = waiting;
+      try {
+        const eligible = eligibleSigners(proposal.payload, chain?.governance ?? null);
+        const now = formatTime(this.#options.now());
+        const appended = appendEntry(chain, {
+          proposal,
+          approvals: waiting.approvals().filter((approval) => eligible.has(approval.signer_id)),
+          // Time is advisory: it never goes backwards, whatever the clock does.
+          committedAt: chain !== null && chain.committedAt > now ? chain.committedAt : now,
+          isCommitted: (hash) => committed.has(hash),
+        });
+        committed.add(proposal.payloadB3);
+        planned.push({ waiting, appended });
+        chain = appended.chain;
+      } catch (error) {
+        waiting.reject(error);
+      }
+    }
+    return planned;
+  }
+
+  async #append(planned: readonly { waiting: Waiting; appended: Appended }[]): Promise<void> {
+    const { store } = this.#options;
+    const batch = planned.map(({ appended }) => appended);
+    const answer = await store.append({
+      expected: this.#chain?.version ?? EMPTY_VERSION,
+      entries: planned.map(({ waiting, appended }) => toAppendEntry(waiting.proposal, appended)),
+    });
+    if (answer.outcome === 'conflict') {
+      const expected = this.#chain?.version ?? 'none';
+      // Another writer was first. What it wrote is believed only as a reader would believe it.
+      this.#advance(await this.#options.catchUp(this.#chain));
+      throw new RegistryError(
+        'conflict',
+        `expected the log's head at version ${expected}, got ${answer.head}: repeat the request`,
+        {
+          details: { version: answer.head },
+        },
+      );
+    }
+    this.#advance(batch);
+    for (const { waiting, appended } of planned) waiting.resolve(appended);
+  }
+
+  #advance(batch: readonly Appended[]): void {
+    this.#chain = batch.at(-1)?.chain ?? this.#chain;
+    this.#options.onAppended(batch);
+  }
+
+  /** A full disk and a lost race are certain; anything else from `append` is an unknown outcome. */
+  #fail(batch: readonly Waiting[], error: unknown): void {
+    const isCertain =
+      error instanceof RegistryError && (error.code === 'read_only' || error.code === 'conflict');
+    if (isCertain) {
+      for (const { reject } of batch) reject(error);
+      return;
+    }
+    this.#fatal = new RegistryError(
+      'outcome_unknown',
+      'expected the store to say whether the commit is durable, got a failure: repeat the request to learn it',
+      {
+        cause: error,
+      },
+    );
+    for (const { reject } of [...batch, ...this.#queue]) reject(this.#fatal);
+    this.#queue = [];
+    this.#options.onFatal(this.#fatal);
+  }
+}
+
+function toAppendEntry(
+  { payload, payloadB3 }: DecodedPayload,
+  { chain, leaf, entry, changes }: Appended,
+): AppendEntry {
+  return {
+    ...entry,
+    version: leaf.version,
+    entryHash: chain.entryHash,
+    payloadB3,
+    type: leaf.type,
+    expiresAt: payload.expires_at,
+    changes,
+  };
+}
