@@ -13,40 +13,30 @@ import {
 import { decodeBase64, isEqualBytes } from './bytes.ts';
 import { descriptorPath, descriptorValueHash, encodeDescriptor } from './descriptor.ts';
 import { RegistryError } from './error.ts';
-import {
-  assertSuccession,
-  type Governance,
-  governanceHash,
-  type SignerKeys,
-  withSigners,
-} from './governance.ts';
-import { formatHash, type Hash, hashOf } from './hash.ts';
+import { withSigners } from './governance.ts';
+import { type Hash, hashOf } from './hash.ts';
 import { decodeLeaf, type EntryBytes, encodeLeaf, entryHash, type Leaf } from './leaf.ts';
 import {
   type Change,
   changesOf,
   type DecodedPayload,
   decodePayload,
-  type Payload,
   registryOf,
   SCHEMA_VERSION,
 } from './payload.ts';
 import { assertQuorum, countQuorum, eligibleSigners } from './quorum.ts';
+import {
+  assertBelongs,
+  assertFences,
+  assertUnexpired,
+  type Chain,
+  nextGovernance,
+} from './rules.ts';
 import { type SetChange, SetTree } from './set-tree.ts';
 import type { Verifier } from './verifier.ts';
 import { parseVerifierKey } from './vkey.ts';
 
-/** Everything the next entry depends on. Immutable: an append makes a new one. */
-export interface Chain {
-  readonly origin: string;
-  readonly registry: Hash;
-  readonly version: number;
-  readonly entryHash: Hash;
-  readonly committedAt: string;
-  readonly governance: Governance;
-  readonly signerKeys: SignerKeys;
-  readonly set: SetTree;
-}
+export type { BrokenFence, Chain } from './rules.ts';
 
 /** One descriptor put or removed by an entry. */
 export interface AppliedChange {
@@ -65,14 +55,6 @@ export interface Appended {
   readonly leaf: Leaf;
   readonly entry: EntryBytes;
   readonly changes: readonly AppliedChange[];
-}
-
-/** A fence that no longer holds: what the change expected to replace and what stands there. */
-export interface BrokenFence {
-  readonly kind: string;
-  readonly id: string;
-  readonly expected: Hash | null;
-  readonly actual: Hash | null;
 }
 
 export interface AppendInput {
@@ -105,7 +87,11 @@ export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
   assertQuorum(countQuorum(payload, chain?.governance ?? null, approved));
   const governance = nextGovernance(chain, proposal);
   const changes = changesOf(payload).map(applyChange);
-  assertFences(chain, payload, changes);
+  assertFences(
+    chain,
+    payload,
+    changes.map((change) => change.path),
+  );
   const set = (chain?.set ?? SetTree.EMPTY).with(changes satisfies readonly SetChange[]);
 
   const approvalBytes = encodeApprovals(approvals);
@@ -244,97 +230,6 @@ export function assertAdmitted(
       );
 }
 
-/** The paths that a payload's changes touch, in their order. */
-export function changePaths(payload: Payload): readonly Uint8Array[] {
-  return changesOf(payload).map(descriptorPath);
-}
-
-/**
- * The descriptor fences of `payload` that do not hold on `chain`; `paths` are its `changePaths`, which
- * a caller that asks again for each head makes once. Hashes nothing.
- */
-export function brokenFences(
-  chain: Chain | null,
-  payload: Payload,
-  paths: readonly Uint8Array[],
-): readonly BrokenFence[] {
-  return changesOf(payload).flatMap(({ kind, id, replaces }, i) => {
-    const path = paths[i];
-    const valueHash = path === undefined ? undefined : chain?.set.get(path);
-    const actual = valueHash === undefined ? null : formatHash(valueHash);
-    return actual === replaces ? [] : [{ kind, id, expected: replaces, actual }];
-  });
-}
-
-/** Throws `fence_broken` unless a `supersede` payload names the head. */
-export function assertSupersedesHead(chain: Chain | null, payload: Payload): void {
-  if (payload.type === 'supersede' && payload.supersedes !== chain?.entryHash)
-    throw new RegistryError(
-      'fence_broken',
-      `expected the payload to supersede the head ${chain?.entryHash}, got ${payload.supersedes}`,
-      {
-        details: { entry_hash: chain?.entryHash, version: chain?.version },
-      },
-    );
-}
-
-/** Throws `wrong_registry` unless the payload may be appended to this chain at all. */
-export function assertBelongs(chain: Chain | null, { payload }: DecodedPayload): void {
-  if (payload.type === 'genesis') {
-    if (chain !== null)
-      throw new RegistryError(
-        'wrong_registry',
-        `expected no second genesis, got one: this registry is ${chain.registry}`,
-      );
-    return;
-  }
-  if (chain === null)
-    throw new RegistryError(
-      'not_initialised',
-      'expected a genesis first, got another payload for an empty registry',
-    );
-  if (payload.origin !== chain.origin || payload.registry !== chain.registry)
-    throw new RegistryError(
-      'wrong_registry',
-      `expected a payload for ${chain.origin} ${chain.registry}, got one for ${payload.origin} ${payload.registry}`,
-      { details: { origin: chain.origin, registry: chain.registry } },
-    );
-}
-
-/** Throws `expired`. */
-export function assertUnexpired({ payload }: DecodedPayload, now: string): void {
-  if (now > payload.expires_at)
-    throw new RegistryError(
-      'expired',
-      `expected a payload that expires after ${now}, got one that expired at ${payload.expires_at}`,
-      {
-        details: { expires_at: payload.expires_at },
-      },
-    );
-}
-
-/** The governance after the payload; throws `invalid_governance` or `fence_broken`. */
-export function nextGovernance(chain: Chain | null, { payload }: DecodedPayload): Governance {
-  if (payload.type === 'genesis') {
-    assertSuccession(null, payload.governance, new Map());
-    return payload.governance;
-  }
-  if (chain === null)
-    throw new RegistryError('not_initialised', 'expected a genesis first, got another payload');
-  if (payload.type !== 'governance') return chain.governance;
-  const expected = governanceHash(chain.governance);
-  if (payload.replaces !== expected)
-    throw new RegistryError(
-      'fence_broken',
-      `expected the payload to replace governance ${expected}, got ${payload.replaces}`,
-      {
-        details: { governance: expected },
-      },
-    );
-  assertSuccession(chain.governance, payload.governance, chain.signerKeys);
-  return payload.governance;
-}
-
 function applyChange(change: Change): AppliedChange {
   const { kind, id } = change;
   const bytes = change.op === 'put' ? encodeDescriptor(change) : null;
@@ -345,26 +240,6 @@ function applyChange(change: Change): AppliedChange {
     valueHash: bytes === null ? null : descriptorValueHash(bytes),
     bytes,
   };
-}
-
-function assertFences(
-  chain: Chain | null,
-  payload: Payload,
-  applied: readonly AppliedChange[],
-): void {
-  assertSupersedesHead(chain, payload);
-  const fences = brokenFences(
-    chain,
-    payload,
-    applied.map((change) => change.path),
-  );
-  const [first] = fences;
-  if (first !== undefined)
-    throw new RegistryError(
-      'fence_broken',
-      `expected ${first.kind}/${first.id} to be ${first.expected ?? 'absent'}, got ${first.actual ?? 'nothing there'}`,
-      { details: { fences } },
-    );
 }
 
 function differentLeaf(got: Leaf, expected: Leaf): RegistryError {

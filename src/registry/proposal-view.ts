@@ -1,5 +1,8 @@
 /** What can be said of a proposal in flight at a head: its state, its quorum, and what blocks it. */
 import type { Approval } from '../core/approval.ts';
+import { RegistryError } from '../core/error.ts';
+import { changesOf, type DecodedPayload } from '../core/payload.ts';
+import { countQuorum, type Quorum } from '../core/quorum.ts';
 import {
   assertSupersedesHead,
   type BrokenFence,
@@ -7,10 +10,7 @@ import {
   type Chain,
   changePaths,
   nextGovernance,
-} from '../core/chain.ts';
-import { RegistryError } from '../core/error.ts';
-import { changesOf, type DecodedPayload } from '../core/payload.ts';
-import { countQuorum, type Quorum } from '../core/quorum.ts';
+} from '../core/rules.ts';
 import type { ProposalState, ProposalView } from './registry.ts';
 
 export interface Pending {

@@ -3,26 +3,21 @@
  * sequencer. What is kept here is durable in the store first; after a restart it is loaded and
  * verified again.
  */
-import { type Approval, assertSignedInTime, isApprovalValid } from '../core/approval.ts';
-import { type Appended, assertBelongs, assertUnexpired, type Chain } from '../core/chain.ts';
+import { type Approval, assertSignedInTime } from '../core/approval.ts';
+import type { Appended, Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
-import {
-  type DecodedPayload,
-  decodePayload,
-  type PayloadType,
-  registryOf,
-} from '../core/payload.ts';
-import { eligibleSigners } from '../core/quorum.ts';
+import { type DecodedPayload, decodePayload, type PayloadType } from '../core/payload.ts';
+import { assertBelongs, assertUnexpired } from '../core/rules.ts';
 import { formatTime, SKEW_MS } from '../core/time.ts';
 import type { Store } from '../store/store.ts';
+import { ApprovalCheck } from './approval-check.ts';
 import type { RegistryLimits, RegistryOptions } from './options.ts';
+import { expiredToDrop } from './proposal-room.ts';
 import { makePending, type Pending, viewCommitted, viewPending } from './proposal-view.ts';
 import type { Proposals, ProposalView, PublishedHead } from './registry.ts';
 import type { Sequencer } from './sequencer.ts';
 
-/** Expired proposals stay visible this long, unless their room is needed. */
-const EXPIRED_KEPT_MS = 24 * 3_600_000;
 const RECENT_COMMITTED = 50;
 
 /** A committed entry as a proposal's reader wants it. */
@@ -49,10 +44,12 @@ export class ProposalBook implements Proposals {
   readonly #pending = new Map<Hash, Pending>();
   readonly #committing = new Map<Hash, Promise<Appended>>();
   readonly #recent: ProposalView[] = [];
+  readonly #check: ApprovalCheck;
 
   constructor(options: ProposalBookOptions) {
     this.#options = options;
     this.#store = options.store;
+    this.#check = new ApprovalCheck({ ...options, chain: () => options.sequencer.chain });
   }
 
   /** After a start: what the store kept, each approval verified again. */
@@ -67,7 +64,7 @@ export class ProposalBook implements Proposals {
         );
       const pending = makePending(proposal, stored.receivedAt);
       for (const approval of stored.approvals)
-        if (await this.#isValid(proposal, approval))
+        if (await this.#check.isValid(proposal, approval))
           pending.approvals.set(approval.signer_id, approval);
         else
           this.#options.log.error(
@@ -113,7 +110,7 @@ export class ProposalBook implements Proposals {
     const { proposal } = pending;
     assertUnexpired(proposal, this.#now());
     assertSignedInTime(approval, { createdAt: proposal.payload.created_at, now: this.#now() });
-    await this.#assertValid(proposal, approval);
+    await this.#check.assertValid(proposal, approval);
     const answer = await this.#store.putApproval(id, approval);
     if (answer === 'added') pending.approvals.set(approval.signer_id, approval);
     const view = answer === 'no_proposal' ? await this.get(id) : this.#view(pending);
@@ -209,27 +206,14 @@ export class ProposalBook implements Proposals {
   }
 
   async #makeRoom(bytes: number): Promise<void> {
-    const { limits, now } = this.#options;
-    const isFull = (): boolean =>
-      this.#pending.size >= limits.maxPendingProposals ||
-      [...this.#pending.values()].reduce(
-        (sum, { proposal }) => sum + proposal.bytes.length,
-        bytes,
-      ) > limits.maxPendingBytes;
-    const expired = [...this.#pending.values()].filter(({ proposal }) => {
-      const age = now() - Date.parse(proposal.payload.expires_at);
-      return age > (isFull() ? 0 : EXPIRED_KEPT_MS);
+    const ids = expiredToDrop(this.#pending.values(), {
+      bytes,
+      limits: this.#options.limits,
+      now: this.#options.now(),
     });
-    if (expired.length > 0) {
-      const ids = expired.map(({ proposal }) => proposal.payloadB3);
-      await this.#store.dropProposals(ids);
-      for (const id of ids) this.#pending.delete(id);
-    }
-    if (isFull())
-      throw new RegistryError(
-        'too_many_proposals',
-        `expected at most ${limits.maxPendingProposals} proposals and ${limits.maxPendingBytes} bytes in flight, got one more`,
-      );
+    if (ids.length === 0) return;
+    await this.#store.dropProposals(ids);
+    for (const id of ids) this.#pending.delete(id);
   }
 
   /** The same payload may have been kept, or committed, while this one became durable. */
@@ -266,42 +250,6 @@ export class ProposalBook implements Proposals {
         },
       );
     return viewCommitted(committed.proposal, { ...committed, version });
-  }
-
-  async #assertValid(proposal: DecodedPayload, approval: Approval): Promise<void> {
-    const governance = this.#options.sequencer.chain?.governance ?? null;
-    if (!eligibleSigners(proposal.payload, governance).has(approval.signer_id))
-      throw new RegistryError(
-        'unknown_signer',
-        `expected an approval by a signer in force, got one by ${approval.signer_id}`,
-        {
-          details: { signer_id: approval.signer_id },
-        },
-      );
-    if (!(await this.#isValid(proposal, approval)))
-      throw new RegistryError(
-        'invalid_signature',
-        `expected a signature by ${approval.signer_id} over ${proposal.payloadB3}, got one that does not verify`,
-        {
-          details: { signer_id: approval.signer_id },
-        },
-      );
-  }
-
-  async #isValid(proposal: DecodedPayload, approval: Approval): Promise<boolean> {
-    const governance = this.#options.sequencer.chain?.governance ?? null;
-    const publicKey = eligibleSigners(proposal.payload, governance).get(approval.signer_id);
-    if (publicKey === undefined) return false;
-    const { verifier, metrics } = this.#options;
-    const started = performance.now();
-    const statement = {
-      origin: proposal.payload.origin,
-      registry: registryOf(proposal),
-      payloadB3: proposal.payloadB3,
-    };
-    const isValid = await isApprovalValid(verifier, { approval, publicKey, statement });
-    metrics.approvalVerified((performance.now() - started) / 1000);
-    return isValid;
   }
 
   async #committed(id: Hash): Promise<CommittedProposal | undefined> {

@@ -1,0 +1,143 @@
+/**
+ * What a payload must satisfy to follow a chain, rule by rule: it belongs to the registry, is in time,
+ * succeeds the governance and finds its fences whole. Approvals and quorum are counted elsewhere.
+ */
+import { descriptorPath } from './descriptor.ts';
+import { RegistryError } from './error.ts';
+import {
+  assertSuccession,
+  type Governance,
+  governanceHash,
+  type SignerKeys,
+} from './governance.ts';
+import { formatHash, type Hash } from './hash.ts';
+import { changesOf, type DecodedPayload, type Payload } from './payload.ts';
+import type { SetTree } from './set-tree.ts';
+
+/** Everything the next entry depends on. Immutable: an append makes a new one. */
+export interface Chain {
+  readonly origin: string;
+  readonly registry: Hash;
+  readonly version: number;
+  readonly entryHash: Hash;
+  readonly committedAt: string;
+  readonly governance: Governance;
+  readonly signerKeys: SignerKeys;
+  readonly set: SetTree;
+}
+
+/** A fence that no longer holds: what the change expected to replace and what stands there. */
+export interface BrokenFence {
+  readonly kind: string;
+  readonly id: string;
+  readonly expected: Hash | null;
+  readonly actual: Hash | null;
+}
+
+/** Throws `wrong_registry` unless the payload may be appended to this chain at all. */
+export function assertBelongs(chain: Chain | null, { payload }: DecodedPayload): void {
+  if (payload.type === 'genesis') {
+    if (chain !== null)
+      throw new RegistryError(
+        'wrong_registry',
+        `expected no second genesis, got one: this registry is ${chain.registry}`,
+      );
+    return;
+  }
+  if (chain === null)
+    throw new RegistryError(
+      'not_initialised',
+      'expected a genesis first, got another payload for an empty registry',
+    );
+  if (payload.origin !== chain.origin || payload.registry !== chain.registry)
+    throw new RegistryError(
+      'wrong_registry',
+      `expected a payload for ${chain.origin} ${chain.registry}, got one for ${payload.origin} ${payload.registry}`,
+      { details: { origin: chain.origin, registry: chain.registry } },
+    );
+}
+
+/** Throws `expired`. */
+export function assertUnexpired({ payload }: DecodedPayload, now: string): void {
+  if (now > payload.expires_at)
+    throw new RegistryError(
+      'expired',
+      `expected a payload that expires after ${now}, got one that expired at ${payload.expires_at}`,
+      {
+        details: { expires_at: payload.expires_at },
+      },
+    );
+}
+
+/** The governance after the payload; throws `invalid_governance` or `fence_broken`. */
+export function nextGovernance(chain: Chain | null, { payload }: DecodedPayload): Governance {
+  if (payload.type === 'genesis') {
+    assertSuccession(null, payload.governance, new Map());
+    return payload.governance;
+  }
+  if (chain === null)
+    throw new RegistryError('not_initialised', 'expected a genesis first, got another payload');
+  if (payload.type !== 'governance') return chain.governance;
+  const expected = governanceHash(chain.governance);
+  if (payload.replaces !== expected)
+    throw new RegistryError(
+      'fence_broken',
+      `expected the payload to replace governance ${expected}, got ${payload.replaces}`,
+      {
+        details: { governance: expected },
+      },
+    );
+  assertSuccession(chain.governance, payload.governance, chain.signerKeys);
+  return payload.governance;
+}
+
+/** The paths that a payload's changes touch, in their order. */
+export function changePaths(payload: Payload): readonly Uint8Array[] {
+  return changesOf(payload).map(descriptorPath);
+}
+
+/**
+ * The descriptor fences of `payload` that do not hold on `chain`; `paths` are its `changePaths`, which
+ * a caller that asks again for each head makes once. Hashes nothing.
+ */
+export function brokenFences(
+  chain: Chain | null,
+  payload: Payload,
+  paths: readonly Uint8Array[],
+): readonly BrokenFence[] {
+  return changesOf(payload).flatMap(({ kind, id, replaces }, i) => {
+    const path = paths[i];
+    const valueHash = path === undefined ? undefined : chain?.set.get(path);
+    const actual = valueHash === undefined ? null : formatHash(valueHash);
+    return actual === replaces ? [] : [{ kind, id, expected: replaces, actual }];
+  });
+}
+
+/** Throws `fence_broken` unless a `supersede` payload names the head. */
+export function assertSupersedesHead(chain: Chain | null, payload: Payload): void {
+  if (payload.type === 'supersede' && payload.supersedes !== chain?.entryHash)
+    throw new RegistryError(
+      'fence_broken',
+      `expected the payload to supersede the head ${chain?.entryHash}, got ${payload.supersedes}`,
+      {
+        details: { entry_hash: chain?.entryHash, version: chain?.version },
+      },
+    );
+}
+
+/** Throws `fence_broken` when any fence of `payload` does not hold. */
+export function assertFences(
+  chain: Chain | null,
+  payload: Payload,
+  paths: readonly Uint8Array[],
+): void {
+  assertSupersedesHead(chain, payload);
+  const fences = brokenFences(chain, payload, paths);
+  const [first] = fences;
+  if (first !== undefined)
+    throw new RegistryError(
+      'fence_broken',
+      `expected ${first.kind}/${first.id} to be ${first.expected ?? 'absent'}, got ${first.actual ?? 'nothing there'}`,
+      { details: { fences } },
+    );
+}

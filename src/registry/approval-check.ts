@@ -1,0 +1,58 @@
+/** Whether an approval counts for a proposal now: its signer is in force and its signature holds. */
+import { type Approval, isApprovalValid } from '../core/approval.ts';
+import type { Chain } from '../core/chain.ts';
+import { RegistryError } from '../core/error.ts';
+import { type DecodedPayload, registryOf } from '../core/payload.ts';
+import { eligibleSigners } from '../core/quorum.ts';
+import type { RegistryOptions } from './options.ts';
+
+export interface ApprovalCheckOptions extends Pick<RegistryOptions, 'verifier' | 'metrics'> {
+  readonly chain: () => Chain | null;
+}
+
+export class ApprovalCheck {
+  readonly #options: ApprovalCheckOptions;
+
+  constructor(options: ApprovalCheckOptions) {
+    this.#options = options;
+  }
+
+  /** Throws `unknown_signer` or `invalid_signature`. */
+  async assertValid(proposal: DecodedPayload, approval: Approval): Promise<void> {
+    const { signer_id } = approval;
+    if (this.#publicKey(proposal, approval) === undefined)
+      throw new RegistryError(
+        'unknown_signer',
+        `expected an approval by a signer in force, got one by ${signer_id}`,
+        { details: { signer_id } },
+      );
+    if (!(await this.isValid(proposal, approval)))
+      throw new RegistryError(
+        'invalid_signature',
+        `expected a signature by ${signer_id} over ${proposal.payloadB3}, got one that does not verify`,
+        { details: { signer_id } },
+      );
+  }
+
+  async isValid(proposal: DecodedPayload, approval: Approval): Promise<boolean> {
+    const publicKey = this.#publicKey(proposal, approval);
+    if (publicKey === undefined) return false;
+    const { verifier, metrics } = this.#options;
+    const started = performance.now();
+    const isValid = await isApprovalValid(verifier, {
+      approval,
+      publicKey,
+      statement: {
+        origin: proposal.payload.origin,
+        registry: registryOf(proposal),
+        payloadB3: proposal.payloadB3,
+      },
+    });
+    metrics.approvalVerified((performance.now() - started) / 1000);
+    return isValid;
+  }
+
+  #publicKey({ payload }: DecodedPayload, { signer_id }: Approval): string | undefined {
+    return eligibleSigners(payload, this.#options.chain()?.governance ?? null).get(signer_id);
+  }
+}
