@@ -1,0 +1,187 @@
+/**
+ * From flags, environment and file to one checked `Config`. The first source that names a setting
+ * wins, in that order, but every value of every source is checked, and all mistakes are told at once.
+ */
+import { readFile } from 'node:fs/promises';
+import { parse as parseToml } from 'smol-toml';
+import type { z } from 'zod';
+import { excerpt, RegistryError } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import { configSchema, type NamedSetting, type Profile, SETTINGS } from './config-schema.ts';
+import type { Address } from './config-values.ts';
+import type { LogLevel } from './log.ts';
+
+export interface Config {
+  readonly profile: Profile;
+  readonly listen: Address;
+  /** `null`: no metrics listener. */
+  readonly metricsListen: Address | null;
+  readonly dataDir: string;
+  /** A store of another registry is refused, and so is another genesis. */
+  readonly pins: { readonly origin?: string; readonly registry?: Hash };
+  readonly logLevel: LogLevel;
+  readonly limits: {
+    readonly maxBodyBytes: number;
+    readonly maxPendingProposals: number;
+    /** From one address. */
+    readonly maxWritesPerMinute: number;
+    readonly maxStreams: number;
+    readonly maxStreamsPerAddress: number;
+    readonly maxStreamAgeMs: number;
+  };
+  readonly timeouts: {
+    readonly headersMs: number;
+    readonly requestMs: number;
+    readonly keepAliveMs: number;
+    readonly drainMs: number;
+  };
+}
+
+export interface ConfigSources {
+  /** Values by setting key (`max_body`), as written after a flag. */
+  readonly flags?: Readonly<Record<string, string | undefined>>;
+  /** `process.env`; an empty value is no value. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** TOML; `name` is how mistakes refer to it. */
+  readonly file?: ConfigFile | undefined;
+}
+
+export interface ConfigFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A setting in force: its value as written and where that stands. */
+export interface EffectiveSetting {
+  readonly setting: NamedSetting;
+  readonly text: string;
+  /** `--max-body`, `QUORATE_MAX_BODY`, `quorate.toml: max_body` or `default`. */
+  readonly place: string;
+}
+
+interface Given {
+  readonly key: string;
+  readonly value: unknown;
+  readonly place: string;
+}
+
+/** Throws `invalid_request` when the file can not be read. */
+export async function readConfigFile(path: string): Promise<ConfigFile> {
+  try {
+    return { name: path, text: await readFile(path, 'utf8') };
+  } catch (cause) {
+    throw new RegistryError(
+      'invalid_request',
+      `expected a readable configuration file at ${path}`,
+      { cause },
+    );
+  }
+}
+
+/** Throws `invalid_request` that names every mistake and its place; `details.violations` lists them. */
+export function loadConfig(sources: ConfigSources = {}): Config {
+  return configOf(effectiveSettings(sources));
+}
+
+/** What `quorate config print` shows. Throws like `loadConfig`. */
+export function effectiveSettings(sources: ConfigSources): readonly EffectiveSetting[] {
+  const violations: string[] = [];
+  const given = givenSettings(sources, violations);
+  for (const { key, value, place } of given) {
+    const checked = configSchema.safeParse({ [key]: value });
+    if (checked.success) continue;
+    violations.push(`${place}: ${describeIssue(checked.error.issues[0], { key, value })}`);
+  }
+  if (violations.length > 0) throw invalidConfig(violations);
+  return SETTINGS.map((setting) => {
+    const first = given.find(({ key }) => key === setting.key);
+    return {
+      setting,
+      text: String(first?.value ?? setting.initial),
+      place: first?.place ?? 'default',
+    };
+  });
+}
+
+/** Every value of every source, the strongest source first. */
+function givenSettings(
+  { flags = {}, env = {}, file }: ConfigSources,
+  violations: string[],
+): Given[] {
+  const fromFlags = Object.entries(flags).flatMap(([key, value]) =>
+    value === undefined ? [] : [{ key, value, place: `--${key.replaceAll('_', '-')}` }],
+  );
+  const fromEnv = SETTINGS.flatMap(({ key, env: name }) => {
+    const value = env[name];
+    return value === undefined || value === '' ? [] : [{ key, value, place: name }];
+  });
+  return [...fromFlags, ...fromEnv, ...(file === undefined ? [] : fileSettings(file, violations))];
+}
+
+function fileSettings({ name, text }: ConfigFile, violations: string[]): Given[] {
+  try {
+    return Object.entries(parseToml(text)).map(([key, value]) => ({
+      key,
+      value: typeof value === 'number' ? String(value) : value,
+      place: `${name}: ${key}`,
+    }));
+  } catch (error) {
+    // smol-toml's message ends with a picture of the line: its first line says what, `line` says where.
+    const [what = 'not toml'] = error instanceof Error ? error.message.split('\n') : [];
+    const line = error instanceof Error && 'line' in error ? error.line : '?';
+    violations.push(`${name}: line ${line}: expected toml, got ${what}`);
+    return [];
+  }
+}
+
+function describeIssue(
+  issue: z.core.$ZodIssue | undefined,
+  { key, value }: Omit<Given, 'place'>,
+): string {
+  if (issue?.code !== 'unrecognized_keys')
+    return `expected ${issue?.message}, got ${excerpt(value)}`;
+  return `expected one of ${SETTINGS.map((setting) => setting.key).join(', ')}, got ${excerpt(key)}`;
+}
+
+function invalidConfig(violations: readonly string[]): RegistryError {
+  const mistakes = violations.length === 1 ? '1 mistake' : `${violations.length} mistakes`;
+  const lines = violations.map((violation) => `\n  ${violation}`).join('');
+  return new RegistryError(
+    'invalid_request',
+    `expected a valid configuration, got ${mistakes}:${lines}`,
+    {
+      details: { violations },
+    },
+  );
+}
+
+function configOf(settings: readonly EffectiveSetting[]): Config {
+  const parsed = configSchema.parse(
+    Object.fromEntries(settings.map(({ setting, text }) => [setting.key, text])),
+  );
+  return {
+    profile: parsed.profile,
+    listen: parsed.listen,
+    metricsListen: parsed.metrics_listen === 'off' ? null : parsed.metrics_listen,
+    dataDir: parsed.data,
+    pins: {
+      ...(parsed.origin !== '' && { origin: parsed.origin }),
+      ...(parsed.registry !== '' && { registry: parsed.registry }),
+    },
+    logLevel: parsed.log_level,
+    limits: {
+      maxBodyBytes: parsed.max_body,
+      maxPendingProposals: parsed.max_pending_proposals,
+      maxWritesPerMinute: parsed.max_writes_per_minute,
+      maxStreams: parsed.max_streams,
+      maxStreamsPerAddress: parsed.max_streams_per_address,
+      maxStreamAgeMs: parsed.max_stream_age,
+    },
+    timeouts: {
+      headersMs: parsed.headers_timeout,
+      requestMs: parsed.request_timeout,
+      keepAliveMs: parsed.keep_alive_timeout,
+      drainMs: parsed.drain_timeout,
+    },
+  };
+}

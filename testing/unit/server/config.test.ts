@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { isErrorCode, RegistryError } from '../../../src/core/error.ts';
+import {
+  type ConfigSources,
+  effectiveSettings,
+  loadConfig,
+  readConfigFile,
+} from '../../../src/server/config.ts';
+import { SETTINGS } from '../../../src/server/config-schema.ts';
+
+function violationsOf(sources: ConfigSources): readonly string[] {
+  try {
+    loadConfig(sources);
+  } catch (error) {
+    assert.ok(error instanceof RegistryError && error.code === 'invalid_request');
+    const { violations } = error.details;
+    assert.ok(Array.isArray(violations) && violations.length > 0);
+    for (const violation of violations) assert.ok(error.message.includes(`\n  ${violation}`));
+    return violations;
+  }
+  return [];
+}
+
+const file = (text: string) => ({ name: 'quorate.toml', text });
+
+test('without any source the defaults hold', () => {
+  assert.deepEqual(loadConfig(), {
+    profile: 'macronode',
+    listen: { host: '127.0.0.1', port: 7070 },
+    metricsListen: { host: '127.0.0.1', port: 7071 },
+    dataDir: './data',
+    pins: {},
+    logLevel: 'info',
+    limits: {
+      maxBodyBytes: 1024 * 1024,
+      maxPendingProposals: 1000,
+      maxWritesPerMinute: 6000,
+      maxStreams: 1000,
+      maxStreamsPerAddress: 8,
+      maxStreamAgeMs: 900_000,
+    },
+    timeouts: { headersMs: 5000, requestMs: 10_000, keepAliveMs: 65_000, drainMs: 10_000 },
+  });
+});
+
+test('a flag wins over the environment, the environment over the file, the file over the default', () => {
+  const sources = {
+    file: file('max_streams = 1\nmax_body = "1KiB"\ndata = "/from/file"'),
+    env: { QUORATE_MAX_STREAMS: '2', QUORATE_MAX_BODY: '2KiB', QUORATE_DATA: '' },
+    flags: { max_streams: '3', data: undefined },
+  };
+  const { limits, dataDir } = loadConfig(sources);
+  assert.deepEqual([limits.maxStreams, limits.maxBodyBytes, dataDir], [3, 2048, '/from/file']);
+  const places = effectiveSettings(sources).map(({ setting, place }) => [setting.key, place]);
+  assert.deepEqual(Object.fromEntries(places), {
+    ...Object.fromEntries(SETTINGS.map(({ key }) => [key, 'default'])),
+    max_streams: '--max-streams',
+    max_body: 'QUORATE_MAX_BODY',
+    data: 'quorate.toml: data',
+  });
+});
+
+test('every mistake of every source is told at once, with its place, what was expected and what came', () => {
+  const violations = violationsOf({
+    flags: { log_level: 'loud' },
+    env: { QUORATE_MAX_BODY: '1MB', QUORATE_LISTEN: '127.0.0.1' },
+    file: file(
+      'threshold = 1\nmax_streams = -4\ndrain_timeout = ["5s"]\nlog_level = 5\n[limits]\nbody = 1',
+    ),
+  });
+  assert.deepEqual(
+    violations.map((violation) => violation.replace(/one of profile.*drain_timeout/, 'one of ...')),
+    [
+      '--log-level: expected debug, info, warn, error or silent, got "loud"',
+      'QUORATE_LISTEN: expected host:port such as 127.0.0.1:7070 or [::1]:7070, got "127.0.0.1"',
+      'QUORATE_MAX_BODY: expected a size from 1KiB to 1MiB such as 64KiB, got "1MB"',
+      'quorate.toml: threshold: expected one of ..., got "threshold"',
+      'quorate.toml: max_streams: expected an integer from 1 to 100000, got "-4"',
+      'quorate.toml: drain_timeout: expected a duration from 100ms to 10m such as 30s, got ["5s"]',
+      'quorate.toml: log_level: expected debug, info, warn, error or silent, got "5"',
+      'quorate.toml: limits: expected one of ..., got "limits"',
+    ],
+  );
+});
+
+test('neither governance nor quorum can be configured', () => {
+  for (const key of ['threshold', 'signers', 'governance', 'quorum'])
+    assert.equal(violationsOf({ file: file(`${key} = 1`) }).length, 1, key);
+});
+
+test('a file that is not toml is refused with its line, beside the mistakes elsewhere', () => {
+  const violations = violationsOf({
+    env: { QUORATE_PROFILE: 'x' },
+    file: file('max_streams = 1\nlisten = \n'),
+  });
+  assert.equal(violations.length, 2);
+  assert.match(violations.join('\n'), /^quorate\.toml: line 2: expected toml, got /m);
+});
+
+test('a configuration file that is not there is refused with its path', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'quorate-config-'));
+  const path = join(folder, 'quorate.toml');
+  await assert.rejects(readConfigFile(path), {
+    code: 'invalid_request',
+    message: new RegExp(path),
+  });
+  await writeFile(path, 'profile = "micronode"\nmetrics_listen = "off"\n');
+  const config = loadConfig({ file: await readConfigFile(path) });
+  assert.deepEqual([config.profile, config.metricsListen], ['micronode', null]);
+  await rm(folder, { recursive: true });
+});
+
+test('addresses are names, IPv4 and bracketed IPv6, with a port that exists', () => {
+  const listen = (text: string) => loadConfig({ flags: { listen: text } }).listen;
+  assert.deepEqual(listen('localhost:0'), { host: 'localhost', port: 0 });
+  assert.deepEqual(listen('[::1]:65535'), { host: '::1', port: 65_535 });
+  for (const text of [
+    '::1:7070',
+    '127.0.0.1:65536',
+    ':7070',
+    'http://a:1',
+    'a b:1',
+    '[]:1',
+    'a:-1',
+  ])
+    assert.equal(violationsOf({ flags: { listen: text } }).length, 1, text);
+});
+
+test('pins take an origin and a genesis hash, and empty means none', () => {
+  const registry = `b3:${'0f'.repeat(32)}`;
+  const flags = { origin: 'registry.example.com/prod', registry };
+  assert.deepEqual(loadConfig({ flags }).pins, { origin: 'registry.example.com/prod', registry });
+  assert.deepEqual(loadConfig({ file: file('origin = ""\nregistry = ""') }).pins, {});
+  assert.equal(
+    violationsOf({ flags: { origin: 'https://x', registry: registry.toUpperCase() } }).length,
+    2,
+  );
+});
+
+test('no text makes anything but a configuration or a list of violations', () => {
+  const key = fc.constantFrom(...SETTINGS.map((setting) => setting.key), '__proto__', 'x');
+  const value = fc.oneof(
+    fc.string(),
+    fc.constantFrom('1', '1s', '1KiB', 'off', 'info', '9e9', '007s'),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(key, value), fc.string(), (flags, text) => {
+      try {
+        const { limits, timeouts } = loadConfig({ flags, file: file(text) });
+        for (const number of Object.values({ ...limits, ...timeouts }))
+          assert.ok(Number.isSafeInteger(number) && number > 0);
+      } catch (error) {
+        assert.ok(error instanceof RegistryError && isErrorCode(error.code), String(error));
+      }
+    }),
+  );
+});
