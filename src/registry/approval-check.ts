@@ -20,7 +20,7 @@ export class ApprovalCheck {
   /** Throws `unknown_signer` or `invalid_signature`. */
   async assertValid(proposal: DecodedPayload, approval: Approval): Promise<void> {
     const { signer_id } = approval;
-    if (this.#publicKey(proposal, approval) === undefined)
+    if (!this.#eligible(proposal).has(signer_id))
       throw new RegistryError(
         'unknown_signer',
         `expected an approval by a signer in force, got one by ${signer_id}`,
@@ -34,8 +34,11 @@ export class ApprovalCheck {
       );
   }
 
+  /** Under the key that the id names for the life of the registry, whether it may count now or not. */
   async isValid(proposal: DecodedPayload, approval: Approval): Promise<boolean> {
-    const publicKey = this.#publicKey(proposal, approval);
+    const { signer_id } = approval;
+    const publicKey =
+      this.#eligible(proposal).get(signer_id) ?? this.#options.chain()?.signerKeys.get(signer_id);
     if (publicKey === undefined) return false;
     const { verifier, metrics } = this.#options;
     const started = performance.now();
@@ -52,7 +55,7 @@ export class ApprovalCheck {
     return isValid;
   }
 
-  #publicKey({ payload }: DecodedPayload, { signer_id }: Approval): string | undefined {
-    return eligibleSigners(payload, this.#options.chain()?.governance ?? null).get(signer_id);
+  #eligible({ payload }: DecodedPayload): ReadonlyMap<string, string> {
+    return eligibleSigners(payload, this.#options.chain()?.governance ?? null);
   }
 }

@@ -68,7 +68,7 @@ export class ProposalBook implements Proposals {
           pending.approvals.set(approval.signer_id, approval);
         else
           this.#options.log.error(
-            'a stored approval is no valid signature by a signer in force and is left out',
+            'a stored approval is no valid signature by its signer and is left out',
             { proposal: stored.payloadB3, signer: approval.signer_id },
           );
       this.#pending.set(stored.payloadB3, pending);
@@ -219,14 +219,22 @@ export class ProposalBook implements Proposals {
   /** The same payload may have been kept, or committed, while this one became durable. */
   async #keep(pending: Pending): Promise<{ isNew: boolean; proposal: ProposalView }> {
     const id = pending.proposal.payloadB3;
-    const known = await this.get(id);
-    if (known !== undefined) {
-      if (known.state === 'committed') await this.#store.dropProposals([id]);
-      return { isNew: false, proposal: known };
+    const committed = await this.#committed(id);
+    if (committed !== undefined) {
+      await this.#store.dropProposals([id]);
+      return {
+        isNew: false,
+        proposal: viewCommitted(committed.proposal, {
+          ...committed,
+          version: committed.head.version,
+        }),
+      };
     }
-    this.#pending.set(id, pending);
+    // From here on nothing is awaited: whoever is second finds the first one's proposal.
+    const known = this.#pending.get(id);
+    this.#pending.set(id, known ?? pending);
     this.#options.metrics.pendingProposals(this.#pending.size);
-    return { isNew: true, proposal: this.#view(pending) };
+    return { isNew: known === undefined, proposal: this.#view(known ?? pending) };
   }
 
   /** Too late to count: only the very approval that the entry holds is acknowledged. */

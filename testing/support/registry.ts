@@ -1,0 +1,110 @@
+/** A real registry over a real store for tests, with a clock and timers that the test drives. */
+import type { JsonObject } from '../../src/core/canonical.ts';
+import { ERROR_CODES } from '../../src/core/error.ts';
+import type { Governance } from '../../src/core/governance.ts';
+import type { Hash } from '../../src/core/hash.ts';
+import type { Change, DecodedPayload } from '../../src/core/payload.ts';
+import { openRegistry } from '../../src/registry/open.ts';
+import type { RegistryOptions } from '../../src/registry/options.ts';
+import type { PublishedHead, Registry } from '../../src/registry/registry.ts';
+import { createNativeVerifier } from '../../src/server/native-verifier.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createMetrics } from '../../src/telemetry/create-metrics.ts';
+import type { Log } from '../../src/telemetry/log.ts';
+import {
+  descriptorsPayload,
+  genesisPayload,
+  makeGovernance,
+  makeSigners,
+  START,
+  type TestSigner,
+  valueHashOf,
+} from './signers.ts';
+import { TestTimers } from './timers.ts';
+
+export const SILENT_LOG: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export interface TestRegistry {
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly signers: readonly TestSigner[];
+  readonly governance: Governance;
+  /** The genesis payload's hash; the empty text before `begin`. */
+  readonly registryHash: Hash;
+  readonly timers: TestTimers;
+  readonly fatal: unknown[];
+  /** Propose, approve by `by` (default: the first M signers), commit. */
+  commit(proposal: DecodedPayload, by?: readonly TestSigner[]): Promise<PublishedHead>;
+  /** One entry of these changes. */
+  change(...changes: Change[]): Promise<PublishedHead>;
+}
+
+export interface TestRegistryOptions extends Partial<RegistryOptions> {
+  readonly signerCount?: number;
+  readonly threshold?: number;
+  /** `false`: leave the registry empty. */
+  readonly isBegun?: boolean;
+}
+
+export async function openTestRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
+  const { signerCount = 3, threshold = 2, isBegun = true, store = createMemoryStore() } = options;
+  const timers = new TestTimers(START);
+  const fatal: unknown[] = [];
+  const signers = makeSigners(signerCount);
+  const governance = makeGovernance(signers, { threshold });
+  const genesis = genesisPayload(governance);
+  const registry = await openRegistry({
+    verifier: createNativeVerifier(),
+    metrics: createMetrics({
+      build: { version: 'test', node: 'test' },
+      reasons: ERROR_CODES,
+      now: () => timers.now(),
+      isProcessObserved: false,
+    }),
+    log: SILENT_LOG,
+    now: () => timers.now(),
+    random: () => 0.5,
+    timers,
+    onFatal: (error) => fatal.push(error),
+    ...options,
+    store,
+  });
+  const commit = async (
+    proposal: DecodedPayload,
+    by = signers.slice(0, threshold),
+  ): Promise<PublishedHead> => {
+    const { proposal: view } = await registry.proposals.propose(proposal.bytes);
+    for (const signer of by) await registry.proposals.approve(view.id, signer.approve(proposal));
+    return (await registry.proposals.commit(view.id)).head;
+  };
+  if (isBegun && registry.head() === undefined) await commit(genesis, signers);
+  const change = (...changes: Change[]): Promise<PublishedHead> =>
+    commit(descriptorsPayload(genesis.payloadB3, changes, { note: `${timers.count()}` }));
+  return {
+    registry,
+    store,
+    signers,
+    governance,
+    registryHash: genesis.payloadB3,
+    timers,
+    fatal,
+    commit,
+    change,
+  };
+}
+
+/** A `put` of `service/<id>`; `before` is the spec it replaces. */
+export function put(id: string, spec: JsonObject, before?: JsonObject): Change {
+  const replaces = before === undefined ? null : valueHashOf({ kind: 'service', id, spec: before });
+  return { op: 'put', kind: 'service', id, spec, replaces };
+}
+
+export function remove(id: string, before: JsonObject): Change {
+  return {
+    op: 'remove',
+    kind: 'service',
+    id,
+    replaces: valueHashOf({ kind: 'service', id, spec: before }),
+  };
+}

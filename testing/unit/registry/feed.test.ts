@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { decodeUtf8 } from '../../../src/core/bytes.ts';
+import type { FeedEvent, Subscription } from '../../../src/registry/registry.ts';
+import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
+
+async function registryAt(version: number, options = {}): Promise<TestRegistry> {
+  const real = await openTestRegistry(options);
+  for (let v = 1; v <= version; v++) await real.change(put(`d${v}`, { v }));
+  return real;
+}
+
+async function versions(subscription: Subscription, count: number): Promise<(number | string)[]> {
+  const seen: (number | string)[] = [];
+  for (let i = 0; i < count; i++) {
+    const event = await subscription.next();
+    seen.push(event.type === 'update' ? event.version : event.type);
+  }
+  return seen;
+}
+
+function data(event: FeedEvent): unknown {
+  const line = decodeUtf8(event.frame)
+    .split('\n')
+    .find((l) => l.startsWith('data: '));
+  return JSON.parse(line?.slice(6) ?? 'null');
+}
+
+test('without a cursor the current head comes first, then what follows it', async () => {
+  const real = await registryAt(2);
+  const subscription = real.registry.feed.subscribe({ mode: 'all', consumer: 'test' });
+  assert.deepEqual(await versions(subscription, 1), [2]);
+  await real.change(put('next', {}));
+  assert.deepEqual(await versions(subscription, 1), [3]);
+});
+
+test('with a cursor exactly the versions after it are replayed, then live ones', async () => {
+  const real = await registryAt(4);
+  const subscription = real.registry.feed.subscribe({ after: 1, mode: 'all', consumer: 'test' });
+  assert.deepEqual(await versions(subscription, 3), [2, 3, 4]);
+  await real.change(put('next', {}));
+  assert.deepEqual(await versions(subscription, 1), [5]);
+});
+
+test('a replay from the store has the same bytes as the live event', async () => {
+  const real = await registryAt(3);
+  const live = real.registry.feed.subscribe({ after: 0, mode: 'all', consumer: 'test' });
+  const restarted = await openTestRegistry({ store: real.store });
+  const replayed = restarted.registry.feed.subscribe({ after: 0, mode: 'all', consumer: 'test' });
+  for (let i = 0; i < 3; i++)
+    assert.deepEqual((await live.next()).frame, (await replayed.next()).frame);
+});
+
+test('a cursor that is not in this log is told so, with the head, and goes on from there', async () => {
+  const real = await registryAt(2);
+  const subscription = real.registry.feed.subscribe({ after: 99, mode: 'all', consumer: 'test' });
+  const reset = await subscription.next();
+  assert.equal(reset.type, 'reset');
+  assert.deepEqual(data(reset), { head: 2, oldest: 0 });
+  await real.change(put('next', {}));
+  assert.deepEqual(await versions(subscription, 1), [3]);
+});
+
+test('mode latest skips to the newest head and counts what it skipped', async () => {
+  const real = await registryAt(1);
+  const subscription = real.registry.feed.subscribe({ after: 0, mode: 'latest', consumer: 'test' });
+  for (let v = 2; v <= 5; v++) await real.change(put(`d${v}`, {}));
+  assert.deepEqual(await versions(subscription, 1), [5]);
+});
+
+test('a quiet stream carries the current version every heartbeat', async () => {
+  const real = await registryAt(1);
+  const subscription = real.registry.feed.subscribe({ after: 1, mode: 'all', consumer: 'test' });
+  const next = subscription.next();
+  real.timers.advance(15_000);
+  const event = await next;
+  assert.equal(event.type, 'progress');
+  assert.deepEqual(data(event), { version: 1 });
+});
+
+test('a stream ends at its age, says so, and leaves no timer behind', async () => {
+  const real = await registryAt(0, { limits: { maxStreamAgeMs: 60_000 } });
+  const subscription = real.registry.feed.subscribe({ after: 0, mode: 'all', consumer: 'test' });
+  const next = subscription.next();
+  real.timers.advance(80_000);
+  assert.equal((await next).type, 'progress');
+  const end = await subscription.next();
+  assert.equal(end.type, 'end');
+  assert.deepEqual(data(end), { reason: 'age' });
+  assert.equal(real.registry.feed.subscribers, 0);
+  assert.equal(real.timers.pending, 0);
+});
+
+test('draining ends every stream, also one that begins later', async () => {
+  const real = await registryAt(0);
+  const waiting = real.registry.feed.subscribe({ after: 0, mode: 'all', consumer: 'test' });
+  const next = waiting.next();
+  real.registry.drain();
+  assert.deepEqual(data(await next), { reason: 'closing' });
+  const late = real.registry.feed.subscribe({ mode: 'all', consumer: 'test' });
+  assert.equal((await late.next()).type, 'end');
+});
+
+test('a closed subscription answers end and holds no timer', async () => {
+  const real = await registryAt(0);
+  const subscription = real.registry.feed.subscribe({ after: 0, mode: 'all', consumer: 'test' });
+  const next = subscription.next();
+  subscription.close();
+  const end = await next;
+  assert.deepEqual([end.type, end.frame.length], ['end', 0]);
+  assert.deepEqual([real.registry.feed.subscribers, real.timers.pending], [0, 0]);
+});
+
+test('a reader far behind is served from the store, past what the ring holds', async () => {
+  const real = await openTestRegistry();
+  const reader = real.registry.feed.subscribe({ after: -1, mode: 'all', consumer: 'test' });
+  for (let v = 1; v <= 1_100; v++) await real.change(put(`d${v}`, {}));
+  const seen = await versions(reader, 1_101);
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 1_101 }, (_, v) => v),
+  );
+});
+
+test('whatever the disconnects, each version comes once and in order', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.oneof(
+          fc.constant('commit'),
+          fc.constant('read'),
+          fc.constant('reconnect'),
+          fc.constant('restart'),
+        ),
+        { minLength: 5, maxLength: 40 },
+      ),
+      async (acts) => {
+        let real = await openTestRegistry();
+        let cursor = 0;
+        let expected = 0;
+        let subscription = real.registry.feed.subscribe({
+          after: 0,
+          mode: 'all',
+          consumer: 'test',
+        });
+        for (const act of acts)
+          if (act === 'commit')
+            expected = (await real.change(put(`d${expected}-${cursor}`, { n: Math.random() })))
+              .version;
+          else if (act === 'read') {
+            if (cursor === expected) continue;
+            assert.deepEqual(await versions(subscription, 1), [++cursor]);
+          } else {
+            subscription.close();
+            if (act === 'restart') real = await openTestRegistry({ store: real.store });
+            subscription = real.registry.feed.subscribe({
+              after: cursor,
+              mode: 'all',
+              consumer: 'test',
+            });
+          }
+        while (cursor < expected) assert.deepEqual(await versions(subscription, 1), [++cursor]);
+        subscription.close();
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
