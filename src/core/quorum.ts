@@ -65,10 +65,11 @@ export function countQuorum(
 /** Throws `quorum_not_reached`, with the quorum in its details. */
 export function assertQuorum(quorum: Quorum): void {
   if (quorum.reached) return;
-  const { approvals, threshold, missing } = quorum;
+  const { approvals, threshold, missing, rules } = quorum;
+  const counts = rules.map((r) => `${r.approved.length} of ${r.threshold} ${r.rule}`).join(', ');
   throw new RegistryError(
     'quorum_not_reached',
-    `expected ${threshold} approvals by distinct signers, got ${approvals.length}; still possible: ${missing.join(', ') || 'none'}`,
+    `expected a quorum of approvals by distinct signers, got ${counts}; still possible: ${missing.join(', ') || 'none'}`,
     { details: { approvals, threshold, missing } },
   );
 }
