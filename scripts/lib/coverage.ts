@@ -55,11 +55,20 @@ function holesOf(path: string, file: FileCoverage): string[] {
   const lines = file.lines.filter((l) => l.count === 0).map((l) => l.line);
   const branches = file.branches.filter((b) => b.count === 0).map((b) => b.line);
   return [
-    ...(lines.length > 0 ? [`${path}: lines never reached: ${lines.join(', ')}`] : []),
-    ...(branches.length > 0
-      ? [`${path}: branches never taken, at lines ${branches.join(', ')}`]
-      : []),
+    ...(lines.length > 0 ? [`${path}: lines never reached: ${ranges(lines)}`] : []),
+    ...(branches.length > 0 ? [`${path}: branches never taken, at lines ${ranges(branches)}`] : []),
   ];
+}
+
+/** `1, 2, 3, 7` as `1-3, 7`. */
+function ranges(numbers: readonly number[]): string {
+  const runs: [first: number, last: number][] = [];
+  for (const n of [...new Set(numbers)].sort((a, b) => a - b)) {
+    const run = runs.at(-1);
+    if (run !== undefined && n === run[1] + 1) run[1] = n;
+    else runs.push([n, n]);
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(', ');
 }
 
 function percent(files: readonly FileCoverage[], what: 'Line' | 'Branch'): number {

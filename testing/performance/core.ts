@@ -1,0 +1,122 @@
+/** The parts of core that every commit or every verifier pays for, each beside the bare thing under it. */
+import { createPublicKey, verify } from 'node:crypto';
+import { blake3 } from '@noble/hashes/blake3.js';
+import { Bench } from 'tinybench';
+import { approvalStatement, isApprovalValid } from '../../src/core/approval.ts';
+import { decodeBase64, decodeUtf8 } from '../../src/core/bytes.ts';
+import { appendEntry, type Chain } from '../../src/core/chain.ts';
+import { descriptorPath } from '../../src/core/descriptor.ts';
+import { decodePayload } from '../../src/core/payload.ts';
+import { verifyBranch } from '../../src/core/set-proof.ts';
+import { createNativeVerifier } from '../../src/server/native-verifier.ts';
+import {
+  ALICE,
+  append,
+  appendGenesis,
+  approve,
+  BOB,
+  decode,
+  descriptorsMembers,
+  put,
+} from '../support/core-registry.ts';
+import { type Result, resultOf } from './result.ts';
+
+interface Pair {
+  readonly name: string;
+  readonly run: () => unknown;
+  /** What it is held against. */
+  readonly bare: { readonly name: string; readonly run: () => unknown };
+}
+
+/** `timeMs`: how long each of the measured things runs. */
+export async function measureCore(timeMs: number): Promise<readonly Result[]> {
+  const chain = chainOf(10_000);
+  const results: Result[] = [];
+  for (const { name, run, bare } of [...signaturePairs(chain), ...setPairs(chain)]) {
+    // One bench for the two: what disturbs the one disturbs the other.
+    const bench = new Bench({ time: timeMs, warmupTime: timeMs / 4 });
+    bench.add(name, run).add(bare.name, bare.run);
+    await bench.run();
+    results.push(
+      resultOf({
+        name,
+        value: typicalUs(bench, name),
+        unit: 'us',
+        calibration: { name: bare.name, value: typicalUs(bench, bare.name) },
+      }),
+    );
+  }
+  return results;
+}
+
+function typicalUs(bench: Bench, name: string): number {
+  const result = bench.getTask(name)?.result;
+  if (result?.state !== 'completed')
+    throw new Error(`expected ${name} to run to its end, got ${result?.state}`);
+  return result.latency.p50 * 1000;
+}
+
+/** A registry with `size` descriptors. */
+function chainOf(size: number): Chain {
+  const genesis = appendGenesis().chain;
+  const changes = Array.from({ length: size }, (_, i) =>
+    put(null, `s-${String(i).padStart(6, '0')}`, { port: i }),
+  );
+  return append(genesis, descriptorsMembers(genesis.registry, changes)).chain;
+}
+
+function signaturePairs(chain: Chain): Pair[] {
+  const proposal = decode(descriptorsMembers(chain.registry, [put(chain, 'one', { port: 1 })]));
+  const approval = approve(ALICE, proposal);
+  const { origin, registry } = chain;
+  const statement = { origin, registry, payloadB3: proposal.payloadB3 };
+  const message = approvalStatement({ ...statement, signedAt: approval.signed_at });
+  const signature = decodeBase64(approval.sig) ?? new Uint8Array();
+  const verifier = createNativeVerifier();
+  const many = Array.from({ length: 200 }, (_, i) =>
+    put(chain, `t-${String(i).padStart(3, '0')}`, { text: 'x'.repeat(200), port: i }),
+  );
+  const { bytes } = decode(descriptorsMembers(chain.registry, many));
+  const key = createPublicKey(ALICE.privateKey);
+  return [
+    {
+      name: 'approval.verify',
+      run: () => isApprovalValid(verifier, { approval, publicKey: ALICE.public_key, statement }),
+      bare: {
+        name: 'crypto.verify',
+        run: () =>
+          new Promise((resolve) =>
+            verify(null, message, key, signature, (_, isValid) => resolve(isValid)),
+          ),
+      },
+    },
+    {
+      name: 'payload.decode, 200 changes',
+      run: () => decodePayload(bytes),
+      bare: { name: 'JSON.parse of the same bytes', run: () => JSON.parse(decodeUtf8(bytes)) },
+    },
+  ];
+}
+
+function setPairs(chain: Chain): Pair[] {
+  const proposal = decode(descriptorsMembers(chain.registry, [put(chain, 'one', { port: 1 })]));
+  const approvals = [ALICE, BOB].map((signer) => approve(signer, proposal));
+  const committedAt = chain.committedAt;
+  const path = descriptorPath({ kind: 'service', id: 's-000077' });
+  const branch = chain.set.branch(path);
+  const root = chain.set.rootHash;
+  const node = new Uint8Array(65);
+  const bare = { name: 'blake3 of one inner node', run: () => blake3(node) };
+  return [
+    {
+      name: 'entry.append, 1 change in 10,000 descriptors',
+      run: () => appendEntry(chain, { proposal, approvals, committedAt, isCommitted: () => false }),
+      bare,
+    },
+    {
+      name: 'set proof verify, 10,000 descriptors',
+      run: () => verifyBranch({ root, path }, branch),
+      bare,
+    },
+  ];
+}
