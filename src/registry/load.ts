@@ -17,6 +17,7 @@ import type { Hash } from '../core/hash.ts';
 import type { Leaf } from '../core/leaf.ts';
 import { SetTree } from '../core/set-tree.ts';
 import type { Store, StoredDescriptor } from '../store/store.ts';
+import { assertPinned, type Pins } from './pins.ts';
 import { assertStoredEntry, damaged, storedPayload } from './stored.ts';
 
 /** A governance and the version from which, after that entry, it is in force. */
@@ -32,15 +33,12 @@ export interface Loaded {
 }
 
 /** `undefined` for an empty store. Throws `storage_damaged` or `storage_foreign`. */
-export async function loadChain(
-  store: Store,
-  pins: { readonly origin?: string; readonly registry?: Hash } = {},
-): Promise<Loaded | undefined> {
+export async function loadChain(store: Store, pins: Pins = {}): Promise<Loaded | undefined> {
   const head = await store.head();
   if (head === undefined) return undefined;
   const leaf = assertStoredEntry(head);
   const { registry, governances, signerKeys } = await loadGovernance(store);
-  assertPinned({ origin: leaf.origin, registry }, pins);
+  assertPinned({ origin: leaf.origin, registry }, { pins, code: 'storage_foreign' });
   const governance = governances.at(-1)?.governance;
   if (governance === undefined) throw damaged('expected a genesis at version 0, got none');
   const set = await loadSet(store, leaf.version);
@@ -97,18 +95,4 @@ async function loadSet(store: Store, version: number): Promise<SetTree> {
     set = set.with(page.map((row) => ({ path: descriptorPath(row), valueHash: row.valueHash })));
   }
   return set;
-}
-
-function assertPinned(
-  found: { readonly origin: string; readonly registry: Hash },
-  pins: { readonly origin?: string; readonly registry?: Hash },
-): void {
-  for (const name of ['origin', 'registry'] as const) {
-    const expected = pins[name];
-    if (expected !== undefined && expected !== found[name])
-      throw new RegistryError(
-        'storage_foreign',
-        `expected the store of ${name} ${expected}, got that of ${found[name]}`,
-      );
-  }
 }

@@ -1,11 +1,11 @@
 /** What a registry is opened with: everything that touches the world is handed in. */
 
 import type { RegistryError } from '../core/error.ts';
-import type { Hash } from '../core/hash.ts';
 import type { Verifier } from '../core/verifier.ts';
 import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Pins } from './pins.ts';
 
 export interface RegistryLimits {
   readonly maxPendingProposals: number;
@@ -46,7 +46,7 @@ export interface RegistryOptions {
   readonly random: () => number;
   readonly timers: RegistryTimers;
   /** A store that holds another registry is refused. */
-  readonly pins?: { readonly origin?: string; readonly registry?: Hash };
+  readonly pins?: Pins;
   readonly limits?: Partial<RegistryLimits>;
   /** Called once, when the outcome of a write is unknown: end the process without closing the store. */
   readonly onFatal: (error: RegistryError) => void;

@@ -7,12 +7,18 @@ import { type Approval, assertSignedInTime } from '../core/approval.ts';
 import type { Appended, Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
-import { type DecodedPayload, decodePayload, type PayloadType } from '../core/payload.ts';
+import {
+  type DecodedPayload,
+  decodePayload,
+  type PayloadType,
+  registryOf,
+} from '../core/payload.ts';
 import { assertBelongs, assertUnexpired } from '../core/rules.ts';
 import { formatTime, SKEW_MS } from '../core/time.ts';
 import type { Store } from '../store/store.ts';
 import { ApprovalCheck } from './approval-check.ts';
 import type { RegistryLimits, RegistryOptions } from './options.ts';
+import { assertPinned } from './pins.ts';
 import { expiredToDrop } from './proposal-room.ts';
 import { makePending, type Pending, viewCommitted, viewPending } from './proposal-view.ts';
 import type { Proposals, ProposalView, PublishedHead } from './registry.ts';
@@ -29,7 +35,7 @@ export interface CommittedProposal {
 }
 
 export interface ProposalBookOptions
-  extends Pick<RegistryOptions, 'store' | 'verifier' | 'metrics' | 'log' | 'now'> {
+  extends Pick<RegistryOptions, 'store' | 'verifier' | 'metrics' | 'log' | 'now' | 'pins'> {
   readonly sequencer: Sequencer;
   readonly limits: RegistryLimits;
   /** Throws `draining` or why nothing is written. */
@@ -193,6 +199,8 @@ export class ProposalBook implements Proposals {
   #assertAcceptable(proposal: DecodedPayload): void {
     const { chain } = this.#options.sequencer;
     assertBelongs(chain, proposal);
+    const found = { origin: proposal.payload.origin, registry: registryOf(proposal) };
+    assertPinned(found, { pins: this.#options.pins, code: 'wrong_registry' });
     assertUnexpired(proposal, this.#now());
     const latest = formatTime(this.#options.now() + SKEW_MS);
     if (proposal.payload.created_at > latest)

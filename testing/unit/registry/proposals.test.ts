@@ -309,6 +309,17 @@ test('a genesis needs every signer, and takes a registry only once', async () =>
   assert.equal((await real.registry.proposals.commit(genesis.payloadB3)).head.version, 0);
 });
 
+test('an empty registry that is pinned takes no other genesis', async () => {
+  for (const pins of [
+    { origin: 'other.example.com' },
+    { registry: `b3:${'0'.repeat(64)}` as const },
+  ]) {
+    const real = await openTestRegistry({ isBegun: false, pins });
+    const genesis = genesisPayload(real.governance);
+    await assert.rejects(real.registry.proposals.propose(genesis.bytes), code('wrong_registry'));
+  }
+});
+
 test('a rotation needs the old quorum, the new quorum and every key that enters', async () => {
   const real = await openTestRegistry();
   const [alice, bob, carol] = real.signers;
