@@ -6,7 +6,6 @@
 import { isEqualBytes } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
 import { descriptorPath, descriptorValueHash } from '../core/descriptor.ts';
-import { RegistryError } from '../core/error.ts';
 import {
   assertSuccession,
   type Governance,
