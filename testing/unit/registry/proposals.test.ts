@@ -347,6 +347,14 @@ test('a rotation needs the old quorum, the new quorum and every key that enters'
   await checkLog(real.store);
 });
 
+test('a key that enters without approving stops the rotation, whoever else approved', async () => {
+  const real = await openTestRegistry();
+  const next = makeGovernance([...real.signers, makeSigner('dave')], { threshold: 2, version: 2 });
+  const rotation = governancePayload(real.registryHash, { next, current: real.governance });
+  await assert.rejects(real.commit(rotation, real.signers), code('quorum_not_reached'));
+  assert.equal((await real.commit(rotation, [makeSigner('dave')])).version, 1);
+});
+
 test('an approval given before its signer was removed does not count afterwards', async () => {
   const real = await openTestRegistry();
   const [alice, bob, carol] = real.signers;

@@ -145,7 +145,7 @@ test('governance at a version is the one in force after it', async () => {
 /** The store, with one answer changed on its way out. */
 function lying(
   store: Store,
-  lie: Partial<Pick<Store, 'entry' | 'entries' | 'head' | 'descriptor' | 'set'>>,
+  lie: Partial<Pick<Store, 'entry' | 'entries' | 'descriptor' | 'set' | 'diff'>>,
 ): Store {
   return new Proxy(store, {
     get: (target, name) => {
@@ -241,6 +241,38 @@ test('a log with a damaged entry is found by the walk after the start, and takes
     await new Promise((resolve) => setImmediate(resolve));
   assert.equal(after.registry.readiness().writeReady, false);
   await assert.rejects(after.change(put('d', {})), isDamage);
+});
+
+test('a log with a whole entry of another history in it is found by the walk after the start', async () => {
+  const real = await openTestRegistry();
+  const other = await openTestRegistry();
+  for (const id of ['a', 'b', 'c']) {
+    await real.change(put(id, {}));
+    await other.change(put(id, { other: true }));
+  }
+  const foreign = await other.store.entry(2);
+  assert.ok(foreign);
+  const store = lying(real.store, {
+    entries: async (range) =>
+      (await real.store.entries(range)).map((e) => (e.version === 2 ? foreign : e)),
+  });
+  const after = await openTestRegistry({ store });
+  while (after.registry.readiness().missing.some((m) => m.includes('so far')))
+    await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(after.registry.readiness().writeReady, false);
+});
+
+test('an old set whose undone difference does not give its root is never served', async () => {
+  const first = await openTestRegistry();
+  await first.change(put('a', { n: 1 }));
+  await first.change(put('a', { n: 2 }, { n: 1 }));
+  const store = lying(first.store, {
+    async *diff() {
+      yield [];
+    },
+  });
+  const { registry } = await openTestRegistry({ store });
+  await assert.rejects(registry.reader.set(1), isDamage);
 });
 
 test('a store of another registry than the pinned one is refused', async () => {

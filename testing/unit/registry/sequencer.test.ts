@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
+import { catchUp } from '../../../src/registry/catch-up.ts';
+import { loadChain } from '../../../src/registry/load.ts';
+import { DEFAULT_LIMITS } from '../../../src/registry/options.ts';
+import { Sequencer } from '../../../src/registry/sequencer.ts';
+import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { checkLog } from '../../support/check-log.ts';
 import { type FaultyStore, makeFaulty } from '../../support/faulty-store.ts';
@@ -144,3 +149,49 @@ test('a committed version is visible before its committer hears of it and before
   assert.deepEqual(seen, ['update', 1]);
   subscription.close();
 });
+
+test('the same payload twice in one batch is one entry', async () => {
+  const real = await openTestRegistry();
+  const { chain, verifier } = await chainOf(real);
+  const sequencer = new Sequencer({
+    store: real.store,
+    chain,
+    limits: DEFAULT_LIMITS,
+    now: () => real.timers.now(),
+    catchUp: (current) => catchUp(real.store, verifier, current),
+    onAppended: () => undefined,
+    onFatal: assert.fail,
+  });
+  const proposal = descriptorsPayload(real.registryHash, [put('a', {})]);
+  const request = {
+    proposal,
+    approvals: () => real.signers.map((signer) => signer.approve(proposal)),
+  };
+  const [first, second] = await Promise.allSettled([
+    sequencer.commit(request),
+    sequencer.commit(request),
+  ]);
+  assert.equal(first?.status === 'fulfilled' && first.value.leaf.version, 1);
+  assert.ok(second?.status === 'rejected' && code('replayed')(second.reason));
+});
+
+test('an entry by another writer that replays a payload is not taken over', async () => {
+  const real = await openTestRegistry();
+  const { chain, verifier } = await chainOf(real);
+  await real.change(put('a', {}));
+  const store = new Proxy(real.store, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name);
+      if (name === 'committedVersion') return async () => 0;
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  await assert.rejects(catchUp(store, verifier, chain), code('replayed'));
+  assert.equal((await catchUp(real.store, verifier, chain)).length, 1);
+});
+
+async function chainOf({ store }: TestRegistry) {
+  const loaded = await loadChain(store);
+  assert.ok(loaded);
+  return { chain: loaded.chain, verifier: createNativeVerifier() };
+}
