@@ -8,8 +8,6 @@ import { encodeFrame } from './published.ts';
 import type { Feed, FeedEvent, PublishedHead, Subscription } from './registry.ts';
 import { damaged } from './stored.ts';
 
-/** Frames of the newest entries; a reader further behind reads them from the store. */
-const RING_SIZE = 1_024;
 const REPLAY_PAGE = 64;
 
 export interface FeedOptions {
@@ -43,7 +41,7 @@ export class EventFeed implements Feed {
   announce(entries: readonly PublishedHead[]): void {
     for (const entry of entries) {
       this.#ring.set(entry.version, entry);
-      this.#ring.delete(entry.version - RING_SIZE);
+      this.#ring.delete(entry.version - this.#options.limits.recentEvents);
     }
     for (const cursor of this.#cursors) cursor.wake();
   }

@@ -212,7 +212,6 @@ class OpenRegistry implements Registry {
   }
 
   #onFatal(error: RegistryError): void {
-    this.#options.metrics.updated('unknown');
     this.#options.log.error('the outcome of a write is unknown: no more writes', { cause: error });
     this.#options.onFatal(error);
   }

@@ -15,6 +15,8 @@ export interface RegistryLimits {
   readonly maxBatchBytes: number;
   /** Commits that may wait for the sequencer. */
   readonly maxQueuedCommits: number;
+  /** Events kept in memory; a reader further behind is served from the store. */
+  readonly recentEvents: number;
   readonly heartbeatMs: number;
   /** A stream ends after this long, give or take a fifth, so that reconnects spread. */
   readonly maxStreamAgeMs: number;
@@ -26,6 +28,7 @@ export const DEFAULT_LIMITS: RegistryLimits = {
   maxBatchEntries: 64,
   maxBatchBytes: 8 * 1024 * 1024,
   maxQueuedCommits: 1_000,
+  recentEvents: 1_024,
   heartbeatMs: 15_000,
   maxStreamAgeMs: 15 * 60_000,
 };

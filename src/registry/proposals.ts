@@ -146,7 +146,10 @@ export class ProposalBook implements Proposals {
       });
       return { isNew: true, head: await this.#headOf(leaf.version) };
     } catch (error) {
-      if (!(error instanceof RegistryError && error.code === 'replayed')) throw error;
+      if (!(error instanceof RegistryError && error.code === 'replayed')) {
+        this.#options.metrics.updated(resultOf(error));
+        throw error;
+      }
       this.#pending.delete(id);
       return { isNew: false, head: await this.#committedHead(id) };
     } finally {
@@ -302,4 +305,10 @@ function unknownProposal(id: Hash): RegistryError {
   return new RegistryError('unknown_proposal', `expected the id of a proposal, got ${id}`, {
     details: { proposal_id: id },
   });
+}
+
+function resultOf(error: unknown): 'rejected' | 'conflict' | 'unknown' {
+  const code = error instanceof RegistryError ? error.code : 'outcome_unknown';
+  if (code === 'outcome_unknown') return 'unknown';
+  return code === 'conflict' ? 'conflict' : 'rejected';
 }
