@@ -1,0 +1,80 @@
+/**
+ * The writing connection and its transactions: one batch is one, and checkpoints run in between. What
+ * it throws leaves an outcome unknown; after that it must not be used, nor the database closed.
+ */
+import type Database from 'better-sqlite3';
+import { FileWatch } from './file-watch.ts';
+import type { LaneReport, Write } from './lane-messages.ts';
+import { Checkpointer } from './sqlite-checkpoint.ts';
+import { isBusy, isFull } from './sqlite-errors.ts';
+import { assertSynchronous, openWriter } from './sqlite-open.ts';
+import { SqliteWriter } from './sqlite-write.ts';
+
+export class CommitLane {
+  readonly #db: Database.Database;
+  readonly #writer: SqliteWriter;
+  readonly #checkpointer: Checkpointer;
+  readonly #watch: FileWatch;
+  readonly #changes: Database.Statement<[], number>;
+
+  /** Throws what `openWriter` throws. */
+  constructor(path: string) {
+    this.#db = openWriter(path);
+    this.#writer = new SqliteWriter(this.#db);
+    this.#checkpointer = new Checkpointer(this.#db, `${path}-wal`);
+    this.#watch = new FileWatch([path, `${path}-wal`]);
+    this.#changes = this.#db.prepare<[], number>('SELECT total_changes()').pluck();
+    this.#checkpointer.run();
+  }
+
+  /** Answers when the batch is durable, or certainly not written. */
+  run(writes: readonly Write[]): LaneReport {
+    this.#watch.assertSame();
+    if (this.#checkpointer.isOwed) this.#checkpointer.run();
+    if (this.#checkpointer.isOwed) return notWritten('no space is left on the disk');
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      return notWritten('another process holds the write lock');
+    }
+    try {
+      return this.#commit(writes);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      // SQLite may have rolled back by itself.
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      this.#checkpointer.owe();
+      return notWritten('no space is left on the disk');
+    }
+  }
+
+  /** To be called between batches; `undefined` when the log is short or could not be emptied. */
+  checkpoint(): LaneReport | undefined {
+    if (!this.#checkpointer.isDue) return undefined;
+    return this.#checkpointer.run() === 'done' ? { type: 'checkpointed' } : undefined;
+  }
+
+  /** Empties the log into the main file first; when that fails the database stays open. */
+  close(): LaneReport {
+    this.#checkpointer.run();
+    this.#db.close();
+    return { type: 'closed' };
+  }
+
+  #commit(writes: readonly Write[]): LaneReport {
+    const changesBefore = this.#changes.get();
+    const answers = writes.map((write) => this.#writer.apply(write));
+    const isChanged = this.#changes.get() !== changesBefore;
+    const start = performance.now();
+    this.#db.exec('COMMIT');
+    const fsyncSeconds = (performance.now() - start) / 1_000;
+    assertSynchronous(this.#db);
+    return { type: 'done', answers, fsyncSeconds: isChanged ? fsyncSeconds : null };
+  }
+}
+
+function notWritten(reason: string): LaneReport {
+  const message = `expected a writable database, got nothing written: ${reason}`;
+  return { type: 'not_written', error: { code: 'read_only', message } };
+}

@@ -1,0 +1,57 @@
+/** What the main thread and the commit lane say to each other. Plain data: it is cloned on its way. */
+import type { Approval } from '../core/approval.ts';
+import type { ErrorCode } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import type { AppendEntry, AppendOutcome, StoredProposal } from './store.ts';
+
+/** One write of the store's contract. */
+export type Write =
+  | {
+      readonly type: 'append';
+      readonly expected: number;
+      readonly entries: readonly AppendEntry[];
+    }
+  | { readonly type: 'put_proposal'; readonly proposal: StoredProposal }
+  | { readonly type: 'put_approval'; readonly payloadB3: Hash; readonly approval: Approval }
+  | { readonly type: 'drop_proposals'; readonly payloadB3s: readonly Hash[] };
+
+/** What each write answers. */
+export interface Answers {
+  readonly append: AppendOutcome;
+  readonly put_proposal: 'added' | 'known';
+  readonly put_approval: 'added' | 'known' | 'no_proposal';
+  readonly drop_proposals: 'dropped';
+}
+
+export type Answer = Answers[Write['type']];
+
+export interface LaneData {
+  readonly path: string;
+}
+
+/** To the lane; `batch` is one transaction. */
+export type LaneRequest =
+  | { readonly type: 'batch'; readonly writes: readonly Write[] }
+  | { readonly type: 'close' };
+
+/** An error's class does not survive the way between threads. */
+export interface LaneError {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** From the lane. Each batch is answered by `done` or `not_written`, in order, unless it `failed`. */
+export type LaneReport =
+  | { readonly type: 'opened' }
+  | { readonly type: 'refused'; readonly error: LaneError }
+  /** Durable. `fsyncSeconds`: the duration of the commit; `null` when nothing changed. */
+  | {
+      readonly type: 'done';
+      readonly answers: readonly Answer[];
+      readonly fsyncSeconds: number | null;
+    }
+  | { readonly type: 'not_written'; readonly error: LaneError }
+  | { readonly type: 'checkpointed' }
+  /** The last report: whether the batch was written is unknown, and the lane does nothing more. */
+  | { readonly type: 'failed'; readonly error: LaneError }
+  | { readonly type: 'closed' };

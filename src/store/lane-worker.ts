@@ -1,0 +1,46 @@
+/**
+ * The worker thread of the commit lane. It ends by itself after `refused` and `closed`; after
+ * `failed` it stays and does nothing, because ending it would close the database.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { CommitLane } from './commit-lane.ts';
+import type { LaneData, LaneReport, LaneRequest } from './lane-messages.ts';
+import { storageError } from './sqlite-errors.ts';
+
+function serve(port: MessagePort, { path }: LaneData): void {
+  const report = (message: LaneReport): void => port.postMessage(message);
+  let lane: CommitLane;
+  try {
+    lane = new CommitLane(path);
+  } catch (cause) {
+    const { code, message } = storageError(cause, `to open ${path}`);
+    report({ type: 'refused', error: { code, message } });
+    return;
+  }
+  let isFailed = false;
+  port.on('message', (request: LaneRequest) => {
+    if (isFailed) return;
+    try {
+      for (const message of answer(lane, request)) report(message);
+      if (request.type === 'close') port.close();
+    } catch (cause) {
+      isFailed = true;
+      const { code, message } = storageError(cause, `a write to ${path} to succeed`);
+      report({ type: 'failed', error: { code, message } });
+    }
+  });
+  report({ type: 'opened' });
+}
+
+/** Reported one by one: whoever waits for a batch does not wait for the checkpoint after it. */
+function* answer(lane: CommitLane, request: LaneRequest): Iterable<LaneReport> {
+  if (request.type === 'close') {
+    yield lane.close();
+    return;
+  }
+  yield lane.run(request.writes);
+  const checkpointed = lane.checkpoint();
+  if (checkpointed !== undefined) yield checkpointed;
+}
+
+if (parentPort !== null) serve(parentPort, workerData as LaneData);

@@ -1,0 +1,179 @@
+/**
+ * The main thread's end of the commit lane. Writes that arrive while a transaction runs wait and
+ * become one next transaction, with one fsync for all of them.
+ */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { RegistryError } from '../core/error.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type {
+  Answer,
+  Answers,
+  LaneData,
+  LaneError,
+  LaneReport,
+  LaneRequest,
+  Write,
+} from './lane-messages.ts';
+import { storageError } from './sqlite-errors.ts';
+
+export interface LaneOptions extends LaneData {
+  readonly metrics: Pick<Metrics, 'fsync' | 'checkpointed'>;
+  /** Called once: the outcome of a write is unknown, or the lane is gone. */
+  readonly onFatal: (error: RegistryError) => void;
+}
+
+interface Waiting {
+  readonly write: Write;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: RegistryError) => void;
+}
+
+/** Writes in one transaction; bounds how long the others wait and how far the write-ahead log grows. */
+const MAX_BATCH_WRITES = 128;
+
+export class Lane {
+  readonly #options: LaneOptions;
+  readonly #worker: Worker;
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<void>();
+  #queue: Waiting[] = [];
+  #running: readonly Waiting[] = [];
+  #isOpen = false;
+  #isClosing = false;
+  #failure: RegistryError | undefined;
+
+  private constructor(options: LaneOptions) {
+    this.#options = options;
+    // In src this file ends in .ts, in dist in .js, and so does the worker's.
+    const file = `./lane-worker${extname(import.meta.url)}`;
+    const workerData: LaneData = { path: options.path };
+    this.#worker = new Worker(new URL(file, import.meta.url), { name: 'commit-lane', workerData });
+    this.#worker.on('message', (report: LaneReport) => this.#receive(report));
+    this.#worker.on('error', (cause) => this.#ended(storageError(cause, 'a living commit lane')));
+    this.#worker.on('exit', () => this.#ended(laneGone()));
+    this.#closed.promise.catch(() => undefined);
+  }
+
+  /** Throws what `openWriter` throws. */
+  static async open(options: LaneOptions): Promise<Lane> {
+    const lane = new Lane(options);
+    await lane.#opened.promise;
+    return lane;
+  }
+
+  get isFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /** Resolves when the write is durable. Rejects `read_only` (nothing written) or `outcome_unknown`. */
+  submit<T extends Write>(write: T): Promise<Answers[T['type']]> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(unknownOutcome(this.#failure));
+      if (this.#isClosing) return reject(closedStore());
+      this.#queue.push({
+        write,
+        resolve: (answer) => resolve(answer as Answers[T['type']]),
+        reject,
+      });
+      this.#send();
+    });
+  }
+
+  /** Refuses every write from now on, those that wait included; the lane is left as it is. */
+  fail(error: RegistryError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    // The process is about to end; a lane that does nothing more must not hold it.
+    this.#worker.unref();
+    for (const { reject } of [...this.#running, ...this.#queue]) reject(unknownOutcome(error));
+    this.#running = [];
+    this.#queue = [];
+    this.#closed.reject(error);
+    this.#options.onFatal(error);
+  }
+
+  /** After the writes that wait: folds the log into the main file and closes it. Not after a failure. */
+  async close(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    if (!this.#isClosing) {
+      this.#isClosing = true;
+      this.#send();
+    }
+    await this.#closed.promise;
+  }
+
+  #send(): void {
+    if (this.#running.length > 0) return;
+    this.#running = this.#queue.splice(0, MAX_BATCH_WRITES);
+    if (this.#running.length > 0)
+      this.#post({ type: 'batch', writes: this.#running.map(({ write }) => write) });
+    else if (this.#isClosing) this.#post({ type: 'close' });
+  }
+
+  #post(request: LaneRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  #receive(report: LaneReport): void {
+    if (this.#failure !== undefined) return;
+    switch (report.type) {
+      case 'opened':
+        this.#isOpen = true;
+        this.#opened.resolve();
+        break;
+      case 'refused':
+        this.#opened.reject(revive(report.error));
+        break;
+      case 'done':
+        if (report.fsyncSeconds !== null) this.#options.metrics.fsync(report.fsyncSeconds);
+        this.#settle((waiting, i) => waiting.resolve(report.answers[i] as Answer));
+        break;
+      case 'not_written':
+        this.#settle((waiting) => waiting.reject(revive(report.error)));
+        break;
+      case 'checkpointed':
+        this.#options.metrics.checkpointed();
+        break;
+      case 'failed':
+        this.fail(revive(report.error));
+        break;
+      case 'closed':
+        this.#isOpen = false;
+    }
+  }
+
+  #settle(answer: (waiting: Waiting, index: number) => void): void {
+    const answered = this.#running;
+    this.#running = [];
+    answered.forEach(answer);
+    this.#send();
+  }
+
+  /** The worker ended by itself: after `refused` and `closed` as it should, otherwise in the middle of work. */
+  #ended(error: RegistryError): void {
+    if (this.#isOpen) this.fail(error);
+    this.#opened.reject(error);
+    this.#closed.resolve();
+  }
+}
+
+function revive({ code, message }: LaneError): RegistryError {
+  return new RegistryError(code, message);
+}
+
+function unknownOutcome(cause: RegistryError): RegistryError {
+  return new RegistryError(
+    'outcome_unknown',
+    `expected a durable write, got no certain answer: ${cause.message}`,
+    { cause },
+  );
+}
+
+function laneGone(): RegistryError {
+  return new RegistryError('storage_failed', 'expected a living commit lane, got its end');
+}
+
+function closedStore(): RegistryError {
+  return new RegistryError('storage_failed', 'expected an open store, got a closed one');
+}

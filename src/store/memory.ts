@@ -1,0 +1,174 @@
+/**
+ * The store that forgets: everything in memory, nothing on disk, for micronode and for tests. Bytes
+ * are kept as handed in, not copied.
+ */
+import type { Approval } from '../core/approval.ts';
+import { RegistryError } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import { MemorySpans } from './memory-spans.ts';
+import { PAGE_BYTES } from './paging.ts';
+import type {
+  AppendEntry,
+  AppendOutcome,
+  DescriptorKey,
+  DescriptorSpan,
+  Store,
+  StoredDescriptor,
+  StoredDifference,
+  StoredEntry,
+  StoredProposal,
+} from './store.ts';
+
+export function createMemoryStore(): Store {
+  return new MemoryStore();
+}
+
+class MemoryStore implements Store {
+  /** By version. */
+  readonly #entries: StoredEntry[] = [];
+  readonly #governanceEntries: StoredEntry[] = [];
+  readonly #committed = new Map<Hash, number>();
+  readonly #spans = new MemorySpans();
+  readonly #proposals = new Map<Hash, StoredProposal>();
+  #logBytes = 0;
+  /** Why writes are refused. */
+  #failure: RegistryError | undefined;
+
+  async head(): Promise<StoredEntry | undefined> {
+    return this.#entries.at(-1);
+  }
+
+  async entry(version: number): Promise<StoredEntry | undefined> {
+    return this.#entries[version];
+  }
+
+  async entries({ from, limit }: { from: number; limit: number }): Promise<readonly StoredEntry[]> {
+    const page: StoredEntry[] = [];
+    let bytes = 0;
+    for (const entry of this.#entries.slice(from, from + limit)) {
+      page.push(entry);
+      bytes += sizeOf(entry);
+      if (bytes >= PAGE_BYTES) break;
+    }
+    return page;
+  }
+
+  async governanceEntries(): Promise<readonly StoredEntry[]> {
+    return [...this.#governanceEntries];
+  }
+
+  async committedVersion(payloadB3: Hash): Promise<number | undefined> {
+    return this.#committed.get(payloadB3);
+  }
+
+  async append(batch: {
+    readonly expected: number;
+    readonly entries: readonly AppendEntry[];
+  }): Promise<AppendOutcome> {
+    this.#assertWritable();
+    const head = this.#entries.length - 1;
+    if (head !== batch.expected) return { outcome: 'conflict', head };
+    this.#assertFollows(batch.entries);
+    for (const entry of batch.entries) this.#appendEntry(entry);
+    return { outcome: 'appended', head: this.#entries.length - 1 };
+  }
+
+  async descriptor(
+    key: DescriptorKey & { readonly version: number },
+  ): Promise<StoredDescriptor | undefined> {
+    return this.#spans.at(key, key.version);
+  }
+
+  async *set(version: number): AsyncIterable<readonly StoredDescriptor[]> {
+    yield* this.#spans.set(version);
+  }
+
+  async *diff(range: { from: number; to: number }): AsyncIterable<readonly StoredDifference[]> {
+    yield* this.#spans.diff(range);
+  }
+
+  async history(
+    key: DescriptorKey & { readonly limit: number },
+  ): Promise<readonly DescriptorSpan[]> {
+    return this.#spans.history(key, key.limit);
+  }
+
+  async putProposal(proposal: StoredProposal): Promise<'added' | 'known'> {
+    this.#assertWritable();
+    const { payloadB3 } = proposal;
+    if (this.#proposals.has(payloadB3) || this.#committed.has(payloadB3)) return 'known';
+    this.#proposals.set(payloadB3, proposal);
+    return 'added';
+  }
+
+  async putApproval(
+    payloadB3: Hash,
+    approval: Approval,
+  ): Promise<'added' | 'known' | 'no_proposal'> {
+    this.#assertWritable();
+    const proposal = this.#proposals.get(payloadB3);
+    if (proposal === undefined) return 'no_proposal';
+    if (proposal.approvals.some((known) => known.signer_id === approval.signer_id)) return 'known';
+    this.#proposals.set(payloadB3, {
+      ...proposal,
+      approvals: [...proposal.approvals, approval],
+    });
+    return 'added';
+  }
+
+  async dropProposals(payloadB3s: readonly Hash[]): Promise<void> {
+    this.#assertWritable();
+    for (const payloadB3 of payloadB3s) this.#proposals.delete(payloadB3);
+  }
+
+  async proposals(): Promise<readonly StoredProposal[]> {
+    return [...this.#proposals.values()];
+  }
+
+  async storageBytes(): Promise<number> {
+    let bytes = this.#logBytes;
+    for (const { payload } of this.#proposals.values()) bytes += payload.length;
+    return bytes;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#failure ??= new RegistryError(
+      'storage_failed',
+      'expected an open store, got a closed one',
+    );
+  }
+
+  #assertWritable(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The log's own rules, which SQLite holds by constraints: whoever breaks them must stop writing. */
+  #assertFollows(entries: readonly AppendEntry[]): void {
+    const payloads = new Set<Hash>();
+    for (const [i, { version, payloadB3 }] of entries.entries()) {
+      const next = this.#entries.length + i;
+      const isRepeated = this.#committed.has(payloadB3) || payloads.has(payloadB3);
+      payloads.add(payloadB3);
+      if (version === next && !isRepeated) continue;
+      this.#failure = new RegistryError(
+        'outcome_unknown',
+        `expected version ${next} and a payload never committed, got version ${version} of ${payloadB3}`,
+      );
+      throw this.#failure;
+    }
+  }
+
+  #appendEntry({ payloadB3, type, expiresAt, changes, ...entry }: AppendEntry): void {
+    this.#entries.push(entry);
+    if (type === 'genesis' || type === 'governance') this.#governanceEntries.push(entry);
+    this.#committed.set(payloadB3, entry.version);
+    this.#spans.apply(entry.version, changes);
+    this.#proposals.delete(payloadB3);
+    this.#logBytes += sizeOf(entry);
+    for (const { bytes } of changes) this.#logBytes += bytes?.length ?? 0;
+  }
+}
+
+function sizeOf({ leaf, payload, approvals }: StoredEntry): number {
+  return leaf.length + payload.length + approvals.length;
+}

@@ -1,0 +1,51 @@
+/**
+ * Folds the write-ahead log into the main file, between transactions and at both ends of a run. At
+ * the start this is recovery: after a failed fsync the page cache may show log pages that the disk
+ * lacks, and copying them all makes them durable before anything is built on them.
+ */
+import { statSync } from 'node:fs';
+import type Database from 'better-sqlite3';
+import { isFull } from './sqlite-errors.ts';
+import { WAL_LIMIT_BYTES } from './sqlite-open.ts';
+
+export class Checkpointer {
+  readonly #db: Database.Database;
+  readonly #walPath: string;
+  #dueBytes = WAL_LIMIT_BYTES;
+  #isOwed = true;
+
+  constructor(db: Database.Database, walPath: string) {
+    this.#db = db;
+    this.#walPath = walPath;
+  }
+
+  /** Nothing more may be written before one went through: space is missing, and the log may hold it. */
+  get isOwed(): boolean {
+    return this.#isOwed;
+  }
+
+  get isDue(): boolean {
+    return statSync(this.#walPath).size > this.#dueBytes;
+  }
+
+  owe(): void {
+    this.#isOwed = true;
+  }
+
+  /**
+   * `done`: the log is empty and the main file durable. `partly`: a reader in another process still
+   * needs the log, it goes on growing. `no_space`: owed. Throws for everything else, which is fatal.
+   */
+  run(): 'done' | 'partly' | 'no_space' {
+    try {
+      const isBusy = this.#db.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) !== 0;
+      this.#isOwed = false;
+      this.#dueBytes = WAL_LIMIT_BYTES + (isBusy ? statSync(this.#walPath).size : 0);
+      return isBusy ? 'partly' : 'done';
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      this.#isOwed = true;
+      return 'no_space';
+    }
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The tables, as version 1 of them. Log tables only grow: triggers refuse to change or delete what an
+ * entry wrote, whoever asks. A database whose statements differ from these was changed by other hands.
+ */
+
+/** `Quor`, in the file's header: tells our files from everybody else's. */
+export const APPLICATION_ID = 0x51756f72;
+/** `PRAGMA user_version`; a higher one was written by a newer program. */
+export const SCHEMA_VERSION = 1;
+
+const LOG_TABLES = [
+  `CREATE TABLE entries (
+  version INTEGER PRIMARY KEY,
+  entry_hash BLOB NOT NULL CHECK (length(entry_hash) = 32),
+  payload_b3 BLOB NOT NULL UNIQUE CHECK (length(payload_b3) = 32),
+  type TEXT NOT NULL,
+  expires_at TEXT NOT NULL,
+  leaf BLOB NOT NULL,
+  approvals BLOB NOT NULL,
+  payload BLOB NOT NULL
+) STRICT`,
+  `CREATE INDEX entries_governance ON entries (version) WHERE type IN ('genesis', 'governance')`,
+  // One row for each key there ever was: a set is read by walking the keys, not all their spans.
+  `CREATE TABLE descriptors (
+  descriptor INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  UNIQUE (kind, id)
+) STRICT`,
+  // One value through time: current from set_version up to, not including, end_version.
+  `CREATE TABLE spans (
+  span INTEGER PRIMARY KEY,
+  descriptor INTEGER NOT NULL REFERENCES descriptors (descriptor),
+  set_version INTEGER NOT NULL REFERENCES entries (version),
+  end_version INTEGER REFERENCES entries (version) CHECK (end_version > set_version),
+  value_hash BLOB NOT NULL CHECK (length(value_hash) = 32),
+  bytes BLOB NOT NULL,
+  UNIQUE (descriptor, set_version)
+) STRICT`,
+  'CREATE UNIQUE INDEX spans_current ON spans (descriptor) WHERE end_version IS NULL',
+  'CREATE INDEX spans_set ON spans (set_version, descriptor)',
+  'CREATE INDEX spans_end ON spans (end_version, descriptor) WHERE end_version IS NOT NULL',
+];
+
+const TRIGGERS = [
+  `CREATE TRIGGER entries_insert BEFORE INSERT ON entries
+WHEN NEW.version IS NOT (SELECT coalesce(max(version), -1) + 1 FROM entries)
+BEGIN SELECT RAISE(ABORT, 'an entry follows the one before'); END`,
+  refuse('entries_update', 'UPDATE ON entries'),
+  refuse('entries_delete', 'DELETE ON entries'),
+  refuse('descriptors_update', 'UPDATE ON descriptors'),
+  refuse('descriptors_delete', 'DELETE ON descriptors'),
+  refuse('spans_update', 'UPDATE OF span, descriptor, set_version, value_hash, bytes ON spans'),
+  refuse('spans_close', 'UPDATE OF end_version ON spans WHEN OLD.end_version IS NOT NULL'),
+  refuse('spans_delete', 'DELETE ON spans'),
+];
+
+const PROPOSAL_TABLES = [
+  `CREATE TABLE proposals (
+  arrival INTEGER PRIMARY KEY,
+  payload_b3 BLOB NOT NULL UNIQUE CHECK (length(payload_b3) = 32),
+  received_at TEXT NOT NULL,
+  expires_at TEXT NOT NULL,
+  payload BLOB NOT NULL
+) STRICT`,
+  `CREATE TABLE approvals (
+  arrival INTEGER PRIMARY KEY,
+  proposal INTEGER NOT NULL REFERENCES proposals (arrival) ON DELETE CASCADE,
+  signer_id TEXT NOT NULL,
+  algo TEXT NOT NULL,
+  sig TEXT NOT NULL,
+  signed_at TEXT NOT NULL,
+  UNIQUE (proposal, signer_id)
+) STRICT`,
+];
+
+/** In the order they are run; SQLite keeps the text of each. */
+export const SCHEMA: readonly string[] = [...LOG_TABLES, ...TRIGGERS, ...PROPOSAL_TABLES];
+
+function refuse(name: string, act: string): string {
+  return `CREATE TRIGGER ${name} BEFORE ${act}
+BEGIN SELECT RAISE(ABORT, 'the log only grows'); END`;
+}
