@@ -1,0 +1,193 @@
+/** The routes that read the log and what it produced. */
+import { EXAMPLES } from './examples.ts';
+import { HEADERS, PATHS, QUERIES } from './parameters.ts';
+import type { Route } from './route.ts';
+import {
+  DescriptorAtVersion,
+  DescriptorSet,
+  Difference,
+  Entry,
+  GovernanceAtVersion,
+  Head,
+  History,
+  StreamUpdate,
+} from './schemas.ts';
+
+const json = 'application/json';
+
+export const READ_ROUTES = {
+  readHead: {
+    method: 'get',
+    path: '/registry/head',
+    tag: 'read',
+    summary: 'The newest entry',
+    description:
+      'With `after` and `wait` a long poll: answers as soon as a head newer than `after` is visible, and with the current head (compare `version`) when the time is up; never cached then. A long poll counts as a stream against the caps.',
+    caching: 'head',
+    query: QUERIES.head,
+    answers: {
+      200: { description: 'The head.', mediaType: json, schema: Head, example: EXAMPLES.head },
+    },
+    errors: ['not_initialised', 'too_many_streams'],
+  },
+  readHeadEntry: {
+    method: 'get',
+    path: '/registry/head/entry',
+    tag: 'read',
+    summary: 'The entry at the head',
+    caching: 'head',
+    query: QUERIES.none,
+    answers: {
+      200: {
+        description: 'The entry; `Content-Location` names its version.',
+        mediaType: json,
+        schema: Entry,
+        example: EXAMPLES.entry,
+      },
+    },
+    errors: ['not_initialised'],
+  },
+  readDifference: {
+    method: 'get',
+    path: '/registry/diff',
+    tag: 'read',
+    summary: 'Net changes between two versions',
+    caching: 'range',
+    query: QUERIES.diff,
+    answers: {
+      200: {
+        description: 'What differs, by kind, then id. Either version may be the older.',
+        mediaType: json,
+        schema: Difference,
+        example: EXAMPLES.difference,
+      },
+    },
+    errors: ['not_initialised'],
+  },
+  readEntries: {
+    method: 'get',
+    path: '/registry/entries',
+    tag: 'read',
+    summary: 'Entries from a version on, for catching up',
+    description:
+      'One entry a line, ascending; empty past the head. A page may hold fewer than `limit` entries: go on after the last one.',
+    caching: 'range',
+    query: QUERIES.entries,
+    answers: {
+      200: {
+        description: 'Lines of entries. Immutable when `limit` was given and reached.',
+        mediaType: 'application/x-ndjson',
+        schema: Entry,
+        example: EXAMPLES.entry,
+      },
+    },
+    errors: [],
+  },
+  readHistory: {
+    method: 'get',
+    path: '/registry/history/{kind}/{id}',
+    tag: 'read',
+    summary: 'Every value one descriptor had',
+    caching: 'head',
+    params: PATHS.history,
+    query: QUERIES.history,
+    answers: {
+      200: {
+        description: 'Newest first, at most `limit`; empty when there was none.',
+        mediaType: json,
+        schema: History,
+        example: EXAMPLES.history,
+      },
+    },
+    errors: ['not_initialised'],
+  },
+  followStream: {
+    method: 'get',
+    path: '/registry/stream',
+    tag: 'follow',
+    summary: 'New versions as server-sent events',
+    description:
+      'Without a cursor the head comes first. With `Last-Event-ID` or `after` exactly the versions after it are replayed, then live. `registry.update` carries the version as `id`; `registry.progress` is a heartbeat; `registry.reset` means that the cursor is not in the log; after `registry.closing`, reconnect.',
+    caching: 'none',
+    query: QUERIES.stream,
+    headers: HEADERS.stream,
+    answers: {
+      200: {
+        description: 'Events without end; the schema is that of `registry.update` data.',
+        mediaType: 'text/event-stream',
+        schema: StreamUpdate,
+      },
+    },
+    errors: ['too_many_streams'],
+  },
+  readEntry: {
+    method: 'get',
+    path: '/registry/{version}',
+    tag: 'read',
+    summary: 'One entry',
+    description: 'The ETag is the entry hash.',
+    caching: 'immutable',
+    params: PATHS.version,
+    query: QUERIES.none,
+    answers: {
+      200: { description: 'The entry.', mediaType: json, schema: Entry, example: EXAMPLES.entry },
+    },
+    errors: [],
+  },
+  readSet: {
+    method: 'get',
+    path: '/registry/{version}/set',
+    tag: 'read',
+    summary: 'The descriptor set at a version',
+    caching: 'version',
+    params: PATHS.versionOrHead,
+    query: QUERIES.none,
+    answers: {
+      200: {
+        description: 'All descriptors; br, zstd or gzip when accepted.',
+        mediaType: json,
+        schema: DescriptorSet,
+        example: EXAMPLES.set,
+      },
+    },
+    errors: ['not_initialised'],
+  },
+  readGovernance: {
+    method: 'get',
+    path: '/registry/{version}/governance',
+    tag: 'read',
+    summary: 'The governance after a version',
+    caching: 'version',
+    params: PATHS.versionOrHead,
+    query: QUERIES.none,
+    answers: {
+      200: {
+        description: 'In force for the entry after this version.',
+        mediaType: json,
+        schema: GovernanceAtVersion,
+        example: EXAMPLES.governance,
+      },
+    },
+    errors: ['not_initialised'],
+  },
+  readDescriptor: {
+    method: 'get',
+    path: '/registry/{version}/descriptors/{kind}/{id}',
+    tag: 'read',
+    summary: 'One descriptor at a version, with a proof if wanted',
+    description:
+      'An absent descriptor is 404; with `proof=1` it is 200 with a null descriptor and the proof of its absence.',
+    caching: 'version',
+    params: PATHS.descriptor,
+    query: QUERIES.descriptor,
+    answers: {
+      200: {
+        description: 'The descriptor, or the proof that it is absent.',
+        mediaType: json,
+        schema: DescriptorAtVersion,
+        example: EXAMPLES.descriptor,
+      },
+    },
+    errors: ['not_initialised'],
+  },
+} as const satisfies Record<string, Route>;

@@ -1,0 +1,197 @@
+/**
+ * Every JSON answer as a zod schema. Answers are loose: a reader must accept members it does not know,
+ * so that a later server can add some. The documents inside them (payload, leaf, ...) stay strict.
+ */
+import { z } from 'zod';
+import { ERROR_CODES } from '../core/error.ts';
+import { PAYLOAD_TYPES } from '../core/payload.ts';
+import { Approval, Descriptor, Governance, Leaf, Payload } from './documents.ts';
+import { EXAMPLES } from './examples.ts';
+import { Count, Hash, Id, Kind, Origin, SignerId, Time, Version } from './scalars.ts';
+
+const head = {
+  origin: Origin,
+  registry: Hash,
+  version: Version,
+  entry_hash: Hash,
+  payload_b3: Hash,
+  set_root: Hash,
+  set_size: Count,
+  governance_version: Count,
+  type: z.enum(PAYLOAD_TYPES),
+  committed_at: Time,
+};
+
+export const Head = z
+  .looseObject(head)
+  .meta({ id: 'Head', description: 'The newest entry. `registry` is the genesis payload hash.' });
+
+export const Entry = z
+  .looseObject({ approvals: z.array(Approval), leaf: Leaf, payload: Payload })
+  .meta({
+    id: 'Entry',
+    description: 'A committed payload: the stored canonical bytes of each part.',
+  });
+
+export const DescriptorSet = z
+  .looseObject({ items: z.array(Descriptor), origin: Origin, set_root: Hash, version: Version })
+  .meta({ id: 'DescriptorSet', description: 'All descriptors at a version, by kind, then id.' });
+
+const SetProof = z
+  .looseObject({
+    siblings: z.array(Hash).max(256),
+    leaf: z.looseObject({ path: Hash, value_hash: Hash }).nullable(),
+  })
+  .meta({
+    id: 'SetProof',
+    description:
+      'The way from `set_root` down to the place of a descriptor, and the leaf found there: its own, another one, or null.',
+  });
+
+export const DescriptorAtVersion = z
+  .looseObject({
+    descriptor: Descriptor.nullable(),
+    origin: Origin,
+    proof: SetProof.nullable(),
+    set_root: Hash,
+    set_version: Version.nullable(),
+    value_hash: Hash.nullable(),
+    version: Version,
+  })
+  .meta({
+    id: 'DescriptorAtVersion',
+    description: '`set_version` put this value. Null members: absent, or no proof was asked for.',
+  });
+
+export const GovernanceAtVersion = z
+  .looseObject({ governance: Governance, origin: Origin, version: Version })
+  .meta({
+    id: 'GovernanceAtVersion',
+    description: 'The governance after `version`: in force for the next entry.',
+  });
+
+const NetChange = z
+  .looseObject({ after: Descriptor.nullable(), before: Descriptor.nullable(), id: Id, kind: Kind })
+  .meta({ id: 'NetChange', description: 'Null: absent on that side.' });
+
+export const Difference = z
+  .looseObject({ changes: z.array(NetChange), from: Version, origin: Origin, to: Version })
+  .meta({ id: 'Difference', description: 'Net changes from one version to another.' });
+
+const DescriptorSpan = z
+  .looseObject({
+    descriptor: Descriptor,
+    end_version: Version.nullable(),
+    set_version: Version,
+    value_hash: Hash,
+  })
+  .meta({
+    id: 'DescriptorSpan',
+    description: 'Current from `set_version` up to, not including, `end_version` (null: now).',
+  });
+
+export const History = z
+  .looseObject({ id: Id, items: z.array(DescriptorSpan), kind: Kind, origin: Origin })
+  .meta({ id: 'History', description: 'Every value a descriptor had, newest first.' });
+
+const QuorumRule = z
+  .looseObject({
+    rule: z.enum(['all', 'current', 'next', 'entering']),
+    threshold: Count,
+    signers: z.array(SignerId),
+    approved: z.array(SignerId),
+  })
+  .meta({ id: 'QuorumRule' });
+
+export const Quorum = z
+  .looseObject({
+    reached: z.boolean(),
+    approvals: z.array(SignerId),
+    threshold: Count,
+    missing: z.array(SignerId),
+    rules: z.array(QuorumRule),
+  })
+  .meta({
+    id: 'Quorum',
+    description: '`missing`: whose approval would still count; empty once reached.',
+  });
+
+const BrokenFence = z
+  .looseObject({ kind: Kind, id: Id, expected: Hash.nullable(), actual: Hash.nullable() })
+  .meta({ id: 'BrokenFence' });
+
+export const Proposal = z
+  .looseObject({
+    proposal_id: Hash,
+    payload_b3: Hash,
+    type: z.enum(PAYLOAD_TYPES),
+    state: z.enum(['pending', 'ready', 'blocked', 'expired', 'committed']),
+    note: z.string(),
+    created_at: Time,
+    expires_at: Time,
+    payload_bytes: Count,
+    changes: Count,
+    approvals: z.array(Approval),
+    quorum: Quorum,
+    fences: z.array(BrokenFence),
+    blocked_by: z.string().nullable(),
+    version: Version.nullable(),
+  })
+  .meta({
+    id: 'Proposal',
+    description:
+      'A payload in flight or recently committed. `fences` and `blocked_by` say why it is blocked; `version` is there once committed.',
+  });
+
+export const ProposalList = z
+  .looseObject({ proposals: z.array(Proposal) })
+  .meta({ id: 'ProposalList', description: 'In flight first, then committed; newest first.' });
+
+export const Proposed = z
+  .looseObject({ proposal_id: Hash, payload_b3: Hash, expires_at: Time, quorum: Quorum })
+  .meta({ id: 'Proposed', description: 'The proposal is kept: its id is its payload hash.' });
+
+export const Build = z
+  .looseObject({
+    name: z.literal('quorate'),
+    version: z.string(),
+    revision: z.string().nullable(),
+    schema_versions: z.array(z.string()),
+  })
+  .meta({ id: 'Build', description: 'The program and the wire format versions it speaks.' });
+
+export const Readiness = z
+  .looseObject({
+    ready: z.boolean(),
+    write_ready: z.boolean(),
+    missing: z.array(z.string()),
+    version: Version.nullable(),
+  })
+  .meta({ id: 'Readiness', description: '`missing` is in words an operator can act on.' });
+
+export const Problem = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int().min(400).max(599),
+    detail: z.string(),
+    code: z.enum(ERROR_CODES),
+    corr_id: z.string(),
+    details: z.record(z.string(), z.unknown()),
+  })
+  .meta({
+    id: 'Problem',
+    description: 'RFC 9457. `details` holds what a fix or a retry needs, by code.',
+    examples: [EXAMPLES.problem],
+  });
+
+/** The `data` line of each server-sent event. */
+export const StreamUpdate = z
+  .looseObject({ ...head, checkpoint: z.null(), corr_id: z.null() })
+  .meta({ id: 'StreamUpdate' });
+
+export const StreamReset = z.looseObject({ head: Version.nullable(), oldest: Version });
+
+export const StreamProgress = z.looseObject({ version: Version.nullable() });
+
+export const StreamClosing = z.looseObject({ reason: z.enum(['slow', 'age', 'closing']) });

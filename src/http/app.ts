@@ -1,0 +1,98 @@
+/** The HTTP face of a registry: a Web-standard app that serves the whole route table. */
+import { type Context, Hono } from 'hono';
+import type { Route } from '../api/route.ts';
+import { type OperationId, operations } from '../api/routes.ts';
+import { excerpt, RegistryError } from '../core/error.ts';
+import { preflight } from './cors.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpDeps } from './deps.ts';
+import { descriptorRoutes } from './descriptors.ts';
+import { diffRoutes } from './diff.ts';
+import { entryRoutes } from './entries.ts';
+import { exchange, type Handler } from './exchange.ts';
+import { guardRead, guardWrite } from './guard.ts';
+import { headRoutes } from './head.ts';
+import { metaRoutes } from './meta.ts';
+import { proposalRoutes } from './proposals.ts';
+import { setRoutes } from './sets.ts';
+import { streamRoutes } from './stream.ts';
+import { StreamSlots } from './stream-slots.ts';
+import { versionRoutes } from './versions.ts';
+
+/** An operation of the contract without a handler does not compile. */
+type Handlers = Readonly<Record<OperationId, Handler>>;
+
+export function createApp(deps: HttpDeps): Hono {
+  const handlers = createHandlers(deps);
+  const app = new Hono();
+  for (const [id, route] of operations())
+    app[route.method](
+      honoPath(route.path),
+      exchange(deps, route.path, guard(deps, route, handlers[id])),
+    );
+  for (const [path, allow] of readablePaths())
+    app.options(honoPath(path), (c) => preflight(c, allow));
+  app.notFound(exchange(deps, 'unmatched', (c) => refuseUnmatched(app, c)));
+  return app;
+}
+
+function createHandlers(deps: HttpDeps): Handlers {
+  const { registry } = deps;
+  const limits = { ...DEFAULT_HTTP_LIMITS, ...deps.limits };
+  const slots = new StreamSlots(limits);
+  return {
+    ...headRoutes(deps, slots),
+    ...streamRoutes(deps, limits, slots),
+    ...versionRoutes(registry),
+    ...setRoutes(deps, limits),
+    ...descriptorRoutes(registry),
+    ...diffRoutes(registry),
+    ...entryRoutes(registry),
+    ...proposalRoutes(registry.proposals),
+    ...metaRoutes(deps),
+  };
+}
+
+function guard(deps: HttpDeps, route: Route, handler: Handler): Handler {
+  if (route.method === 'post') return guardWrite(deps, handler);
+  // A probe that is refused would restart a service that is only busy.
+  return route.tag === 'service' ? handler : guardRead(deps, handler);
+}
+
+/**
+ * A version in a path is digits, and an id at the end may hold slashes. What matches neither is no
+ * route, so that `/registry/supersede` is 405 and not a bad version.
+ */
+function honoPath(template: string): string {
+  return template
+    .replace(/\{version\}$/, ':version{[0-9]+}')
+    .replace('{version}', ':version{head|[0-9]+}')
+    .replace(/(?<=\{kind\}\/)\{id\}$/, ':id{.+}')
+    .replace(/\{(\w+)\}/g, ':$1');
+}
+
+function readablePaths(): ReadonlyMap<string, readonly string[]> {
+  const paths = Map.groupBy(operations(), ([, route]) => route.path);
+  return new Map(
+    [...paths].flatMap(([path, routes]) => {
+      const methods = new Set(routes.map(([, route]) => route.method));
+      const writes = methods.has('post') ? ['POST'] : [];
+      return methods.has('get') ? [[path, ['GET', 'HEAD', 'OPTIONS', ...writes]] as const] : [];
+    }),
+  );
+}
+
+function refuseUnmatched(app: Hono, c: Context): never {
+  const { method, path } = c.req;
+  const has = (other: string): boolean => app.router.match(other, path)[0].length > 0;
+  const allow = [
+    ...(has('GET') ? ['GET', 'HEAD', 'OPTIONS'] : []),
+    ...(has('POST') ? ['POST'] : []),
+  ];
+  if (allow.length === 0)
+    throw new RegistryError('not_found', `expected a path of the api, got ${excerpt(path)}`);
+  throw new RegistryError(
+    'method_not_allowed',
+    `expected ${allow.join(', ')} here, got ${excerpt(method)}`,
+    { details: { allow } },
+  );
+}

@@ -1,0 +1,84 @@
+/**
+ * Request bodies, read as a stream: refused by type and coding before a byte is read, and abandoned
+ * at the first byte over the limit, whatever `Content-Length` promised.
+ */
+import { excerpt, RegistryError } from '../core/error.ts';
+import { concat } from './splice.ts';
+
+/** Throws `unsupported_encoding`, `unsupported_media_type`, `too_large` or `malformed`. */
+export async function readJsonBody(
+  request: Request,
+  { maxBytes }: { maxBytes: number },
+): Promise<Uint8Array> {
+  assertPlainJson(request.headers);
+  assertDeclaredSize(request.headers, maxBytes);
+  return readBytes(request, maxBytes);
+}
+
+/** For requests that take none; throws `invalid_request`. */
+export async function assertNoBody(request: Request): Promise<void> {
+  try {
+    await readBytes(request, 0);
+  } catch (cause) {
+    throw new RegistryError('invalid_request', 'expected no body, got one', { cause });
+  }
+}
+
+function assertPlainJson(headers: Headers): void {
+  const coding = headers.get('content-encoding');
+  if (coding !== null)
+    throw new RegistryError(
+      'unsupported_encoding',
+      `expected a body without content-encoding, got ${excerpt(coding)}: signed bytes travel as they are`,
+    );
+  const type = headers.get('content-type');
+  if (type === null || !/^application\/json(?:\s*;\s*charset="?utf-8"?)?\s*$/i.test(type))
+    throw new RegistryError(
+      'unsupported_media_type',
+      `expected content-type application/json, got ${type === null ? 'none' : excerpt(type)}`,
+    );
+}
+
+/** Spares both sides the transfer; what counts is the count while reading. */
+function assertDeclaredSize(headers: Headers, maxBytes: number): void {
+  const declared = Number(headers.get('content-length') ?? 0);
+  if (declared > maxBytes) throw tooLarge(maxBytes, `${declared}`);
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const reader = request.body?.getReader();
+  if (reader === undefined) return new Uint8Array();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for (;;) {
+    const { done, value } = await nextPart(reader);
+    if (done) return concat(parts);
+    size += value.length;
+    if (size > maxBytes) {
+      // The connection's owner drops the rest; nobody waits for it.
+      reader.cancel().catch(() => undefined);
+      throw tooLarge(maxBytes, 'more');
+    }
+    parts.push(value);
+  }
+}
+
+async function nextPart(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  try {
+    return await reader.read();
+  } catch (cause) {
+    throw new RegistryError('malformed', 'expected the whole body, got a broken connection', {
+      cause,
+    });
+  }
+}
+
+function tooLarge(maxBytes: number, got: string): RegistryError {
+  return new RegistryError(
+    'too_large',
+    `expected a body of at most ${maxBytes} bytes, got ${got}`,
+    {
+      details: { max_bytes: maxBytes },
+    },
+  );
+}

@@ -1,0 +1,75 @@
+/** What the HTTP layer is made with: the registry, instruments, and everything that touches the world. */
+import type { Context } from 'hono';
+import type { Registry } from '../registry/registry.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+export interface HttpLimits {
+  /** Streams and long polls, in all and for one client address. */
+  readonly maxStreams: number;
+  readonly maxStreamsPerAddress: number;
+  /** A stream that does not drain for this long while an event waits is closed. */
+  readonly slowAfterMs: number;
+  /** Sets up to this size are held whole, compressed and cached; larger ones are streamed as they are. */
+  readonly maxBufferedBytes: number;
+  /** All cached bodies together. */
+  readonly maxCachedBytes: number;
+}
+
+export const DEFAULT_HTTP_LIMITS: HttpLimits = {
+  maxStreams: 1_000,
+  maxStreamsPerAddress: 8,
+  slowAfterMs: 10_000,
+  maxBufferedBytes: 16 * 1024 * 1024,
+  maxCachedBytes: 64 * 1024 * 1024,
+};
+
+export const CODINGS = ['br', 'zstd', 'gzip'] as const;
+export type Coding = (typeof CODINGS)[number];
+
+/** Each gives the same bytes for the same body, for its ETag is strong. */
+export type Compress = Readonly<Record<Coding, (body: Uint8Array) => Promise<Uint8Array>>>;
+
+export interface Allowance {
+  readonly ok: boolean;
+  /** When not `ok`. */
+  readonly retryAfterSeconds: number;
+}
+
+/** One request of a client, as the rate limit counts it. */
+export type Consume = (address: string) => Allowance | Promise<Allowance>;
+
+export interface HttpTimers {
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+export interface BuildInfo {
+  readonly version: string;
+  /** The commit it was built from, where known. */
+  readonly revision: string | null;
+}
+
+export interface HttpDeps {
+  readonly registry: Registry;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly build: BuildInfo;
+  readonly compress: Compress;
+  readonly timers: HttpTimers;
+  readonly limits?: Partial<HttpLimits>;
+  /** Seconds of a clock that never goes back. */
+  readonly monotonicSeconds: () => number;
+  /** 0 up to 1, for jitter. */
+  readonly random: () => number;
+  /** For requests that bring no `X-Corr-ID`: 1 to 64 of [A-Za-z0-9-]. */
+  readonly newCorrId: () => string;
+  /** Whether this client may reach the write path at all. */
+  readonly isWriteAllowed: (c: Context) => boolean;
+  /** What caps and rate limits count by. */
+  readonly clientAddress: (c: Context) => string;
+  /** Destroys the connection: the only way to end an answer whose reader does not read. */
+  readonly hangUp: (c: Context) => void;
+  readonly consumeRead?: Consume;
+  readonly consumeWrite?: Consume;
+}

@@ -1,0 +1,95 @@
+/** One descriptor at a version, with its proof if wanted, and its history. */
+import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
+import { canonicalBytes } from '../core/canonical.ts';
+import { RegistryError } from '../core/error.ts';
+import type { DescriptorAnswer, Registry } from '../registry/registry.ts';
+import { type Answer, answerBytes } from './answer.ts';
+import type { Handler } from './exchange.ts';
+import { currentHead, noSuchVersion, placeOf } from './place.ts';
+import { spliceObject } from './splice.ts';
+
+export interface DescriptorRoutes {
+  readonly readDescriptor: Handler;
+  readonly readHistory: Handler;
+}
+
+export function descriptorRoutes(registry: Registry): DescriptorRoutes {
+  return {
+    readDescriptor: async (c) => {
+      const { version, kind, id } = readParameters(PATHS.descriptor, c.req.param(), 'path');
+      const isProofWanted = readQuery(QUERIES.descriptor, c.req.url).proof === '1';
+      const place = placeOf(registry, version);
+      const query = { version: place.version, kind, id, isProofWanted };
+      const found = await registry.reader.descriptor(query);
+      if (found === undefined) throw noSuchVersion(registry, place.version);
+      if (found.bytes === null && !isProofWanted) throw absent(query);
+      return answerBytes(encodeDescriptorAnswer(found, currentHead(registry).object.origin), {
+        caching: place.caching,
+        etag: etagOf(found),
+        headers: place.locate(`/descriptors/${kind}/${id}${isProofWanted ? '?proof=1' : ''}`),
+      });
+    },
+    readHistory: (c) => {
+      const { kind, id } = readParameters(PATHS.history, c.req.param(), 'path');
+      const { limit } = readQuery(QUERIES.history, c.req.url);
+      return answerHistory(registry, { kind, id, limit });
+    },
+  };
+}
+
+async function answerHistory(
+  registry: Registry,
+  query: { kind: string; id: string; limit: number },
+): Promise<Answer> {
+  const head = currentHead(registry);
+  const items = await registry.reader.history(query);
+  const { kind, id } = query;
+  const body = spliceObject({
+    id,
+    items: items.map(({ bytes, endVersion, setVersion, valueHash }) =>
+      spliceObject({
+        descriptor: bytes,
+        end_version: endVersion,
+        set_version: setVersion,
+        value_hash: valueHash,
+      }),
+    ),
+    kind,
+    origin: head.object.origin,
+  });
+  // Taken before the read: at worst the tag is older than the answer, and a revalidation misses.
+  return answerBytes(body, { caching: 'head', etag: head.etag });
+}
+
+function encodeDescriptorAnswer(found: DescriptorAnswer, origin: string): Uint8Array {
+  return spliceObject({
+    descriptor: found.bytes,
+    origin,
+    proof: found.proof === null ? null : canonicalBytes(found.proof),
+    set_root: found.setRoot,
+    set_version: found.setVersion,
+    value_hash: found.valueHash,
+    version: found.version,
+  });
+}
+
+/** The set root commits to the value and to the proof; `set_version` is the one member beside it. */
+function etagOf({ setRoot, version, setVersion, proof }: DescriptorAnswer): string {
+  return `"${setRoot}.${version}.${setVersion ?? 'absent'}${proof === null ? '' : '.proof'}"`;
+}
+
+function absent({
+  version,
+  kind,
+  id,
+}: {
+  version: number;
+  kind: string;
+  id: string;
+}): RegistryError {
+  return new RegistryError(
+    'not_found',
+    `expected a descriptor ${kind}/${id} at version ${version}, got none: proof=1 proves it absent`,
+    { details: { kind, id, version } },
+  );
+}

@@ -1,0 +1,95 @@
+/** What happens around every handler: correlation, refusals, conditional answers, metrics, one log line. */
+import type { Context } from 'hono';
+import { type ErrorCode, RegistryError } from '../core/error.ts';
+import type { Answer } from './answer.ts';
+import { matchesEtag, notModified } from './conditional.ts';
+import { CORR_ID_HEADER, correlationOf } from './correlation.ts';
+import { isRead, READ_HEADERS } from './cors.ts';
+import type { HttpDeps } from './deps.ts';
+import { problemOf } from './problem.ts';
+
+export type Handler = (c: Context) => Answer | Promise<Answer>;
+
+interface Outcome {
+  readonly answer: Answer;
+  /** Of a refusal, and what was thrown. */
+  readonly code?: ErrorCode;
+  readonly cause?: unknown;
+}
+
+/** `route`: the path template, the only form of a path that metrics and logs see. */
+export function exchange(
+  deps: HttpDeps,
+  route: string,
+  handler: Handler,
+): (c: Context) => Promise<Response> {
+  return async (c) => {
+    const startedAt = deps.monotonicSeconds();
+    const corrId = correlationOf(c.req.header(CORR_ID_HEADER), deps.newCorrId);
+    deps.metrics.inflight(1);
+    const outcome = await run(c, handler, corrId);
+    deps.metrics.inflight(-1);
+    const seconds = deps.monotonicSeconds() - startedAt;
+    const { method } = c.req;
+    deps.metrics.httpRequest({ route, method, code: outcome.answer.status, seconds });
+    record(deps, outcome, { route, method, corr_id: corrId, seconds });
+    return respond(c, outcome.answer, corrId);
+  };
+}
+
+async function run(c: Context, handler: Handler, corrId: string): Promise<Outcome> {
+  try {
+    assertDecodable(c.req.url);
+    const answer = await handler(c);
+    const etag = answer.headers.ETag;
+    const isKnown = etag !== undefined && matchesEtag(c.req.header('If-None-Match'), etag);
+    return { answer: isKnown && isRead(c.req.method) ? notModified(answer) : answer };
+  } catch (cause) {
+    return { ...problemOf(cause, corrId), cause };
+  }
+}
+
+/** Bad escapes would reach a handler as they are, and mean one thing to it and another to a proxy. */
+function assertDecodable(url: string): void {
+  if (!url.includes('%')) return;
+  const [path = ''] = url.split('?');
+  try {
+    decodeURIComponent(path);
+  } catch (cause) {
+    throw new RegistryError(
+      'invalid_request',
+      'expected percent-encoded utf-8 in the path, got other bytes',
+      { cause },
+    );
+  }
+}
+
+interface Line {
+  readonly route: string;
+  readonly method: string;
+  readonly corr_id: string;
+  readonly seconds: number;
+}
+
+/** No message of a refusal: it quotes the request. A failure of ours is logged whole. */
+function record({ metrics, log }: HttpDeps, { answer, code, cause }: Outcome, line: Line): void {
+  const fields = { ...line, status: answer.status };
+  if (code !== undefined) metrics.rejected(code);
+  if (code === undefined) log.debug('request answered', fields);
+  else if (answer.status >= 500) log.error('request failed', { ...fields, code, cause });
+  else log.info('request refused', { ...fields, code });
+}
+
+function respond(c: Context, answer: Answer, corrId: string): Response {
+  const { status, body } = answer;
+  const headers = {
+    ...answer.headers,
+    ...(isRead(c.req.method) && READ_HEADERS),
+    'X-Content-Type-Options': 'nosniff',
+    [CORR_ID_HEADER]: corrId,
+  };
+  // The cast drops SharedArrayBuffer from the type: no bytes here are shared memory.
+  if (c.req.method !== 'HEAD') return new Response(body as BodyInit | null, { status, headers });
+  if (body instanceof ReadableStream) body.cancel().catch(() => undefined);
+  return new Response(null, { status, headers });
+}

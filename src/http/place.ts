@@ -1,0 +1,55 @@
+/** Which version a URL names, and what that means for caching. */
+import type { Caching } from '../api/caching.ts';
+import { RegistryError } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import { decodeLeaf } from '../core/leaf.ts';
+import type { PublishedHead, Registry } from '../registry/registry.ts';
+
+export interface Place {
+  readonly version: number;
+  readonly caching: Caching;
+  /** `Content-Location` of what stands at `rest` below the version, for answers under `head`. */
+  locate(rest: string): Readonly<Record<string, string>>;
+}
+
+/** Throws `not_initialised` for `head` before genesis; whether a number exists is the reader's answer. */
+export function placeOf(registry: Registry, version: number | 'head'): Place {
+  if (version !== 'head') return { version, caching: 'immutable', locate: () => ({}) };
+  const head = currentHead(registry);
+  return {
+    version: head.version,
+    caching: 'head',
+    locate: (rest) => ({ 'Content-Location': `/registry/${head.version}${rest}` }),
+  };
+}
+
+export function currentHead(registry: Registry): PublishedHead {
+  const head = registry.head();
+  if (head === undefined) throw notInitialised();
+  return head;
+}
+
+export function notInitialised(): RegistryError {
+  return new RegistryError(
+    'not_initialised',
+    'expected a registry with a head, got one without a genesis',
+  );
+}
+
+export function noSuchVersion(registry: Registry, version: number): RegistryError {
+  const head = registry.head();
+  return new RegistryError(
+    'not_found',
+    `expected a version up to the head (${head?.version ?? 'there is none'}), got ${version}`,
+    { details: { head: head?.version ?? null } },
+  );
+}
+
+/** Costs no tree: an ETag must be cheaper than the answer it stands for. */
+export async function setRootAt(registry: Registry, version: number): Promise<Hash> {
+  const head = registry.head();
+  if (head?.version === version) return head.object.set_root;
+  const entry = await registry.reader.entry(version);
+  if (entry === undefined) throw noSuchVersion(registry, version);
+  return decodeLeaf(entry.leaf).set_root;
+}

@@ -1,0 +1,62 @@
+/** One entry, and the governance after it. */
+import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
+import { canonicalBytes } from '../core/canonical.ts';
+import { governanceHash } from '../core/governance.ts';
+import type { EntryBytes } from '../core/leaf.ts';
+import type { Registry } from '../registry/registry.ts';
+import { type Answer, answerBytes } from './answer.ts';
+import type { Handler } from './exchange.ts';
+import { currentHead, noSuchVersion, type Place, placeOf } from './place.ts';
+import { spliceObject } from './splice.ts';
+
+export interface VersionRoutes {
+  readonly readEntry: Handler;
+  readonly readHeadEntry: Handler;
+  readonly readGovernance: Handler;
+}
+
+export function versionRoutes(registry: Registry): VersionRoutes {
+  return {
+    readEntry: (c) => {
+      readQuery(QUERIES.none, c.req.url);
+      const { version } = readParameters(PATHS.version, c.req.param(), 'path');
+      return answerEntry(registry, placeOf(registry, version));
+    },
+    readHeadEntry: (c) => {
+      readQuery(QUERIES.none, c.req.url);
+      return answerEntry(registry, placeOf(registry, 'head'));
+    },
+    readGovernance: async (c) => {
+      readQuery(QUERIES.none, c.req.url);
+      const { version } = readParameters(PATHS.versionOrHead, c.req.param(), 'path');
+      return answerGovernance(registry, placeOf(registry, version));
+    },
+  };
+}
+
+/** The stored bytes of an entry as one canonical object. */
+export function encodeEntry({ approvals, leaf, payload }: EntryBytes): Uint8Array {
+  return spliceObject({ approvals, leaf, payload });
+}
+
+async function answerEntry(registry: Registry, place: Place): Promise<Answer> {
+  const entry = await registry.reader.entry(place.version);
+  if (entry === undefined) throw noSuchVersion(registry, place.version);
+  return answerBytes(encodeEntry(entry), {
+    caching: place.caching,
+    etag: `"${entry.entryHash}"`,
+    headers: place.locate(''),
+  });
+}
+
+async function answerGovernance(registry: Registry, place: Place): Promise<Answer> {
+  const found = await registry.reader.governance(place.version);
+  if (found === undefined) throw noSuchVersion(registry, place.version);
+  const { version, governance } = found;
+  const { origin } = currentHead(registry).object;
+  return answerBytes(spliceObject({ governance: canonicalBytes(governance), origin, version }), {
+    caching: place.caching,
+    etag: `"${governanceHash(governance)}.${version}"`,
+    headers: place.locate('/governance'),
+  });
+}
