@@ -46,9 +46,10 @@ export function readApproval(value: Json, pointer = ''): Approval {
   };
 }
 
-/** The stored array: sorted by signer id, one approval each. */
+/** The stored array: sorted by signer id. Throws `invalid_approval` when a signer is there twice. */
 export function encodeApprovals(approvals: readonly Approval[]): Uint8Array {
   const sorted = [...approvals].sort((a, b) => (a.signer_id < b.signer_id ? -1 : 1));
+  assertSorted(sorted);
   return canonicalBytes(sorted);
 }
 
@@ -57,12 +58,16 @@ export function decodeApprovals(bytes: Uint8Array): readonly Approval[] {
   const approvals = check
     .array(parseCanonical(bytes), '', { min: 1, max: MAX_SIGNERS * 2 })
     .map((value, i) => readApproval(value, `/${i}`));
+  assertSorted(approvals);
+  return approvals;
+}
+
+function assertSorted(approvals: readonly Approval[]): void {
   approvals.forEach((approval, i) => {
     const before = approvals[i - 1];
     if (before !== undefined && before.signer_id >= approval.signer_id)
       check.fail(`/${i}`, 'approvals sorted by signer_id, one for each', approval.signer_id);
   });
-  return approvals;
 }
 
 /** Throws `invalid_approval` unless it was signed between creation and `now`, each with 5 minutes of skew. */

@@ -68,28 +68,20 @@ export interface AppendInput {
 }
 
 /**
- * The next entry after `chain` (`null`: genesis). Throws `wrong_registry`, `replayed`, `expired`,
- * `invalid_approval`, `quorum_not_reached`, `invalid_governance` or `fence_broken`.
+ * The next entry after `chain` (`null`: genesis). Whatever it returns, `verifyEntry` accepts. Throws
+ * `wrong_registry`, `not_initialised`, `replayed`, `expired`, `unknown_signer`, `invalid_approval`,
+ * `quorum_not_reached`, `invalid_governance`, `fence_broken`, or `invalid_entry` for a time before the
+ * chain's own.
  */
 export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
   const { proposal, approvals, committedAt } = input;
-  const { payload, payloadB3 } = proposal;
-  assertBelongs(chain, proposal);
-  if (input.isCommitted(payloadB3))
-    throw new RegistryError(
-      'replayed',
-      `expected a payload that was never committed, got ${payloadB3} again`,
-    );
-  assertUnexpired(proposal, committedAt);
-  for (const approval of approvals)
-    assertSignedInTime(approval, { createdAt: payload.created_at, now: committedAt });
-  const approved = approvals.map((a) => a.signer_id);
-  assertQuorum(countQuorum(payload, chain?.governance ?? null, approved));
+  assertInTurn(chain, input);
+  assertApproved(chain, input);
   const governance = nextGovernance(chain, proposal);
-  const changes = changesOf(payload).map(applyChange);
+  const changes = changesOf(proposal.payload).map(applyChange);
   assertFences(
     chain,
-    payload,
+    proposal.payload,
     changes.map((change) => change.path),
   );
   const set = (chain?.set ?? SetTree.EMPTY).with(changes satisfies readonly SetChange[]);
@@ -99,32 +91,76 @@ export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
     approvals_b3: hashOf(approvalBytes),
     committed_at: committedAt,
     governance_version: chain?.governance.version ?? governance.version,
-    origin: payload.origin,
-    payload_b3: payloadB3,
+    origin: proposal.payload.origin,
+    payload_b3: proposal.payloadB3,
     payload_bytes: proposal.bytes.length,
     prev_hash: chain?.entryHash ?? null,
     schema_version: SCHEMA_VERSION,
     set_root: set.root,
     set_size: set.size,
-    type: payload.type,
-    version: chain === null ? 0 : chain.version + 1,
+    type: proposal.payload.type,
+    version: nextVersion(chain),
   };
-  const leafBytes = encodeLeaf(leaf);
-  return {
-    chain: {
-      origin: leaf.origin,
-      registry: registryOf(proposal),
-      version: leaf.version,
-      entryHash: entryHash(leafBytes),
-      committedAt,
-      governance,
-      signerKeys: withSigners(chain?.signerKeys ?? new Map(), governance),
-      set,
-    },
-    leaf,
-    entry: { leaf: leafBytes, payload: proposal.bytes, approvals: approvalBytes },
-    changes,
+  const entry = { leaf: encodeLeaf(leaf), payload: proposal.bytes, approvals: approvalBytes };
+  const next: Chain = {
+    origin: leaf.origin,
+    registry: registryOf(proposal),
+    version: leaf.version,
+    entryHash: entryHash(entry.leaf),
+    committedAt,
+    governance,
+    signerKeys: withSigners(chain?.signerKeys ?? new Map(), governance),
+    set,
   };
+  return { chain: next, leaf, entry, changes };
+}
+
+function assertInTurn(
+  chain: Chain | null,
+  { proposal, committedAt, isCommitted }: AppendInput,
+): void {
+  assertBelongs(chain, proposal);
+  if (isCommitted(proposal.payloadB3))
+    throw new RegistryError(
+      'replayed',
+      `expected a payload that was never committed, got ${proposal.payloadB3} again`,
+    );
+  assertUnexpired(proposal, committedAt);
+  if (chain !== null && committedAt < chain.committedAt)
+    throw new RegistryError(
+      'invalid_entry',
+      `expected committed_at not before ${chain.committedAt}, got ${committedAt}`,
+    );
+}
+
+/** Signatures apart: each approval is by a signer that may approve this payload, in time, and they are enough. */
+function assertApproved(
+  chain: Chain | null,
+  { proposal: { payload }, approvals, committedAt }: AppendInput,
+): void {
+  const governance = chain?.governance ?? null;
+  const keys = eligibleSigners(payload, governance);
+  for (const approval of approvals) {
+    eligibleKey(keys, approval);
+    assertSignedInTime(approval, { createdAt: payload.created_at, now: committedAt });
+  }
+  const approved = approvals.map((approval) => approval.signer_id);
+  assertQuorum(countQuorum(payload, governance, approved));
+}
+
+function eligibleKey(keys: ReadonlyMap<string, string>, { signer_id }: Approval): string {
+  const key = keys.get(signer_id);
+  if (key === undefined)
+    throw new RegistryError(
+      'unknown_signer',
+      `expected an approval by a signer in force, got one by ${signer_id}`,
+      { details: { signer_id } },
+    );
+  return key;
+}
+
+function nextVersion(chain: Chain | null): number {
+  return chain === null ? 0 : chain.version + 1;
 }
 
 export interface VerifyInput {
@@ -145,18 +181,12 @@ export async function verifyEntry(
   const leaf = decodeLeaf(entry.leaf);
   const proposal = decodePayload(entry.payload);
   const approvals = decodeApprovals(entry.approvals);
-  if (leaf.version === (chain?.version ?? -1) + 1 && leaf.prev_hash !== (chain?.entryHash ?? null))
+  const head = chain?.entryHash ?? null;
+  if (leaf.version === nextVersion(chain) && leaf.prev_hash !== head)
     throw new RegistryError(
       'fork',
-      `expected version ${leaf.version} to follow ${chain?.entryHash ?? 'nothing'}, got one that follows ${leaf.prev_hash ?? 'nothing'}`,
-      {
-        details: { version: leaf.version },
-      },
-    );
-  if (chain !== null && leaf.committed_at < chain.committedAt)
-    throw new RegistryError(
-      'invalid_entry',
-      `expected committed_at not before ${chain.committedAt}, got ${leaf.committed_at}`,
+      `expected version ${leaf.version} to follow ${head}, got one that follows ${leaf.prev_hash}`,
+      { details: { version: leaf.version } },
     );
   await assertApprovals(chain, { proposal, approvals, verifier: input.verifier });
   const appended = appendEntry(chain, {
@@ -186,19 +216,12 @@ export async function assertApprovals(
   };
   await Promise.all(
     approvals.map(async (approval) => {
-      const publicKey = keys.get(approval.signer_id);
-      if (publicKey === undefined)
-        throw new RegistryError(
-          'unknown_signer',
-          `expected an approval by a signer in force, got one by ${approval.signer_id}`,
-        );
+      const publicKey = eligibleKey(keys, approval);
       if (!(await isApprovalValid(verifier, { approval, publicKey, statement })))
         throw new RegistryError(
           'invalid_signature',
           `expected a signature by ${approval.signer_id} over this payload, got one that does not verify`,
-          {
-            details: { signer_id: approval.signer_id },
-          },
+          { details: { signer_id: approval.signer_id } },
         );
     }),
   );
@@ -212,18 +235,17 @@ export function assertAdmitted(
   verifier: Verifier,
 ): void {
   if (!('governance' in payload)) return;
+  const isAdmitted = (key: Uint8Array | undefined) => key !== undefined && verifier.admit(key);
   const known = new Set(chain?.governance.signers.map((s) => s.public_key));
   for (const { signer_id, public_key } of payload.governance.signers)
-    if (!known.has(public_key) && !verifier.admit(decodeBase64(public_key) ?? new Uint8Array()))
+    if (!known.has(public_key) && !isAdmitted(decodeBase64(public_key)))
       throw new RegistryError(
         'invalid_governance',
         `expected an ed25519 key of prime order for ${signer_id}, got ${public_key}`,
-        {
-          details: { signer_id },
-        },
+        { details: { signer_id } },
       );
   for (const vkey of payload.governance.log_keys)
-    if (!verifier.admit(parseVerifierKey(vkey)?.publicKey ?? new Uint8Array()))
+    if (!isAdmitted(parseVerifierKey(vkey)?.publicKey))
       throw new RegistryError(
         'invalid_governance',
         `expected an ed25519 log key of prime order, got ${vkey}`,
@@ -242,15 +264,14 @@ function applyChange(change: Change): AppliedChange {
   };
 }
 
+/** Canonical leaves that differ in bytes differ in a member. */
 function differentLeaf(got: Leaf, expected: Leaf): RegistryError {
-  const member = (Object.keys(expected) as (keyof Leaf)[]).find(
-    (name) => got[name] !== expected[name],
-  );
+  const names = Object.keys(expected) as (keyof Leaf)[];
+  const members = names.filter((name) => got[name] !== expected[name]);
+  const list = (leaf: Leaf) => members.map((name) => `${name} ${leaf[name]}`).join(', ');
   return new RegistryError(
     'invalid_entry',
-    member === undefined
-      ? 'expected the leaf that its payload and approvals give, got other bytes'
-      : `expected leaf member ${member} to be ${expected[member]}, got ${got[member]}`,
-    { details: { version: got.version, member } },
+    `expected a leaf with ${list(expected)}, got one with ${list(got)}`,
+    { details: { version: got.version, members } },
   );
 }
