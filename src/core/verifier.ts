@@ -29,13 +29,19 @@ const GROUP_ORDER = Point.CURVE().n;
 /** The encoding of the identity point: as R, some Node versions accept it and others do not. */
 export const IDENTITY_ENCODING: Uint8Array = Uint8Array.of(1, ...new Uint8Array(31));
 
+// Far more keys than one governance names; a flood of others only costs their admission again.
+const MAX_CACHED_KEYS = 4096;
+
 /** The rule over @noble/ed25519 points; runs anywhere, a few milliseconds for each answer. */
 export function createPortableVerifier(): Verifier {
   const admitted = new Map<string, Point | undefined>();
   const admittedPoint = (publicKey: Uint8Array): Point | undefined => {
     const key = publicKey.join();
-    if (!admitted.has(key)) admitted.set(key, admitKey(publicKey));
-    return admitted.get(key);
+    if (admitted.has(key)) return admitted.get(key);
+    if (admitted.size === MAX_CACHED_KEYS) admitted.clear();
+    const point = admitKey(publicKey);
+    admitted.set(key, point);
+    return point;
   };
   return {
     admit: (publicKey) => admittedPoint(publicKey) !== undefined,
@@ -69,7 +75,5 @@ function isValidSignature(signed: SignedMessage & { point: Point }): boolean {
 }
 
 function littleEndian(bytes: Uint8Array): bigint {
-  let value = 0n;
-  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] ?? 0);
-  return value;
+  return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }
