@@ -59,7 +59,7 @@ export function readGovernance(
     'one key for each signer',
   );
   const logKeys = readLogKeys(check, object.log_keys, `${pointer}/log_keys`, origin);
-  const shared = logKeys.find((key) => signers.some((s) => s.public_key === logKeyText(key)));
+  const shared = logKeys.find((key) => signers.some((s) => isKeyOf(key, s)));
   if (shared !== undefined)
     check.fail(`${pointer}/log_keys`, 'log keys that are no signer keys', shared);
   return {
@@ -130,8 +130,9 @@ function readLogKeys(
   return keys;
 }
 
-function logKeyText(vkey: string): string {
-  return encodeBase64(parseVerifierKey(vkey)?.publicKey ?? new Uint8Array());
+function isKeyOf(vkey: string, { public_key }: Signer): boolean {
+  const key = parseVerifierKey(vkey)?.publicKey;
+  return key !== undefined && encodeBase64(key) === public_key;
 }
 
 function assertDistinct(

@@ -62,11 +62,11 @@ export function verifyBranch(
     return { state: 'invalid', reason: 'more siblings than a path has bits' };
   if (leaf !== null && !sharesPrefix(leaf.path, path, siblings.length))
     return { state: 'invalid', reason: 'its leaf does not stand on the way to the path' };
-  let hash = leaf === null ? EMPTY_HASH : hashLeaf(leaf.path, leaf.valueHash);
-  for (let depth = siblings.length - 1; depth >= 0; depth--) {
-    const sibling = siblings[depth] ?? EMPTY_HASH;
-    hash = bitAt(path, depth) === 0 ? hashInner(hash, sibling) : hashInner(sibling, hash);
-  }
+  const hash = siblings.reduceRight(
+    (below, sibling, depth) =>
+      bitAt(path, depth) === 0 ? hashInner(below, sibling) : hashInner(sibling, below),
+    leaf === null ? EMPTY_HASH : hashLeaf(leaf.path, leaf.valueHash),
+  );
   if (!isEqualBytes(hash, root))
     return { state: 'invalid', reason: 'it does not lead to the set root' };
   return leaf !== null && isEqualBytes(leaf.path, path)

@@ -115,7 +115,7 @@ export function hashInner(left: Uint8Array, right: Uint8Array): Uint8Array {
 
 /** Bit `depth` of a path, most significant first. */
 export function bitAt(path: Uint8Array, depth: number): 0 | 1 {
-  return (((path[depth >> 3] ?? 0) >> (7 - (depth & 7))) & 1) as 0 | 1;
+  return ((path[depth >> 3]! >> (7 - (depth & 7))) & 1) as 0 | 1;
 }
 
 interface LeafChange {
