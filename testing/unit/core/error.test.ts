@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  ERROR_CODES,
+  escapeText,
+  excerpt,
+  isErrorCode,
+  RegistryError,
+} from '../../../src/core/error.ts';
+
+test('codes are unique, in snake case, and recognised', () => {
+  assert.equal(new Set(ERROR_CODES).size, ERROR_CODES.length);
+  for (const code of ERROR_CODES) {
+    assert.match(code, /^[a-z]+(_[a-z]+)*$/);
+    assert.ok(isErrorCode(code));
+  }
+  for (const other of ['teapot', '', undefined, null, 7]) assert.ok(!isErrorCode(other));
+});
+
+test('an error keeps its cause and details, and has none when none were given', () => {
+  const cause = new Error('below');
+  const error = new RegistryError('expired', 'expected x, got y', { cause, details: { n: 1 } });
+  assert.equal(error.cause, cause);
+  assert.deepEqual(error.details, { n: 1 });
+  assert.equal(error.name, 'RegistryError');
+  const bare = new RegistryError('expired', 'expected x, got y');
+  assert.deepEqual(bare.details, {});
+  assert.ok(!('cause' in bare));
+});
+
+test('an excerpt is short printable ascii, whatever came', () => {
+  const values = [
+    undefined,
+    null,
+    'x'.repeat(500),
+    '\u202e\u0007é\ud83d',
+    { a: ['é'] },
+    Symbol.iterator,
+  ];
+  for (const value of values) assert.match(excerpt(value), /^[\x20-\x7e]{1,200}$/);
+  assert.equal(excerpt('a\u202eb'), '"a\\u{202e}b"');
+  assert.equal(excerpt(undefined), 'undefined');
+  assert.ok(excerpt('x'.repeat(500)).endsWith('...'));
+});
+
+test('escaped text is printable ascii and names each hidden character', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      assert.match(escapeText(text), /^[\x20-\x7e]*$/);
+    }),
+  );
+  assert.equal(escapeText('a😀\u200b'), 'a\\u{1f600}\\u{200b}');
+});
