@@ -235,21 +235,33 @@ export function assertAdmitted(
   verifier: Verifier,
 ): void {
   if (!('governance' in payload)) return;
-  const isAdmitted = (key: Uint8Array | undefined) => key !== undefined && verifier.admit(key);
   const known = new Set(chain?.governance.signers.map((s) => s.public_key));
   for (const { signer_id, public_key } of payload.governance.signers)
-    if (!known.has(public_key) && !isAdmitted(decodeBase64(public_key)))
+    if (!known.has(public_key) && !isAdmitted(verifier, decodeBase64(public_key)))
       throw new RegistryError(
         'invalid_governance',
         `expected an ed25519 key of prime order for ${signer_id}, got ${public_key}`,
         { details: { signer_id } },
       );
+  assertLogKeysAdmitted(payload, verifier);
+}
+
+/**
+ * The part of `assertAdmitted` that no approval implies: a signer's key is admitted when its approval
+ * verifies, a log key approves nothing.
+ */
+export function assertLogKeysAdmitted(payload: Payload, verifier: Verifier): void {
+  if (!('governance' in payload)) return;
   for (const vkey of payload.governance.log_keys)
-    if (!isAdmitted(parseVerifierKey(vkey)?.publicKey))
+    if (!isAdmitted(verifier, parseVerifierKey(vkey)?.publicKey))
       throw new RegistryError(
         'invalid_governance',
         `expected an ed25519 log key of prime order, got ${vkey}`,
       );
+}
+
+function isAdmitted(verifier: Verifier, key: Uint8Array | undefined): boolean {
+  return key !== undefined && verifier.admit(key);
 }
 
 function applyChange(change: Change): AppliedChange {

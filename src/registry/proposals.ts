@@ -4,7 +4,7 @@
  * verified again.
  */
 import { type Approval, assertSignedInTime } from '../core/approval.ts';
-import type { Appended, Chain } from '../core/chain.ts';
+import { type Appended, assertLogKeysAdmitted, type Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import {
@@ -205,6 +205,7 @@ export class ProposalBook implements Proposals {
     const found = { origin: proposal.payload.origin, registry: registryOf(proposal) };
     assertPinned(found, { pins: this.#options.pins, code: 'wrong_registry' });
     assertUnexpired(proposal, this.#now());
+    assertLogKeysAdmitted(proposal.payload, this.#options.verifier);
     const latest = formatTime(this.#options.now() + SKEW_MS);
     if (proposal.payload.created_at > latest)
       throw new RegistryError(

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { canonicalBytes } from '../../../src/core/canonical.ts';
 import { RegistryError } from '../../../src/core/error.ts';
+import { encodeVerifierKey } from '../../../src/core/vkey.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { checkLog } from '../../support/check-log.ts';
 import { openTestRegistry, put, remove, type TestRegistry } from '../../support/registry.ts';
@@ -13,6 +14,7 @@ import {
   makeGovernance,
   makeSigner,
   makeSigners,
+  ORIGIN,
   START,
   supersedePayload,
 } from '../../support/signers.ts';
@@ -307,6 +309,17 @@ test('a genesis needs every signer, and takes a registry only once', async () =>
   assert.ok(first);
   await real.registry.proposals.approve(genesis.payloadB3, first.approve(genesis));
   assert.equal((await real.registry.proposals.commit(genesis.payloadB3)).head.version, 0);
+});
+
+test('a governance with a log key that no reader would admit is refused before anyone signs it', async () => {
+  const real = await openTestRegistry();
+  const smallOrder = encodeVerifierKey({ name: ORIGIN, publicKey: new Uint8Array(32) });
+  const next = {
+    ...makeGovernance(real.signers, { threshold: 2, version: 2 }),
+    log_keys: [smallOrder],
+  };
+  const rotation = governancePayload(real.registryHash, { next, current: real.governance });
+  await assert.rejects(real.registry.proposals.propose(rotation.bytes), code('invalid_governance'));
 });
 
 test('an empty registry that is pinned takes no other genesis', async () => {
