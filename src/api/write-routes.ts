@@ -148,6 +148,7 @@ export const WRITE_ROUTES = {
       'invalid_approval',
       'invalid_signature',
       'expired',
+      'conflict',
     ],
   },
   commit: {
