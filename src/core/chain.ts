@@ -21,6 +21,7 @@ import {
   changesOf,
   type DecodedPayload,
   decodePayload,
+  type Payload,
   registryOf,
   SCHEMA_VERSION,
 } from './payload.ts';
