@@ -1,0 +1,190 @@
+/**
+ * The read routes as typed questions. An answer is read strictly as far as the client uses it, and may
+ * have members a later server added; that it is well-formed says nothing about whether it is true.
+ */
+import { canonicalBytes, type Json, parseCanonical } from '../core/canonical.ts';
+import { Check, ID, KIND, ORIGIN } from '../core/check.ts';
+import { RegistryError } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import { decodeLeaf, type EntryBytes, type Leaf } from '../core/leaf.ts';
+import type { Descriptor } from '../core/payload.ts';
+import { decodeSetProof, readSetProof } from '../core/set-proof.ts';
+import type { SetBranch } from '../core/set-tree.ts';
+import { ANSWER_LIMITS, parseJsonBytes } from './json.ts';
+import type { RequestBounds, Transport } from './transport.ts';
+
+export const MAX_HEAD_BYTES = 64 * 1024;
+/** A payload has at most 1 MiB, and the approvals and the leaf beside it less. */
+export const MAX_ENTRY_BYTES = 4 * 1024 * 1024;
+export const MAX_PAGE_BYTES = 16 * 1024 * 1024;
+export const MAX_SET_BYTES = 256 * 1024 * 1024;
+export const PAGE_ENTRIES = 256;
+
+const NEWLINE = 0x0a;
+
+/** A head as the server claims it. */
+export interface ClaimedHead {
+  readonly origin: string;
+  readonly registry: Hash;
+  readonly version: number;
+  readonly entryHash: Hash;
+}
+
+/** An entry as served; only its leaf was read. */
+export interface ServedEntry {
+  readonly version: number;
+  readonly leaf: Leaf;
+  readonly bytes: EntryBytes;
+}
+
+export interface ServedDescriptor {
+  readonly branch: SetBranch;
+  readonly descriptor: Descriptor | null;
+}
+
+export interface HeadQuestion extends RequestBounds {
+  readonly isFresh?: boolean;
+  /** Long poll: answer when the head is newer than `after`, or after `seconds`. */
+  readonly wait?: { readonly after: number; readonly seconds: number };
+}
+
+const check = new Check('unexpected_answer');
+
+export class Answers {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async head({ wait, ...bounds }: HeadQuestion = {}): Promise<ClaimedHead> {
+    const query = wait === undefined ? '' : `?after=${wait.after}&wait=${wait.seconds}`;
+    const options = { ...bounds, maxBytes: MAX_HEAD_BYTES, accept: 'json' } as const;
+    const { bytes } = await this.#transport.get(`/registry/head${query}`, options);
+    return readHead(bytes);
+  }
+
+  async entry(version: number, bounds: RequestBounds = {}): Promise<ServedEntry> {
+    const options = { ...bounds, maxBytes: MAX_ENTRY_BYTES, accept: 'json' } as const;
+    const { bytes } = await this.#transport.get(`/registry/${version}`, options);
+    return readEntry(bytes, version);
+  }
+
+  /** Consecutive from `from`; empty past the head. A long page is cut after a whole entry. */
+  async entries(from: number, bounds: RequestBounds = {}): Promise<readonly ServedEntry[]> {
+    const path = `/registry/entries?from=${from}&limit=${PAGE_ENTRIES}`;
+    const options = {
+      ...bounds,
+      maxBytes: MAX_PAGE_BYTES,
+      accept: 'ndjson',
+      whenLarger: 'cut',
+    } as const;
+    const { bytes, isCut } = await this.#transport.get(path, options);
+    const lines = splitLines(bytes, isCut);
+    if (lines.length > PAGE_ENTRIES || (isCut && lines.length === 0))
+      throw new RegistryError(
+        'unexpected_answer',
+        `expected at most ${PAGE_ENTRIES} entries of 4 MiB, got more`,
+      );
+    return lines.map((line, i) => readEntry(line, from + i));
+  }
+
+  /** Sorted, each key once; not yet compared with any set root. */
+  async set(version: number, bounds: RequestBounds = {}): Promise<readonly Descriptor[]> {
+    const options = { ...bounds, maxBytes: MAX_SET_BYTES, accept: 'json' } as const;
+    const { bytes } = await this.#transport.get(`/registry/${version}/set`, options);
+    const object = check.object(parseJsonBytes(bytes), '');
+    return check
+      .array(object.items, '/items', { min: 0, max: Number.MAX_SAFE_INTEGER })
+      .map((item, i) => readDescriptor(item, `/items/${i}`));
+  }
+
+  /** With its proof, of presence or of absence. Throws `invalid_request` for a key that cannot exist. */
+  async descriptor(
+    { version, kind, id }: { version: number; kind: string; id: string },
+    bounds: RequestBounds = {},
+  ): Promise<ServedDescriptor> {
+    const request = new Check('invalid_request');
+    const key = `${request.text(kind, '/kind', KIND)}/${request.text(id, '/id', ID)}`;
+    const options = { ...bounds, maxBytes: MAX_ENTRY_BYTES, accept: 'json' } as const;
+    const { bytes } = await this.#transport.get(
+      `/registry/${version}/descriptors/${key}?proof=1`,
+      options,
+    );
+    const object = check.object(parseJsonBytes(bytes), '');
+    return {
+      branch: decodeSetProof(readSetProof(object.proof ?? null, '/proof')),
+      descriptor:
+        (object.descriptor ?? null) === null
+          ? null
+          : readDescriptor(object.descriptor, '/descriptor'),
+    };
+  }
+
+  stream(after: number, bounds: RequestBounds): Promise<ReadableStream<Uint8Array>> {
+    return this.#transport.open(`/registry/stream?after=${after}`, bounds);
+  }
+}
+
+/** Throws `unexpected_answer`. Also of a commit's answer. */
+export function readHead(bytes: Uint8Array): ClaimedHead {
+  const object = check.object(parseJsonBytes(bytes), '');
+  return {
+    origin: check.text(object.origin, '/origin', ORIGIN),
+    registry: check.hash(object.registry, '/registry'),
+    version: check.integer(object.version, '/version', { min: 0 }),
+    entryHash: check.hash(object.entry_hash, '/entry_hash'),
+  };
+}
+
+/** The line is canonical, so each part written again is the part as stored. */
+function readEntry(line: Uint8Array, version: number): ServedEntry {
+  try {
+    const object = check.object(parseCanonical(line, ANSWER_LIMITS), '');
+    const bytes = {
+      leaf: canonicalBytes(check.object(object.leaf, '/leaf')),
+      payload: canonicalBytes(check.object(object.payload, '/payload')),
+      approvals: canonicalBytes(
+        check.array(object.approvals, '/approvals', { min: 0, max: 10_000 }),
+      ),
+    };
+    const leaf = decodeLeaf(bytes.leaf);
+    if (leaf.version !== version) check.fail('/leaf/version', `version ${version}`, leaf.version);
+    return { version, leaf, bytes };
+  } catch (cause) {
+    const why = cause instanceof RegistryError ? cause.message : 'something unreadable';
+    throw new RegistryError(
+      'unexpected_answer',
+      `expected entry ${version}, got a line that is none: ${why}`,
+      {
+        cause,
+        details: { version },
+      },
+    );
+  }
+}
+
+function readDescriptor(value: Json | undefined, pointer: string): Descriptor {
+  const object = check.object(value, pointer);
+  return {
+    kind: check.text(object.kind, `${pointer}/kind`, KIND),
+    id: check.text(object.id, `${pointer}/id`, ID),
+    spec: check.object(object.spec, `${pointer}/spec`),
+  };
+}
+
+/** Without the line that was cut off; the last line of a whole answer must end too. */
+function splitLines(bytes: Uint8Array, isCut: boolean): readonly Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  let start = 0;
+  for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
+    lines.push(bytes.subarray(start, end));
+    start = end + 1;
+  }
+  if (start < bytes.length && !isCut)
+    throw new RegistryError(
+      'unexpected_answer',
+      'expected lines that end, got an answer that stops inside one',
+    );
+  return lines;
+}

@@ -1,0 +1,49 @@
+/** An answer that says no, back as the error it was on the server: the same code, or `unexpected_answer`. */
+
+import { escapeText, isErrorCode, RegistryError } from '../core/error.ts';
+import { parseJsonBytes } from './json.ts';
+
+const MAX_DETAIL = 500;
+
+/** `bytes`: the body of an answer with a status of 400 or more, or of one that should not have come. */
+export function readProblem(answer: {
+  readonly request: string;
+  readonly status: number;
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+}): RegistryError {
+  const { request, status, contentType, bytes } = answer;
+  const problem = contentType === 'application/problem+json' ? membersOf(bytes) : {};
+  const { code, detail, corr_id } = problem;
+  const details = {
+    ...membersIn(problem.details),
+    status,
+    ...(typeof corr_id === 'string' ? { corr_id } : {}),
+  };
+  // The text is a stranger's: it must be safe to print.
+  const said = typeof detail === 'string' ? escapeText(detail.slice(0, MAX_DETAIL)) : 'no detail';
+  if (isErrorCode(code)) return new RegistryError(code, said, { details });
+  if (status >= 500)
+    return new RegistryError(
+      'unavailable',
+      `expected an answer to ${request}, got status ${status}`,
+      { details },
+    );
+  return new RegistryError(
+    'unexpected_answer',
+    `expected a problem with a known code from ${request}, got status ${status} and ${escapeText(contentType) || 'no content type'}`,
+    { details },
+  );
+}
+
+function membersOf(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    return membersIn(parseJsonBytes(bytes));
+  } catch {
+    return {};
+  }
+}
+
+function membersIn(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}

@@ -1,0 +1,199 @@
+/**
+ * What the client believes, and the one way to believe more: an entry that passes every rule of the
+ * log. Decides trust and does nothing else; asking and saving are `trusted-log`'s.
+ */
+import { decodeApprovals } from '../core/approval.ts';
+import { verifyEntry } from '../core/chain.ts';
+import { RegistryError } from '../core/error.ts';
+import { type Hash, hashOf } from '../core/hash.ts';
+import { decodeLeaf, type EntryBytes, entryHash } from '../core/leaf.ts';
+import { type DecodedPayload, decodePayload } from '../core/payload.ts';
+import type { Chain } from '../core/rules.ts';
+import type { SetTree } from '../core/set-tree.ts';
+import type { Verifier } from '../core/verifier.ts';
+import type { ClaimedHead } from './answers.ts';
+import type { VerifiedEntry, VerifiedHead } from './client.ts';
+import { RecentPayloads } from './recent-payloads.ts';
+
+export interface TrustedState {
+  readonly chain: Chain;
+  /** Canonical leaf bytes of `chain.version`: what the state is restored from, and evidence of a fork. */
+  readonly leaf: Uint8Array;
+  readonly recent: RecentPayloads;
+}
+
+export interface AdvanceOptions {
+  readonly verifier: Verifier;
+  /** The pinned registry; `undefined` trusts whichever genesis comes first. */
+  readonly registry: Hash | undefined;
+}
+
+/**
+ * The state after the next entry (`null`: before genesis). Throws what `verifyEntry` throws, with the
+ * version in the message; `invalid_proof` means that the set is not known where the entry touches it.
+ */
+export async function advance(
+  state: TrustedState | null,
+  entry: EntryBytes,
+  { verifier, registry }: AdvanceOptions,
+): Promise<TrustedState> {
+  const version = (state?.chain.version ?? -1) + 1;
+  if (state === null && registry !== undefined && hashOf(entry.payload) !== registry)
+    throw new RegistryError(
+      'wrong_registry',
+      `expected registry ${registry}, got one that begins with ${hashOf(entry.payload)}`,
+    );
+  try {
+    const isCommitted = (payloadB3: Hash) => state?.recent.has(payloadB3) ?? false;
+    const { chain, leaf } = await verifyEntry(state?.chain ?? null, entry, {
+      verifier,
+      isCommitted,
+    });
+    const { payload, payloadB3 } = decodePayload(entry.payload);
+    const committed = { payloadB3, expiresAt: payload.expires_at, committedAt: leaf.committed_at };
+    return {
+      chain,
+      leaf: entry.leaf,
+      recent: (state?.recent ?? RecentPayloads.NONE).with(committed),
+    };
+  } catch (cause) {
+    throw cause instanceof RegistryError ? refusedEntry(cause, version) : cause;
+  }
+}
+
+/** The same state that knows more of the same set. */
+export function withSet(state: TrustedState, set: SetTree): TrustedState {
+  return { ...state, chain: { ...state.chain, set } };
+}
+
+/**
+ * What a server's head says against the state, before any entry is fetched. Throws `wrong_registry`,
+ * `rollback` or `fork`. `null`: nothing is trusted yet.
+ */
+export function assertNotBehind(
+  state: TrustedState | null,
+  claim: ClaimedHead,
+  registry: Hash | undefined,
+): void {
+  const expected = state?.chain.registry ?? registry;
+  if (expected !== undefined && claim.registry !== expected)
+    throw new RegistryError(
+      'wrong_registry',
+      `expected registry ${expected}, got ${claim.registry} at ${claim.origin}`,
+    );
+  if (state === null) return;
+  const { version, entryHash: trusted } = state.chain;
+  if (claim.version < version)
+    throw new RegistryError(
+      'rollback',
+      `expected a head at version ${version} or later, got ${claim.version}: entries were lost, or an old state is shown`,
+      {
+        details: { trusted: version, version: claim.version },
+      },
+    );
+  if (claim.version === version)
+    assertSameEntry({ version, expected: trusted, got: claim.entryHash });
+}
+
+/** Throws `fork`: two entries for one version. */
+export function assertSameEntry({
+  version,
+  expected,
+  got,
+}: {
+  version: number;
+  expected: Hash;
+  got: Hash;
+}): void {
+  if (got === expected) return;
+  throw new RegistryError(
+    'fork',
+    `expected version ${version} to be ${expected} as verified before, got ${got}: two histories are shown`,
+    {
+      details: { version, trusted: expected, got },
+    },
+  );
+}
+
+/**
+ * An entry whose leaf is trusted already: its payload and approvals are those its leaf names. Throws
+ * `invalid_entry`.
+ */
+export function readTrustedEntry(bytes: EntryBytes): VerifiedEntry {
+  const leaf = decodeLeaf(bytes.leaf);
+  if (hashOf(bytes.payload) !== leaf.payload_b3 || hashOf(bytes.approvals) !== leaf.approvals_b3)
+    throw new RegistryError(
+      'invalid_entry',
+      `expected the payload and approvals that leaf ${leaf.version} names, got other bytes`,
+      {
+        details: { version: leaf.version },
+      },
+    );
+  return {
+    version: leaf.version,
+    entryHash: entryHash(bytes.leaf),
+    leaf,
+    proposal: decodePayload(bytes.payload),
+    approvals: decodeApprovals(bytes.approvals),
+    bytes,
+  };
+}
+
+export function headOf({
+  origin,
+  registry,
+  version,
+  entryHash,
+  committedAt,
+  governance,
+  set,
+}: Chain): VerifiedHead {
+  return {
+    origin,
+    registry,
+    version,
+    entryHash,
+    committedAt,
+    setRoot: set.root,
+    setSize: set.size,
+    governance,
+  };
+}
+
+/** The head that a trusted entry makes, after the head before it (`null`: none, it is genesis). */
+export function headAfter(
+  before: VerifiedHead | null,
+  { leaf, entryHash, proposal }: VerifiedEntry,
+): VerifiedHead {
+  return {
+    origin: leaf.origin,
+    registry: before?.registry ?? proposal.payloadB3,
+    version: leaf.version,
+    entryHash,
+    committedAt: leaf.committed_at,
+    setRoot: leaf.set_root,
+    setSize: leaf.set_size,
+    governance: governanceAfter(before, proposal),
+  };
+}
+
+function governanceAfter(
+  before: VerifiedHead | null,
+  { payload }: DecodedPayload,
+): VerifiedHead['governance'] {
+  if ('governance' in payload) return payload.governance;
+  if (before === null)
+    throw new RegistryError(
+      'invalid_entry',
+      `expected a genesis first, got an entry of type ${payload.type}`,
+    );
+  return before.governance;
+}
+
+/** The rule's own code and reason, with the version it was broken at. */
+function refusedEntry(cause: RegistryError, version: number): RegistryError {
+  return new RegistryError(cause.code, `entry ${version}: ${cause.message}`, {
+    cause,
+    details: { ...cause.details, version },
+  });
+}
