@@ -7,8 +7,10 @@ import { SetTree } from '../../src/core/set-tree.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import type { Store } from '../../src/store/store.ts';
 
+export type LogReads = Pick<Store, 'head' | 'entries' | 'set' | 'committedVersion'>;
+
 /** Answers the chain at the head; throws at the first thing that is wrong. */
-export async function checkLog(store: Store): Promise<Chain | null> {
+export async function checkLog(store: LogReads): Promise<Chain | null> {
   const verifier = createNativeVerifier();
   const committed = new Set<Hash>();
   let chain: Chain | null = null;
@@ -35,7 +37,7 @@ export async function checkLog(store: Store): Promise<Chain | null> {
   return chain;
 }
 
-async function rootOf(store: Store, version: number): Promise<Hash> {
+async function rootOf(store: LogReads, version: number): Promise<Hash> {
   let tree = SetTree.EMPTY;
   for await (const page of store.set(version))
     tree = tree.with(

@@ -1,0 +1,46 @@
+/** Starts and ends servers that are processes of their own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Client } from '../../src/client/client.ts';
+import { createClient } from '../../src/client/create.ts';
+import { createNativeVerifier } from '../../src/server/native-verifier.ts';
+
+export interface ServerProcess {
+  readonly url: string;
+  /** Asks once: what fails is seen at once. */
+  readonly client: Client;
+  /** kill -9; answers the signal that ended the process. */
+  kill(): Promise<string | null>;
+  /** SIGTERM; answers the exit code. */
+  stop(): Promise<number | null>;
+}
+
+export async function spawnServer(dataDir: string): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'server-main.ts'), dataDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const url = await firstLine(child);
+  const end = async (signal: NodeJS.Signals): Promise<[number | null, string | null]> => {
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    const [code, ended] = await exit;
+    return [code, ended];
+  };
+  return {
+    url,
+    client: createClient({ url, verifier: createNativeVerifier(), maxAttempts: 1 }),
+    kill: async () => (await end('SIGKILL'))[1],
+    stop: async () => (await end('SIGTERM'))[0],
+  };
+}
+
+async function firstLine(child: ChildProcess): Promise<string> {
+  let text = '';
+  for await (const chunk of child.stdout ?? []) {
+    text += chunk;
+    const end = text.indexOf('\n');
+    if (end >= 0) return text.slice(0, end);
+  }
+  throw new Error(`expected the server's url, got its end after ${JSON.stringify(text)}`);
+}
