@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { ORIGIN } from '../core/check.ts';
 import { isHash } from '../core/hash.ts';
-import { parseAddress, parseBytes, parseDuration, parseInteger } from './config-values.ts';
+import { parseAddress, parseDuration, parseInteger } from './config-values.ts';
 import { LOG_LEVELS } from './log.ts';
 
 export const PROFILES = ['macronode', 'micronode'] as const;
@@ -84,12 +84,6 @@ export const configSchema = z.strictObject({
     initial: 'info',
     meaning: 'least level of the JSON lines on standard error',
     metric: 'none: the log itself shows it',
-  }),
-  max_body: setting({
-    ...bytes({ min: '1KiB', max: '1MiB' }),
-    initial: '1MiB',
-    meaning: 'longest request body',
-    metric: 'rejected_total{reason="too_large"}',
   }),
   max_pending_proposals: setting({
     ...integer({ min: '1', max: '100000' }),
@@ -179,10 +173,6 @@ function choice<const T extends string>(values: readonly T[]) {
     expected: values.join(', ').replace(/, (?=[^,]*$)/, ' or '),
     parse: (text: string) => values.find((value) => value === text),
   };
-}
-
-function bytes(range: Range) {
-  return quantity('a size', '64KiB', parseBytes, range);
 }
 
 function duration(range: Range) {

@@ -1,6 +1,5 @@
-/** How the values of a configuration are written: sizes and durations carry their unit. */
+/** How the values of a configuration are written: durations carry their unit. */
 
-const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** Where a listener stands. */
@@ -11,14 +10,11 @@ export interface Address {
   readonly port: number;
 }
 
-/** `1MiB` to bytes; `undefined` for anything else. */
-export function parseBytes(text: string): number | undefined {
-  return parseQuantity(text, BYTES);
-}
-
 /** `5s` to milliseconds; `undefined` for anything else. */
 export function parseDuration(text: string): number | undefined {
-  return parseQuantity(text, MILLISECONDS);
+  const [, digits = '', unit = ''] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
+  const factor = MILLISECONDS[unit];
+  return factor === undefined ? undefined : Number(digits) * factor;
 }
 
 export function parseInteger(text: string): number | undefined {
@@ -35,10 +31,4 @@ export function parseAddress(text: string): Address | undefined {
 
 export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | undefined {
-  const [, digits = '', unit = ''] = /^(\d{1,9})([A-Za-z]+)$/.exec(text) ?? [];
-  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
-  return factor === undefined ? undefined : Number(digits) * factor;
 }

@@ -21,7 +21,6 @@ export interface Config {
   readonly pins: { readonly origin?: string; readonly registry?: Hash };
   readonly logLevel: LogLevel;
   readonly limits: {
-    readonly maxBodyBytes: number;
     readonly maxPendingProposals: number;
     /** From one address. */
     readonly maxWritesPerMinute: number;
@@ -38,7 +37,7 @@ export interface Config {
 }
 
 export interface ConfigSources {
-  /** Values by setting key (`max_body`), as written after a flag. */
+  /** Values by setting key (`max_streams`), as written after a flag. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
   /** `process.env`; an empty value is no value. */
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -55,7 +54,7 @@ export interface ConfigFile {
 export interface EffectiveSetting {
   readonly setting: NamedSetting;
   readonly text: string;
-  /** `--max-body`, `QUORATE_MAX_BODY`, `quorate.toml: max_body` or `default`. */
+  /** `--max-streams`, `QUORATE_MAX_STREAMS`, `quorate.toml: max_streams` or `default`. */
   readonly place: string;
 }
 
@@ -170,7 +169,6 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
     },
     logLevel: parsed.log_level,
     limits: {
-      maxBodyBytes: parsed.max_body,
       maxPendingProposals: parsed.max_pending_proposals,
       maxWritesPerMinute: parsed.max_writes_per_minute,
       maxStreams: parsed.max_streams,

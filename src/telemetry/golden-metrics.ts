@@ -84,7 +84,10 @@ function stateMetrics(make: Maker) {
       'registry_storage_bytes',
       'Bytes the store holds, on disk or in memory.',
     ),
-    recoveries: make.counter('registry_recoveries_total', 'Starts that found an interrupted run.'),
+    recoveries: make.counter(
+      'registry_recoveries_total',
+      'Starts that took a registry up again from its store.',
+    ),
     buildInfo: make.gauge('registry_build_info', 'Always 1; the labels say what is running.', [
       'version',
       'node',

@@ -37,7 +37,6 @@ test('without any source the defaults hold', () => {
     pins: {},
     logLevel: 'info',
     limits: {
-      maxBodyBytes: 1024 * 1024,
       maxPendingProposals: 1000,
       maxWritesPerMinute: 6000,
       maxStreams: 1000,
@@ -50,17 +49,17 @@ test('without any source the defaults hold', () => {
 
 test('a flag wins over the environment, the environment over the file, the file over the default', () => {
   const sources = {
-    file: file('max_streams = 1\nmax_body = "1KiB"\ndata = "/from/file"'),
-    env: { QUORATE_MAX_STREAMS: '2', QUORATE_MAX_BODY: '2KiB', QUORATE_DATA: '' },
+    file: file('max_streams = 1\nmax_stream_age = "1m"\ndata = "/from/file"'),
+    env: { QUORATE_MAX_STREAMS: '2', QUORATE_MAX_STREAM_AGE: '2m', QUORATE_DATA: '' },
     flags: { max_streams: '3', data: undefined },
   };
   const { limits, dataDir } = loadConfig(sources);
-  assert.deepEqual([limits.maxStreams, limits.maxBodyBytes, dataDir], [3, 2048, '/from/file']);
+  assert.deepEqual([limits.maxStreams, limits.maxStreamAgeMs, dataDir], [3, 120_000, '/from/file']);
   const places = effectiveSettings(sources).map(({ setting, place }) => [setting.key, place]);
   assert.deepEqual(Object.fromEntries(places), {
     ...Object.fromEntries(SETTINGS.map(({ key }) => [key, 'default'])),
     max_streams: '--max-streams',
-    max_body: 'QUORATE_MAX_BODY',
+    max_stream_age: 'QUORATE_MAX_STREAM_AGE',
     data: 'quorate.toml: data',
   });
 });
@@ -68,7 +67,7 @@ test('a flag wins over the environment, the environment over the file, the file 
 test('every mistake of every source is told at once, with its place, what was expected and what came', () => {
   const violations = violationsOf({
     flags: { log_level: 'loud' },
-    env: { QUORATE_MAX_BODY: '1MB', QUORATE_LISTEN: '127.0.0.1' },
+    env: { QUORATE_MAX_STREAM_AGE: '15min', QUORATE_LISTEN: '127.0.0.1' },
     file: file(
       'threshold = 1\nmax_streams = -4\ndrain_timeout = ["5s"]\nlog_level = 5\n[limits]\nbody = 1',
     ),
@@ -78,7 +77,7 @@ test('every mistake of every source is told at once, with its place, what was ex
     [
       '--log-level: expected debug, info, warn, error or silent, got "loud"',
       'QUORATE_LISTEN: expected host:port such as 127.0.0.1:7070 or [::1]:7070, got "127.0.0.1"',
-      'QUORATE_MAX_BODY: expected a size from 1KiB to 1MiB such as 64KiB, got "1MB"',
+      'QUORATE_MAX_STREAM_AGE: expected a duration from 1s to 24h such as 30s, got "15min"',
       'quorate.toml: threshold: expected one of ..., got "threshold"',
       'quorate.toml: max_streams: expected an integer from 1 to 100000, got "-4"',
       'quorate.toml: drain_timeout: expected a duration from 100ms to 10m such as 30s, got ["5s"]',
@@ -146,7 +145,7 @@ test('no text makes anything but a configuration or a list of violations', () =>
   const key = fc.constantFrom(...SETTINGS.map((setting) => setting.key), '__proto__', 'x');
   const value = fc.oneof(
     fc.string(),
-    fc.constantFrom('1', '1s', '1KiB', 'off', 'info', '9e9', '007s'),
+    fc.constantFrom('1', '1s', '1h', 'off', 'info', '9e9', '007s'),
   );
   fc.assert(
     fc.property(fc.dictionary(key, value), fc.string(), (flags, text) => {

@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/**
+ * The command. It runs on any Node from 12.20 on, so that an old one is told what is missing: further
+ * in there is syntax it does not know and a native module that crashes it.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const REQUIRED = '24.14.1';
+// A checkout runs its source, which is never out of date; a package has only what was built.
+const MAINS = ['../src/cli/main.ts', '../dist/cli/main.js'];
+
+function isOlder(version, required) {
+  const have = version.split('.').map(Number);
+  const want = required.split('.').map(Number);
+  const i = want.findIndex((part, at) => part !== have[at]);
+  return i !== -1 && have[i] < want[i];
+}
+
+function findMain() {
+  const urls = MAINS.map((path) => new URL(path, import.meta.url));
+  // Node does not strip types under node_modules.
+  const isInstalled = import.meta.url.includes('/node_modules/');
+  return urls.find((url) => existsSync(url) && !(isInstalled && url.pathname.endsWith('.ts')));
+}
+
+function fail(message) {
+  process.stderr.write(`quorate: ${message}\n`);
+  process.exitCode = 1;
+}
+
+function run() {
+  if (isOlder(process.versions.node, REQUIRED))
+    return fail(
+      `expected Node.js ${REQUIRED} or newer, got ${process.versions.node}: see https://nodejs.org/en/download`,
+    );
+  const main = findMain();
+  if (main === undefined)
+    return fail(
+      `expected the program in ${fileURLToPath(new URL('../dist', import.meta.url))}, got nothing: install the package again`,
+    );
+  return import(main.href)
+    .then((program) => program.main(process.argv.slice(2)))
+    .then((exitCode) => {
+      process.exitCode = exitCode;
+    });
+}
+
+run();

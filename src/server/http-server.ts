@@ -1,0 +1,136 @@
+/**
+ * A node:http server that is hard to hold open and hard to confuse: bounded times and headers, one
+ * reading of every request, and an end that lets answers finish. What it serves is not its matter.
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { type AddressInfo, Socket } from 'node:net';
+import type { Address } from './config-values.ts';
+import { framingFault } from './framing.ts';
+import { listenError } from './listen-error.ts';
+import { endWithProblem, parserProblem, type RawProblem } from './raw-problem.ts';
+
+const MAX_HEADER_BYTES = 16 * 1024;
+// Node's timeouts are only as fine as the interval at which it looks: 30 s by default.
+const CHECK_INTERVAL_MS = 1000;
+// Most who close their side have gone; the few who only finished sending get an answer that is quick.
+const HALF_CLOSED_GRACE_MS = 1000;
+const NO_TUNNELS: RawProblem = { status: 400, detail: 'expected no connect request, got one' };
+
+export interface HttpServerOptions {
+  readonly timeouts: {
+    readonly headersMs: number;
+    readonly requestMs: number;
+    readonly keepAliveMs: number;
+  };
+  readonly listener: RequestListener;
+  /** Told of every request that never reached `listener`. */
+  readonly onRefused: (problem: RawProblem) => void;
+  /** A connection could not be accepted, for want of file descriptors for example. */
+  readonly onError: (error: Error) => void;
+}
+
+export class HttpServer {
+  readonly #server: Server;
+  readonly #options: HttpServerOptions;
+  /** Connected, and nothing asked yet. */
+  readonly #silent = new Set<Socket>();
+  readonly #answers = new WeakMap<Socket, ServerResponse>();
+  /** Refused: what else they sent along is not looked at. */
+  readonly #refused = new WeakSet<Socket>();
+  #isClosing = false;
+
+  constructor(options: HttpServerOptions) {
+    const { headersMs, requestMs, keepAliveMs } = options.timeouts;
+    this.#options = options;
+    this.#server = createServer(
+      {
+        headersTimeout: Math.min(headersMs, requestMs),
+        requestTimeout: requestMs,
+        keepAliveTimeout: keepAliveMs,
+        connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersMs, requestMs),
+        maxHeaderSize: MAX_HEADER_BYTES,
+        // Node answers 400 and then goes on to the next request; `framingFault` does not.
+        requireHostHeader: false,
+        noDelay: true,
+      },
+      (request, response) => this.#serve(request, response),
+    );
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
+    this.#server.on('connection', (socket) => this.#accept(socket));
+    this.#server.on('connect', (_, socket) => this.#refuse(socket, NO_TUNNELS));
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      const problem = parserProblem(error.code);
+      if (problem === undefined) socket.destroy();
+      else this.#refuse(socket, problem);
+    });
+  }
+
+  /** Resolves with the address in force; throws `not_ready` in words an operator can act on. */
+  async listen(address: Address): Promise<Address> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause) => reject(listenError(cause, address)));
+      this.#server.listen({ host: address.host, port: address.port }, resolve);
+    });
+    this.#server.removeAllListeners('error').on('error', this.#options.onError);
+    const bound = this.#server.address();
+    return isAddressInfo(bound) ? { host: bound.address, port: bound.port } : address;
+  }
+
+  /** Stops accepting, lets answers end for at most `deadlineMs`, then cuts what is left. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isClosing = true;
+    for (const socket of this.#silent) socket.destroy();
+    const cut = setTimeout(() => this.#server.closeAllConnections(), deadlineMs);
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    clearTimeout(cut);
+  }
+
+  #accept(socket: Socket): void {
+    this.#silent.add(socket);
+    socket.once('close', () => this.#silent.delete(socket));
+    socket.once('end', () => {
+      const grace = setTimeout(() => socket.destroy(), HALF_CLOSED_GRACE_MS);
+      socket.once('close', () => clearTimeout(grace));
+    });
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    if (this.#refused.has(socket)) return;
+    const fault = framingFault(request);
+    if (fault !== undefined) {
+      this.#refuse(socket, { status: 400, detail: fault });
+      return;
+    }
+    this.#silent.delete(socket);
+    this.#answers.set(socket, response);
+    response.once('close', () => this.#answered(socket));
+    if (this.#isClosing) response.setHeader('connection', 'close');
+    this.#options.listener(request, response);
+  }
+
+  #answered(socket: Socket): void {
+    this.#answers.delete(socket);
+    // `close` ended the connections that were idle then; this one has become so since.
+    if (this.#isClosing) setImmediate(() => this.#server.closeIdleConnections());
+  }
+
+  #refuse(socket: unknown, problem: RawProblem): void {
+    if (!(socket instanceof Socket) || this.#refused.has(socket)) return;
+    this.#refused.add(socket);
+    this.#options.onRefused(problem);
+    // Bytes of ours in the middle of another answer would be read as part of it.
+    if (this.#answers.get(socket)?.headersSent === true) socket.destroy();
+    else endWithProblem(socket, problem);
+  }
+}
+
+function isAddressInfo(address: AddressInfo | string | null): address is AddressInfo {
+  return typeof address === 'object' && address !== null;
+}

@@ -1,0 +1,68 @@
+/** A started server: where it answers, and how it ends. What it is made of is `start.ts`. */
+import type { Registry } from '../registry/registry.ts';
+import type { Log } from '../telemetry/log.ts';
+
+export interface RunningServer extends AsyncDisposable {
+  /** Of the API, with the port in force: `http://127.0.0.1:7070`. */
+  readonly url: string;
+  /** `null`: metrics are off. */
+  readonly metricsUrl: string | null;
+  /** Resolves when the server has stopped, whoever asked for it. */
+  readonly stopped: Promise<void>;
+  /** Refuses new work, lets open requests end within the drain timeout, and closes the store. */
+  stop(): Promise<void>;
+}
+
+/** Closers of what is open, in the order it was opened. */
+export type Closers = (() => PromiseLike<void>)[];
+
+export interface RunningParts {
+  readonly url: string;
+  readonly metricsUrl: string | null;
+  readonly registry: Pick<Registry, 'drain'>;
+  readonly log: Log;
+  readonly closers: Closers;
+}
+
+export class Running implements RunningServer {
+  readonly url: string;
+  readonly metricsUrl: string | null;
+  readonly stopped: Promise<void>;
+  readonly #parts: RunningParts;
+  readonly #stopped = Promise.withResolvers<void>();
+  #isStopping = false;
+
+  constructor(parts: RunningParts) {
+    this.url = parts.url;
+    this.metricsUrl = parts.metricsUrl;
+    this.#parts = parts;
+    this.stopped = this.#stopped.promise;
+  }
+
+  stop(): Promise<void> {
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      const { registry, log, closers } = this.#parts;
+      log.info('stopping: new work is refused, open requests may end');
+      registry.drain();
+      this.#stopped.resolve(closeAll(closers).then(() => log.info('stopped')));
+    }
+    return this.stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/** The last opened first, each also when another fails; throws the first failure. */
+export async function closeAll(closers: Closers): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closers.reverse())
+    try {
+      await close();
+    } catch (error) {
+      failures.push(error);
+    }
+  if (failures.length > 0) throw failures[0];
+}

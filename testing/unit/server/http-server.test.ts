@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { RequestListener, ServerResponse } from 'node:http';
+import { type TestContext, test } from 'node:test';
+import type { Address } from '../../../src/server/config-values.ts';
+import { HttpServer } from '../../../src/server/http-server.ts';
+import type { RawProblem } from '../../../src/server/raw-problem.ts';
+import { connected, exchange, statuses, untilClosed } from '../../support/server-socket.ts';
+
+const LOOPBACK = { host: '127.0.0.1', port: 0 };
+const isLong = process.env.QUORATE_TEST_LONG === '1';
+
+const hello: RequestListener = (request, response) => {
+  request.resume().on('end', () => response.end(`hello ${request.url}`));
+};
+
+async function listening(
+  t: TestContext,
+  listener: RequestListener = hello,
+  timeouts = { headersMs: 5000, requestMs: 10_000, keepAliveMs: 65_000 },
+): Promise<{ server: HttpServer; address: Address; refused: RawProblem[] }> {
+  const refused: RawProblem[] = [];
+  const server = new HttpServer({
+    timeouts,
+    listener,
+    onRefused: (problem) => refused.push(problem),
+    onError: (error) => assert.fail(error),
+  });
+  t.after(() => server.close(0));
+  return { server, address: await server.listen(LOOPBACK), refused };
+}
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n';
+
+test('a request that has one reading is answered', async (t) => {
+  const { address, refused } = await listening(t);
+  const answer = await exchange(address, `${GET}Connection: close\r\n\r\n`);
+  assert.match(answer, /^HTTP\/1\.1 200 .*hello \/$/s);
+  assert.deepEqual(refused, []);
+});
+
+const AMBIGUOUS: Readonly<Record<string, string>> = {
+  'two host headers': `${GET}Host: b\r\n\r\n`,
+  'the same host header twice': `${GET}host: a\r\n\r\n`,
+  'no host header': 'GET / HTTP/1.1\r\n\r\n',
+  'a target in absolute form': 'GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n',
+  'a target that is *': 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n',
+  'a connect request': 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n',
+  'another transfer coding before chunked': `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n`,
+  'transfer-encoding twice': `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  'transfer-encoding in http/1.0':
+    'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'a length beside chunked':
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'two lengths': 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx',
+  'a bare line feed': 'GET / HTTP/1.1\nHost: a\n\n',
+  'another protocol': 'SSH-2.0-OpenSSH_9.2\r\n',
+};
+
+for (const [name, text] of Object.entries(AMBIGUOUS))
+  test(`${name} is refused before the application, and the connection is closed`, async (t) => {
+    let calls = 0;
+    const { address } = await listening(t, (request, response) => {
+      calls++;
+      hello(request, response);
+    });
+    const answer = await exchange(address, `${text}${GET}\r\n`);
+    assert.deepEqual([statuses(answer), calls], [[400], 0]);
+  });
+
+test('a refusal is a problem document with a correlation id, and is reported', async (t) => {
+  const { address, refused } = await listening(t);
+  const [head = '', body = ''] = (await exchange(address, `${GET}Host: b\r\n\r\n`)).split(
+    '\r\n\r\n',
+  );
+  assert.match(head, /\r\ncontent-type: application\/problem\+json\r\n/);
+  assert.match(head, /\r\ncache-control: no-store\r\n/);
+  const problem = JSON.parse(body) as Record<string, unknown>;
+  assert.match(head, new RegExp(`\r\nx-corr-id: ${String(problem.corr_id)}\r\n`));
+  const { code, status, detail, type } = problem;
+  assert.deepEqual(
+    { code, status, detail, type },
+    {
+      code: 'invalid_request',
+      status: 400,
+      detail: 'expected one host header, got 2',
+      type: 'urn:quorate:problem:invalid_request',
+    },
+  );
+  assert.deepEqual(refused, [{ status: 400, detail: 'expected one host header, got 2' }]);
+});
+
+test('headers past 16 KiB are refused with 431', async (t) => {
+  const { address } = await listening(t);
+  const answer = await exchange(address, `${GET}X: ${'x'.repeat(17 * 1024)}\r\n\r\n`);
+  assert.deepEqual(statuses(answer), [431]);
+});
+
+test('garbage behind a request never lands in the middle of its answer', async (t) => {
+  const begun = Promise.withResolvers<void>();
+  const { address, refused } = await listening(t, (_, response) => {
+    response.write('first half');
+    begun.resolve();
+  });
+  const socket = await connected(address);
+  socket.write(`${GET}\r\n`);
+  const answer = untilClosed(socket);
+  await begun.promise;
+  socket.write('garbage\r\n\r\n');
+  assert.deepEqual(statuses(await answer), [200]);
+  assert.equal(refused.length, 1);
+});
+
+test('a connection that is reset in the middle of a request is no refusal', async (t) => {
+  const begun = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const { address, refused } = await listening(t, (request) => {
+    begun.resolve();
+    request.once('close', ended.resolve);
+  });
+  const socket = await connected(address);
+  socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfive.');
+  await begun.promise;
+  socket.resetAndDestroy();
+  await ended.promise;
+  assert.deepEqual(refused, []);
+});
+
+test('an http/1.0 client, as a load balancer may be, needs no host header', async (t) => {
+  const { address } = await listening(t);
+  assert.deepEqual(statuses(await exchange(address, 'GET / HTTP/1.0\r\n\r\n')), [200]);
+});
+
+test('a client that half-closes after its request still gets the answer', async (t) => {
+  const { address } = await listening(t, (_, response) => setImmediate(() => response.end('late')));
+  const socket = await connected(address);
+  socket.end(`${GET}\r\n`);
+  assert.match(await untilClosed(socket), /late$/);
+});
+
+test('a port that is taken is named, with what to do', async (t) => {
+  const { address } = await listening(t);
+  const second = new HttpServer({
+    timeouts: { headersMs: 1, requestMs: 1, keepAliveMs: 1 },
+    listener: hello,
+    onRefused: () => undefined,
+    onError: () => undefined,
+  });
+  await assert.rejects(second.listen(address), {
+    code: 'not_ready',
+    message: `expected to listen on 127.0.0.1:${address.port}, got EADDRINUSE: another process listens there: stop it, or choose another address`,
+  });
+});
+
+test('closing lets an answer finish, takes no new connection, and ends idle ones', async (t) => {
+  const asked = Promise.withResolvers<ServerResponse>();
+  const { server, address } = await listening(t, (_, response) => asked.resolve(response));
+  const idle = untilClosed(await connected(address));
+  const busy = await connected(address);
+  busy.write(`${GET}\r\n`);
+  const answer = untilClosed(busy);
+  const response = await asked.promise;
+  const closed = server.close(10_000);
+  assert.equal(await idle, '');
+  await assert.rejects(connected(address), { code: 'ECONNREFUSED' });
+  response.end('finished');
+  assert.match(await answer, /finished$/);
+  await closed;
+});
+
+test('closing cuts what has not ended by the deadline', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const { server, address } = await listening(t, () => asked.resolve());
+  const socket = await connected(address);
+  socket.write(`${GET}\r\n`);
+  await asked.promise;
+  const [answer] = await Promise.all([untilClosed(socket), server.close(20)]);
+  assert.equal(answer, '');
+});
+
+const SLOW: Readonly<Record<string, string>> = {
+  nothing: '',
+  'half of its headers': 'GET / HTTP/1.1\r\nHo',
+  'half of its body': 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\nfive.',
+  'half of a chunk':
+    'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nfive.',
+};
+
+async function assertCutInTime(
+  t: TestContext,
+  text: string,
+  timeouts: { headersMs: number; requestMs: number },
+) {
+  const { address } = await listening(t, hello, { ...timeouts, keepAliveMs: 65_000 });
+  const socket = await connected(address);
+  socket.write(text);
+  const drip = setInterval(() => socket.writable && socket.write('.'), timeouts.headersMs / 4);
+  socket.once('close', () => clearInterval(drip));
+  const startedMs = performance.now();
+  const isDripped = text !== '';
+  if (!isDripped) clearInterval(drip);
+  assert.deepEqual(statuses(await untilClosed(socket)), [408]);
+  const { headersMs, requestMs } = timeouts;
+  const elapsedMs = performance.now() - startedMs;
+  assert.ok(
+    elapsedMs < Math.max(headersMs, requestMs) + Math.min(1000, headersMs) + 1000,
+    `${elapsedMs} ms`,
+  );
+}
+
+for (const [what, text] of Object.entries(SLOW)) {
+  test(`a client that sends ${what} and then drips is answered 408 in time`, (t) =>
+    assertCutInTime(t, text, { headersMs: 100, requestMs: 200 }));
+
+  test(
+    `a client that sends ${what} and then drips is answered 408 within the default times`,
+    {
+      skip: isLong ? false : 'takes 10 s: set QUORATE_TEST_LONG=1',
+    },
+    (t) => assertCutInTime(t, text, { headersMs: 5000, requestMs: 10_000 }),
+  );
+}
+
+test('a stream whose reader has closed is over soon, though it was only half-closed', async (t) => {
+  const closed = Promise.withResolvers<void>();
+  const { address } = await listening(t, (_, response) => {
+    response.write('stream');
+    response.once('close', () => closed.resolve());
+  });
+  const socket = await connected(address);
+  socket.write(`${GET}\r\n`);
+  await once(socket, 'data');
+  socket.destroy();
+  await closed.promise;
+});
