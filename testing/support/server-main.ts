@@ -1,6 +1,6 @@
 /** A server as a process of its own, for tests that kill it: data directory as argument, URL on standard output. */
 import { loadConfig } from '../../src/server/config.ts';
-import { runServer } from '../../src/server/run.ts';
+import { startServer } from '../../src/server/start.ts';
 
 const [data] = process.argv.slice(2);
 const flags = {
@@ -10,6 +10,6 @@ const flags = {
   log_level: 'warn',
   max_writes_per_minute: '1000000',
 };
-process.exitCode = await runServer(loadConfig({ flags }), {
-  onStarted: ({ url }) => void process.stdout.write(`${url}\n`),
-});
+const server = await startServer(loadConfig({ flags }));
+process.once('SIGTERM', () => void server.stop());
+process.stdout.write(`${server.url}\n`);
