@@ -1,0 +1,160 @@
+/**
+ * verify.py was written from docs/wire-format.md alone. It must reach the same state from the same
+ * entries, give the same verdicts on signatures, and refuse what core refuses.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { decodeUtf8, encodeUtf8 } from '../../src/core/bytes.ts';
+import { type Appended, type Chain, verifyEntry } from '../../src/core/chain.ts';
+import type { EntryBytes } from '../../src/core/leaf.ts';
+import { createNativeVerifier } from '../../src/server/native-verifier.ts';
+import { ed25519Cases } from '../support/core-ed25519-cases.ts';
+import { sampled } from '../support/core-long.ts';
+import {
+  ALICE,
+  append,
+  appendGenesis,
+  BOB,
+  CAROL,
+  DAVE,
+  descriptorsMembers,
+  governanceMembers,
+  governanceOf,
+  put,
+  remove,
+  supersedeMembers,
+} from '../support/core-registry.ts';
+
+const SCRIPT = new URL('verify.py', import.meta.url).pathname;
+const VECTORS = new URL('vectors/wire-vectors.json', import.meta.url).pathname;
+const hasPython =
+  spawnSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))']).status === 0;
+const options = hasPython
+  ? {}
+  : { skip: 'python3 (3.8 or later) is not here: NOTHING INDEPENDENT WAS CHECKED' };
+
+function run(command: string, argument: string, input = ''): string {
+  return execFileSync('python3', [SCRIPT, command, argument], { input, encoding: 'utf8' });
+}
+
+/** What the second verifier says to a registry: its summary, or why it refuses. */
+function audit(log: readonly EntryBytes[]): { summary: unknown; refusal: string } {
+  const input = log.map((entry) => `${lineOf(entry)}\n`).join('');
+  const ended = spawnSync('python3', [SCRIPT, 'ndjson', '-'], { input, encoding: 'utf8' });
+  const refusal = ended.status === 0 ? '' : ended.stderr.trim();
+  return { summary: ended.status === 0 ? JSON.parse(ended.stdout) : undefined, refusal };
+}
+
+/** As `GET /registry/entries` writes it. */
+function lineOf({ leaf, payload, approvals }: EntryBytes): string {
+  const [a, l, p] = [approvals, leaf, payload].map(decodeUtf8);
+  return `{"approvals":${a},"leaf":${l},"payload":${p}}`;
+}
+
+function summaryOf(chain: Chain): unknown {
+  return {
+    committed_at: chain.committedAt,
+    entry_hash: chain.entryHash,
+    governance_version: chain.governance.version,
+    origin: chain.origin,
+    registry: chain.registry,
+    set_root: chain.set.root,
+    set_size: chain.set.size,
+    version: chain.version,
+  };
+}
+
+/** Every payload type, a rotation with a renamed key, removals, numbers and text that are easy to get wrong. */
+function history(): readonly Appended[] {
+  const spec = { f: [0.1, 1e-7, 5e-324, 123456789.5, -2.5], t: 'é\u2028😀"\\\u0001', n: null };
+  const log: Appended[] = [appendGenesis({ note: 'é 😀' })];
+  const head = (): Chain => log.at(-1)!.chain;
+  const many = Array.from({ length: 60 }, (_, i) =>
+    put(null, `s-${String(i).padStart(2, '0')}`, spec),
+  );
+  log.push(append(head(), descriptorsMembers(head().registry, many)));
+  const changes = [put(head(), 's-00', { '\ufb33': 1, '😀': 2, '\r': 3 }), remove(head(), 's-01')];
+  log.push(append(head(), descriptorsMembers(head().registry, changes)));
+  const renamed = { ...ALICE, signer_id: 'org:acme#alice-2027' };
+  const next = governanceOf([renamed, BOB, DAVE], { version: 2 });
+  log.push(append(head(), governanceMembers(head(), next), [ALICE, CAROL, DAVE]));
+  log.push(append(head(), supersedeMembers(head(), []), [BOB, DAVE]));
+  log.push(append(head(), supersedeMembers(head(), [put(head(), 's-01')]), [BOB, renamed]));
+  return log;
+}
+
+test('the second verifier audits the vectors to the same head', options, () => {
+  const { entry_hash } = JSON.parse(run('vectors', VECTORS));
+  assert.equal(entry_hash, 'b3:ca58603376acf47bac028bed75b2db9e318abeaf31895b65fdca514a23824a77');
+});
+
+test('the second verifier audits an exported registry to the same state', options, () => {
+  const log = history();
+  const { summary, refusal } = audit(log.map(({ entry }) => entry));
+  assert.equal(refusal, '');
+  assert.deepEqual(summary, summaryOf(log.at(-1)!.chain));
+});
+
+test('both verifiers refuse the same damaged registries', options, async (t) => {
+  const log = history().map(({ entry }) => entry);
+  const damaged: [string, EntryBytes[]][] = [
+    ['an entry left out', log.toSpliced(1, 1)],
+    ['an entry twice', log.toSpliced(2, 0, log[1]!)],
+    ['entries in another order', [log[0]!, log[2]!, log[1]!]],
+    ['no genesis', log.slice(1)],
+    ['two of genesis', [log[0]!, log[0]!]],
+  ];
+  const edits: readonly (readonly [keyof EntryBytes, string, string])[] = [
+    ['payload', '"s-59"', '"s-60"'],
+    ['payload', '"threshold":2', '"threshold":1'],
+    ['payload', '"port"', '"Port"'],
+    ['payload', '"note":""', '"note":"x"'],
+    ['approvals', '"sig":"', '"sig":"A'],
+    ['approvals', '#bob"', '#carol"'],
+    ['approvals', ':01.000Z', ':01.001Z'],
+    ['leaf', '"set_size":60', '"set_size":61'],
+    ['leaf', '"governance_version":1', '"governance_version":2'],
+    ['leaf', '"prev_hash":"b3:', '"prev_hash":"b3:f'],
+  ];
+  for (const [part, from, to] of edits)
+    log.forEach((entry, version) => {
+      const text = decodeUtf8(entry[part]);
+      if (!text.includes(from)) return;
+      const changed = { ...entry, [part]: encodeUtf8(text.replace(from, to)) };
+      damaged.push([`version ${version}, ${part}: ${from} to ${to}`, log.with(version, changed)]);
+    });
+  const chosen = sampled(t, damaged, 6);
+  for (const [what, entries] of chosen) {
+    await assert.rejects(replay(entries), { name: 'RegistryError' }, what);
+    assert.match(audit(entries).refusal, /^invalid: /, what);
+  }
+  assert.ok(chosen.length >= 5, `${chosen.length} cases`);
+});
+
+async function replay(entries: readonly EntryBytes[]): Promise<void> {
+  const verifier = createNativeVerifier();
+  const seen = new Set<string>();
+  let chain: Chain | null = null;
+  for (const entry of entries) {
+    const verified: Appended = await verifyEntry(chain, entry, {
+      verifier,
+      isCommitted: (hash) => seen.has(hash),
+    });
+    seen.add(verified.leaf.payload_b3);
+    chain = verified.chain;
+  }
+}
+
+test('a third form of QV1 gives the same verdicts', options, (t) => {
+  const cases = sampled(t, ed25519Cases(), 11);
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  const input = JSON.stringify(
+    cases.map(({ publicKey, message, signature }) => [publicKey, message, signature].map(hex)),
+  );
+  assert.deepEqual(
+    JSON.parse(run('ed25519', '-', input)),
+    cases.map(({ isValid }) => isValid),
+  );
+  assert.ok(cases.some(({ isValid }) => isValid));
+});
