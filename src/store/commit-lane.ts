@@ -2,6 +2,8 @@
  * The writing connection and its transactions: one batch is one, and checkpoints run in between. What
  * it throws leaves an outcome unknown; after that it must not be used, nor the database closed.
  */
+import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type Database from 'better-sqlite3';
 import { FileWatch } from './file-watch.ts';
 import type { LaneReport, Write } from './lane-messages.ts';
@@ -20,6 +22,8 @@ export class CommitLane {
   /** Throws what `openWriter` throws. */
   constructor(path: string) {
     this.#db = openWriter(path);
+    // SQLite syncs the directory of a new file, but ignores when that fails.
+    syncDirectory(dirname(path));
     this.#writer = new SqliteWriter(this.#db);
     this.#checkpointer = new Checkpointer(this.#db, `${path}-wal`);
     this.#watch = new FileWatch([path, `${path}-wal`]);
@@ -77,4 +81,14 @@ export class CommitLane {
 function notWritten(reason: string): LaneReport {
   const message = `expected a writable database, got nothing written: ${reason}`;
   return { type: 'not_written', error: { code: 'read_only', message } };
+}
+
+/** Makes the names in it durable. */
+function syncDirectory(directory: string): void {
+  const descriptor = openSync(directory, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }

@@ -1,5 +1,5 @@
 /** The descriptor index of the memory store: for each key its spans, oldest first. */
-import { isSameValue } from './difference.ts';
+import { isEqualBytes } from '../core/bytes.ts';
 import { PAGE_ROWS } from './paging.ts';
 import type {
   DescriptorChange,
@@ -84,6 +84,12 @@ export class MemorySpans {
     this.#unsorted = [];
     return this.#sorted;
   }
+}
+
+/** Absent at both ends, or the same value, also when it was put again in between. */
+function isSameValue(a: StoredDescriptor | null, b: StoredDescriptor | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.setVersion === b.setVersion || isEqualBytes(a.valueHash, b.valueHash);
 }
 
 /** How many spans begin at `version` or before it. */

@@ -16,6 +16,8 @@ export function lockInstance(databasePath: string): InstanceLock {
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { timeout: 0 });
+    // The lock is all there is: nothing is ever written.
+    db.pragma('journal_mode = MEMORY');
     db.exec('BEGIN EXCLUSIVE');
     const held = db;
     return { release: () => held.close() };

@@ -1,0 +1,109 @@
+/** What guards the database from our own mistakes and from other hands: settings, triggers, plans. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import Database from 'better-sqlite3';
+import { assertSynchronous, openReadOnly, openWriter } from '../../src/store/sqlite-open.ts';
+import { prepareSpanQueries } from '../../src/store/sqlite-span-queries.ts';
+import { SqliteWriter } from '../../src/store/sqlite-write.ts';
+import { makeEntry, put } from '../support/store-entries.ts';
+import { makePath } from '../support/store-sqlite.ts';
+
+function setting(db: Database.Database, name: string): unknown {
+  return db.pragma(name, { simple: true });
+}
+
+/** A database with two versions of one descriptor, on its writing connection. */
+function makeWritten(): { readonly db: Database.Database; readonly path: string } {
+  const path = makePath();
+  const db = openWriter(path);
+  const entries = [
+    makeEntry(0),
+    makeEntry(1, { changes: [put('a', '1')] }),
+    makeEntry(2, { changes: [put('a', '2')] }),
+  ];
+  new SqliteWriter(db).apply({ type: 'append', expected: -1, entries });
+  return { db, path };
+}
+
+test('the writing connection waits for the disk, also after a write', () => {
+  const { db } = makeWritten();
+  assert.equal(setting(db, 'synchronous'), 2);
+  assertSynchronous(db);
+});
+
+test('a connection that was told nothing stops waiting for the disk at its first write, and is found out', () => {
+  const db = new Database(makePath());
+  db.pragma('journal_mode = WAL');
+  assert.equal(setting(db, 'synchronous'), 2);
+  assertSynchronous(db);
+  db.exec('CREATE TABLE t (a)');
+  assert.equal(setting(db, 'synchronous'), 1);
+  assert.throws(() => assertSynchronous(db), { code: 'storage_failed' });
+});
+
+test('the writing connection keeps its settings', () => {
+  const { db } = makeWritten();
+  const settings = {
+    journal_mode: 'wal',
+    wal_autocheckpoint: 0,
+    journal_size_limit: 4 * 1024 * 1024,
+    mmap_size: 0,
+    trusted_schema: 0,
+    foreign_keys: 1,
+    user_version: 1,
+    application_id: 0x51756f72,
+  };
+  for (const [name, value] of Object.entries(settings))
+    assert.equal(setting(db, name), value, name);
+});
+
+test('a reading connection cannot write', () => {
+  const { path } = makeWritten();
+  const db = openReadOnly(path);
+  assert.equal(setting(db, 'trusted_schema'), 0);
+  assert.throws(() => db.exec('DELETE FROM proposals'), { code: 'SQLITE_READONLY' });
+});
+
+for (const statement of [
+  "UPDATE entries SET leaf = x'00' WHERE version = 1",
+  'DELETE FROM entries WHERE version = 2',
+  "INSERT OR REPLACE INTO entries SELECT 1, entry_hash, payload_b3, type, expires_at, x'00', approvals, payload FROM entries WHERE version = 1",
+  'INSERT INTO entries SELECT 9, entry_hash, zeroblob(32), type, expires_at, leaf, approvals, payload FROM entries WHERE version = 1',
+  "UPDATE descriptors SET id = 'b'",
+  'DELETE FROM descriptors',
+  "UPDATE spans SET bytes = x'00' WHERE end_version IS NULL",
+  'UPDATE spans SET set_version = 0 WHERE end_version IS NULL',
+  'UPDATE spans SET end_version = NULL WHERE end_version IS NOT NULL',
+  'DELETE FROM spans WHERE end_version IS NOT NULL',
+])
+  test(`the database refuses: ${statement.slice(0, 60)}`, () => {
+    const { db } = makeWritten();
+    assert.throws(() => db.exec(statement), { code: 'SQLITE_CONSTRAINT_TRIGGER' });
+  });
+
+test('tables are strict: text is no version', () => {
+  const { db } = makeWritten();
+  const insert = `INSERT INTO proposals (payload_b3, received_at, expires_at, payload)
+    VALUES (zeroblob(32), 'now', 'then', 'text')`;
+  assert.throws(() => db.exec(insert), { code: 'SQLITE_CONSTRAINT_DATATYPE' });
+});
+
+test('every read of the descriptor index is a seek or a walk along an index, and sorts nothing', () => {
+  const { db } = makeWritten();
+  const statements = Object.entries(prepareSpanQueries(db));
+  const version = { version: 1, from: 0, to: 1, high: 1, limit: 9 };
+  const bound = { ...version, kind: 'thing', id: 'a', descriptor: 1, descriptors: '[1]' };
+  assert.equal(statements.length, 6);
+  for (const [name, { source }] of statements) {
+    const explain = db.prepare<[typeof bound], { detail: string }>(`EXPLAIN QUERY PLAN ${source}`);
+    const plan = explain.all(bound);
+    const steps = plan.map(({ detail }) => detail);
+    // `k` is the list of keys handed in.
+    const costly = steps.filter((step) => /SCAN (?!k\b)|TEMP B-TREE/.test(step));
+    assert.deepEqual(costly, [], name);
+    assert.ok(
+      steps.some((step) => step.startsWith('SEARCH')),
+      name,
+    );
+  }
+});

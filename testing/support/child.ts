@@ -1,0 +1,31 @@
+/** Child processes that run the project's TypeScript. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const cache = mkdtempSync(join(tmpdir(), 'quorate-cache-'));
+process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
+
+/** Types are stripped and modules compiled once, by the first process that ends in good order. */
+export const CHILD_ENV: NodeJS.ProcessEnv = { ...process.env, NODE_COMPILE_CACHE: cache };
+
+export interface Run {
+  readonly lines: readonly string[];
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** Runs to its end, whatever that is. Lines of standard output. */
+export async function run(command: string, parameters: readonly string[]): Promise<Run> {
+  const stdio = ['ignore', 'pipe', 'inherit'] as const;
+  const child = spawn(command, parameters, { stdio: [...stdio], env: CHILD_ENV });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const signal = await new Promise<NodeJS.Signals | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (_code, by) => resolve(by));
+  });
+  return { lines: output.split('\n').filter((line) => line !== ''), signal };
+}

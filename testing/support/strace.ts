@@ -1,0 +1,74 @@
+/**
+ * System calls that fail on purpose: runs a program under strace, once for each call it makes, and
+ * lets that one call fail. It ends by itself at the first run in which nothing was left to fail.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type Run, run } from './child.ts';
+
+/** Skips the test, saying so, where calls cannot be traced. */
+export function isStraceMissing(t: TestContext): boolean {
+  const isThere = spawnSync('strace', ['-qq', '-o', '/dev/null', 'true']).status === 0;
+  if (!isThere) t.skip('SKIPPED, NOT PASSED: strace is not installed or may not trace here');
+  return !isThere;
+}
+
+export interface Fault {
+  /** e.g. `fsync` */
+  readonly call: string;
+  /** e.g. `error=EIO` or `signal=SIGKILL` */
+  readonly effect: string;
+}
+
+interface Attempt {
+  /** The call that fails: the k-th. */
+  readonly k: number;
+  /** A new directory, for the program's files and the trace. */
+  readonly directory: string;
+}
+
+export interface FailedAttempt extends Attempt {
+  /** The call as strace shows it, with the file's path; empty when a signal ended the program. */
+  readonly failed: string;
+}
+
+interface Loop extends Fault {
+  readonly makeDirectory: () => string;
+  /** What to run for one attempt, after its files were made. */
+  readonly program: (attempt: Attempt) => readonly string[];
+  /** Called after each run in which a call failed. */
+  readonly check: (run: Run, failed: FailedAttempt) => Promise<void>;
+}
+
+/** Answers how many calls failed, one in each run; throws when none did. */
+export async function failEachCall(loop: Loop): Promise<number> {
+  let next = 1;
+  let end = Number.POSITIVE_INFINITY;
+  const runInTurn = async (): Promise<void> => {
+    while (next < end) {
+      const attempt = { k: next++, directory: loop.makeDirectory() };
+      const { ran, failed } = await runWithFault(loop, attempt);
+      if (failed !== undefined) await loop.check(ran, { ...attempt, failed });
+      else end = Math.min(end, attempt.k);
+    }
+  };
+  await Promise.all([runInTurn(), runInTurn()]);
+  assert.ok(end > 1, `no ${loop.call} was there to fail`);
+  return end - 1;
+}
+
+async function runWithFault({ call, effect, program }: Loop, attempt: Attempt) {
+  const trace = join(attempt.directory, 'trace');
+  const isSignal = effect.startsWith('signal=');
+  // Stops at the traced calls only, which is faster; but then strace 6.1 counts no calls for signals.
+  const speed = isSignal ? [] : ['--seccomp-bpf'];
+  const options = ['-f', ...speed, '-y', '-qq', '-o', trace, '-e', `trace=${call}`];
+  const inject = ['-e', `inject=${call}:${effect}:when=${attempt.k}`];
+  const ran = await run('strace', [...options, ...inject, ...program(attempt)]);
+  if (isSignal) return { ran, failed: ran.signal === null ? undefined : '' };
+  const calls = readFileSync(trace, 'utf8').split('\n');
+  return { ran, failed: calls.find((line) => line.endsWith('(INJECTED)')) };
+}
