@@ -30,7 +30,7 @@ export function createApp(deps: HttpDeps): Hono {
       exchange(deps, route.path, guard(deps, route, handlers[id])),
     );
   for (const [path, allow] of readablePaths())
-    app.options(honoPath(path), (c) => preflight(c, allow));
+    app.options(honoPath(path), exchange(deps, path, preflight(allow)));
   app.notFound(exchange(deps, 'unmatched', (c) => refuseUnmatched(app, c)));
   return app;
 }
@@ -60,12 +60,13 @@ function guard(deps: HttpDeps, route: Route, handler: Handler): Handler {
 
 /**
  * A version in a path is digits, and an id at the end may hold slashes. What matches neither is no
- * route, so that `/registry/supersede` is 405 and not a bad version.
+ * route, so that `/registry/supersede` is 405 and not a bad version. The group matters: the router
+ * anchors a pattern without one.
  */
 function honoPath(template: string): string {
   return template
     .replace(/\{version\}$/, ':version{[0-9]+}')
-    .replace('{version}', ':version{head|[0-9]+}')
+    .replace('{version}', ':version{(?:head|[0-9]+)}')
     .replace(/(?<=\{kind\}\/)\{id\}$/, ':id{.+}')
     .replace(/\{(\w+)\}/g, ':$1');
 }

@@ -1,5 +1,8 @@
 /** Bodies that never change, made once however many ask at once, and forgotten by least recent use. */
 
+/** What an entry costs beside its body, so that empty ones are bounded too. */
+const ENTRY_BYTES = 256;
+
 export class BodyCache {
   readonly #maxBytes: number;
   /** In order of use, the least recent first. */
@@ -41,13 +44,13 @@ export class BodyCache {
   }
 
   #keep(key: string, body: Uint8Array): void {
-    if (body.length > this.#maxBytes) return;
+    if (body.length + ENTRY_BYTES > this.#maxBytes) return;
     this.#bodies.set(key, body);
-    this.#bytes += body.length;
+    this.#bytes += body.length + ENTRY_BYTES;
     for (const [oldest, { length }] of this.#bodies) {
       if (this.#bytes <= this.#maxBytes) return;
       this.#bodies.delete(oldest);
-      this.#bytes -= length;
+      this.#bytes -= length + ENTRY_BYTES;
     }
   }
 }

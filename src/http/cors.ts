@@ -1,5 +1,6 @@
 /** Who may read and write from a browser page of another origin: everybody reads, nobody writes. */
 import type { Context } from 'hono';
+import type { Answer } from './answer.ts';
 
 export const READ_HEADERS = {
   'Access-Control-Allow-Origin': '*',
@@ -12,14 +13,17 @@ export function isRead(method: string): boolean {
 }
 
 /** Answers `OPTIONS` of a path that can be read; grants nothing to a preflight of a write. */
-export function preflight(c: Context, allow: readonly string[]): Response {
-  const wanted = c.req.header('Access-Control-Request-Method');
-  const headers = new Headers({ Allow: allow.join(', ') });
-  if (wanted !== undefined && isRead(wanted)) {
-    headers.set('Access-Control-Allow-Origin', '*');
-    headers.set('Access-Control-Allow-Methods', 'GET, HEAD');
-    headers.set('Access-Control-Allow-Headers', 'If-None-Match, Last-Event-ID, X-Corr-ID');
-    headers.set('Access-Control-Max-Age', '86400');
-  }
-  return new Response(null, { status: 204, headers });
+export function preflight(allow: readonly string[]): (c: Context) => Answer {
+  return (c) => {
+    const wanted = c.req.header('Access-Control-Request-Method');
+    const grants = wanted !== undefined && isRead(wanted) ? PREFLIGHT_HEADERS : {};
+    return { status: 204, headers: { Allow: allow.join(', '), ...grants }, body: null };
+  };
 }
+
+const PREFLIGHT_HEADERS = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Allow-Methods': 'GET, HEAD',
+  'Access-Control-Allow-Headers': 'If-None-Match, Last-Event-ID, X-Corr-ID',
+  'Access-Control-Max-Age': '86400',
+} as const;

@@ -3,7 +3,7 @@
  * its way, so at most one waits here for a reader that does not drain, and that one is timed.
  */
 import { encodeUtf8 } from '../core/bytes.ts';
-import type { Subscription } from '../registry/registry.ts';
+import type { FeedEvent, Subscription } from '../registry/registry.ts';
 import type { HttpTimers } from './deps.ts';
 
 export interface EventBodyOptions {
@@ -24,17 +24,21 @@ export interface EventBodyOptions {
 
 export class EventBody implements UnderlyingDefaultSource<Uint8Array> {
   readonly #options: EventBodyOptions;
-  readonly #onAbort = (): void => this.#end();
+  readonly #onAbort = (): void => this.#close();
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #slowTimer: unknown;
   #isOver = false;
 
   constructor(options: EventBodyOptions) {
     this.#options = options;
-    options.signal.addEventListener('abort', this.#onAbort);
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    controller.enqueue(encodeUtf8(`retry: ${this.#options.retryMs}\n\n`));
+    const { retryMs, signal } = this.#options;
+    this.#controller = controller;
+    controller.enqueue(encodeUtf8(`retry: ${retryMs}\n\n`));
+    if (signal.aborted) this.#close();
+    else signal.addEventListener('abort', this.#onAbort);
   }
 
   /** Called when the queue is empty: what was in it has been taken. */
@@ -43,17 +47,15 @@ export class EventBody implements UnderlyingDefaultSource<Uint8Array> {
     const event = await this.#next();
     if (this.#isOver) return;
     if (event !== undefined && event.frame.length > 0) controller.enqueue(event.frame);
-    if (event === undefined || event.type === 'end') {
-      this.#end();
-      controller.close();
-    } else if ((controller.desiredSize ?? 0) <= 0) this.#arm(controller);
+    if (event === undefined || event.type === 'end') this.#close();
+    else if ((controller.desiredSize ?? 0) <= 0) this.#arm();
   }
 
   cancel(): void {
     this.#end();
   }
 
-  async #next() {
+  async #next(): Promise<FeedEvent | undefined> {
     try {
       return await this.#options.subscription.next();
     } catch (cause) {
@@ -62,12 +64,10 @@ export class EventBody implements UnderlyingDefaultSource<Uint8Array> {
     }
   }
 
-  #arm(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  #arm(): void {
     const { timers, slowAfterMs, onSlow } = this.#options;
     this.#slowTimer = timers.setTimeout(() => {
-      if (this.#isOver) return;
-      this.#end();
-      controller.close();
+      this.#close();
       onSlow();
     }, slowAfterMs);
   }
@@ -75,6 +75,13 @@ export class EventBody implements UnderlyingDefaultSource<Uint8Array> {
   #disarm(): void {
     if (this.#slowTimer !== undefined) this.#options.timers.clearTimeout(this.#slowTimer);
     this.#slowTimer = undefined;
+  }
+
+  /** What was enqueued can still be read; then the stream is done. */
+  #close(): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#controller?.close();
   }
 
   #end(): void {

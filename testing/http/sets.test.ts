@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { decodeUtf8 } from '../../src/core/bytes.ts';
+import { canonicalBytes } from '../../src/core/canonical.ts';
+import { RegistryError } from '../../src/core/error.ts';
+import type { Compress } from '../../src/http/deps.ts';
+import type { Registry, SetAnswer } from '../../src/registry/registry.ts';
+import { COMPRESS } from '../../src/server/compress.ts';
+import { codeOf, openTestApp, type TestApp, type TestAppOptions } from '../support/http-app.ts';
+import { put } from '../support/registry.ts';
+
+const DECODE = { br: brotliDecompressSync, zstd: zstdDecompressSync, gzip: gunzipSync } as const;
+
+async function openWithSet(size: number, options: TestAppOptions = {}): Promise<TestApp> {
+  const app = await openTestApp(options);
+  const changes = Array.from({ length: size }, (_, i) => put(`d${i}`, { i, text: 'x'.repeat(50) }));
+  if (size > 0) await app.change(...changes);
+  return app;
+}
+
+/** Counts how often the app asks the reader for a set. */
+function countSets({ reader }: Registry): () => number {
+  let opened = 0;
+  const { set } = reader;
+  reader.set = (version) => {
+    opened++;
+    return set.call(reader, version);
+  };
+  return () => opened;
+}
+
+/** Counts what the app asks of the compressors. */
+function counted(): { compress: Compress; compressed: string[] } {
+  const compressed: string[] = [];
+  const count = (coding: keyof Compress) => (body: Uint8Array) => {
+    compressed.push(coding);
+    return COMPRESS[coding](body);
+  };
+  return { compress: { br: count('br'), zstd: count('zstd'), gzip: count('gzip') }, compressed };
+}
+
+test('a set is canonical JSON of the stored descriptors, sorted, with its root', async () => {
+  const { get, registry } = await openWithSet(20);
+  const body = await (await get('/registry/1/set')).text();
+  const { items, origin, set_root, version } = JSON.parse(body);
+  assert.equal(decodeUtf8(canonicalBytes(JSON.parse(body))), body);
+  assert.equal(items.length, 20);
+  const ids = items.map((item: { id: string }) => item.id);
+  assert.deepEqual(ids, [...ids].sort());
+  const head = registry.head()?.object;
+  assert.deepEqual([origin, set_root, version], [head?.origin, head?.set_root, 1]);
+});
+
+test('an empty set has no items', async () => {
+  const { get } = await openTestApp();
+  assert.deepEqual((await (await get('/registry/0/set')).json()).items, []);
+});
+
+test('each coding carries the same set under its own tag', async () => {
+  const { get } = await openWithSet(20);
+  const plain = await get('/registry/1/set');
+  const body = await plain.text();
+  const tags = new Set([plain.headers.get('etag')]);
+  for (const coding of ['br', 'zstd', 'gzip'] as const) {
+    const response = await get('/registry/1/set', { 'accept-encoding': coding });
+    assert.equal(response.headers.get('content-encoding'), coding);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    assert.equal(DECODE[coding](bytes).toString(), body);
+    assert.equal(response.headers.get('content-length'), `${bytes.length}`);
+    assert.ok(bytes.length < body.length);
+    tags.add(response.headers.get('etag'));
+  }
+  assert.equal(tags.size, 4);
+});
+
+test('every variant varies by Accept-Encoding, identity and 304 too', async () => {
+  const { get } = await openWithSet(3);
+  for (const headers of [{}, { 'accept-encoding': 'br' }] as Record<string, string>[]) {
+    const full = await get('/registry/1/set', headers);
+    assert.equal(full.headers.get('vary'), 'Accept-Encoding');
+    const etag = full.headers.get('etag') ?? '';
+    const known = await get('/registry/1/set', { ...headers, 'if-none-match': etag });
+    assert.deepEqual([known.status, known.headers.get('vary')], [304, 'Accept-Encoding']);
+    assert.equal(known.headers.get('etag'), etag);
+  }
+});
+
+test('whichever accepted variant the client holds is still true', async () => {
+  const { get } = await openWithSet(3);
+  const tagOf = async (coding: string) =>
+    (await get('/registry/1/set', { 'accept-encoding': coding })).headers.get('etag') ?? '';
+  const [plain, gzip, br] = [await tagOf(''), await tagOf('gzip'), await tagOf('br')];
+  const status = async (etag: string, coding: string) =>
+    (await get('/registry/1/set', { 'accept-encoding': coding, 'if-none-match': etag })).status;
+  assert.equal(await status(gzip, 'br, gzip'), 304);
+  assert.equal(await status(plain, 'br, gzip'), 304);
+  assert.equal(await status(`"other", ${br}`, 'br'), 304);
+  // It no longer accepts what it holds.
+  assert.equal(await status(br, 'gzip'), 200);
+});
+
+test('a set is read and compressed once, however many ask at the same time', async () => {
+  const { compress, compressed } = counted();
+  const { get, registry } = await openWithSet(20, { deps: { compress } });
+  const opened = countSets(registry);
+  const ask = () => get('/registry/1/set', { 'accept-encoding': 'br' });
+  const bodies = await Promise.all(
+    Array.from({ length: 8 }, async () => decodeHex(await (await ask()).arrayBuffer())),
+  );
+  assert.equal(new Set(bodies).size, 1);
+  await ask();
+  await get('/registry/head/set', { 'accept-encoding': 'br' });
+  assert.deepEqual([opened(), compressed], [1, ['br']]);
+});
+
+function decodeHex(buffer: ArrayBuffer): string {
+  return Buffer.from(buffer).toString('hex');
+}
+
+test('HEAD of a compressed set has the headers of GET', async () => {
+  const { get, head } = await openWithSet(20);
+  const headers = { 'accept-encoding': 'zstd' };
+  const [full, bare] = [
+    await get('/registry/1/set', headers),
+    await head('/registry/1/set', headers),
+  ];
+  for (const name of ['etag', 'vary', 'content-encoding', 'content-length', 'cache-control'])
+    assert.equal(bare.headers.get(name), full.headers.get(name), name);
+});
+
+test('a set too large to hold is streamed as it is, and measured once', async () => {
+  const { compress, compressed } = counted();
+  const small = await openWithSet(600);
+  const app = await openTestApp({
+    registry: { store: small.store },
+    deps: { compress, limits: { maxBufferedBytes: 10_000 } },
+  });
+  const whole = await small.get('/registry/1/set');
+  const opened = countSets(app.registry);
+  for (let i = 0; i < 2; i++) {
+    const streamed = await app.get('/registry/1/set', { 'accept-encoding': 'br' });
+    assert.equal(streamed.headers.get('content-encoding'), null);
+    assert.equal(streamed.headers.get('content-length'), null);
+    assert.equal(streamed.headers.get('etag'), whole.headers.get('etag'));
+    assert.equal(await streamed.text(), await whole.clone().text());
+  }
+  // To measure it, and for each answer.
+  assert.deepEqual([opened(), compressed], [3, []]);
+});
+
+test('a streamed set reads a page when the client has taken the one before, and stops with it', async () => {
+  const { app, registry } = await openWithSet(3, { deps: { limits: { maxBufferedBytes: 10 } } });
+  await app.request('/registry/1/set');
+  const taken: number[] = [];
+  let isClosed = false;
+  async function* pages(): AsyncGenerator<readonly Uint8Array[]> {
+    try {
+      for (let page = 0; page < 100; page++) {
+        taken.push(page);
+        yield [canonicalBytes({ page })];
+      }
+    } finally {
+      isClosed = true;
+    }
+  }
+  const { set } = registry.reader;
+  registry.reader.set = async (version): Promise<SetAnswer | undefined> => {
+    const answer = await set.call(registry.reader, version);
+    return answer && { ...answer, pages: pages() };
+  };
+  const reader = (await app.request('/registry/1/set')).body?.getReader();
+  assert.ok(reader);
+  for (let i = 0; i < 3; i++) await reader.read();
+  assert.deepEqual(taken, [0, 1]);
+  await reader.cancel();
+  assert.ok(isClosed);
+});
+
+test('a set that turns out damaged is no answer', async () => {
+  const { get, registry, lines } = await openWithSet(3);
+  const { set } = registry.reader;
+  registry.reader.set = async (version) => {
+    const answer = await set.call(registry.reader, version);
+    return answer && { ...answer, pages: damaged() };
+  };
+  const response = await get('/registry/1/set');
+  const problem = await response.json();
+  assert.deepEqual([response.status, problem.code], [500, 'storage_damaged']);
+  assert.doesNotMatch(JSON.stringify(problem), /secret/);
+  assert.equal(lines.filter(({ level }) => level === 'error').length, 1);
+  registry.reader.set = set;
+  assert.equal((await get('/registry/1/set')).status, 200, 'the failure was not kept');
+});
+
+async function* damaged(): AsyncGenerator<readonly Uint8Array[]> {
+  yield [canonicalBytes({})];
+  throw new RegistryError('storage_damaged', 'expected other bytes in /secret/path');
+}
+
+test('a set of a version that is not there is 404 under any coding', async () => {
+  const { get } = await openTestApp();
+  const response = await get('/registry/5/set', { 'accept-encoding': 'br' });
+  assert.equal(await codeOf(response), 'not_found');
+});
