@@ -40,7 +40,7 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   /** Connected, and nothing asked yet. */
   readonly #silent = new Set<Socket>();
-  readonly #answers = new WeakMap<Socket, ServerResponse>();
+  readonly #answers = new Set<ServerResponse>();
   /** Refused: what else they sent along is not looked at. */
   readonly #refused = new WeakSet<Socket>();
   #isClosing = false;
@@ -86,6 +86,7 @@ export class HttpServer {
   async close(deadlineMs: number): Promise<void> {
     this.#isClosing = true;
     for (const socket of this.#silent) socket.destroy();
+    for (const response of this.#answers) announceClose(response);
     const cut = setTimeout(() => this.#server.closeAllConnections(), deadlineMs);
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
     clearTimeout(cut);
@@ -109,15 +110,15 @@ export class HttpServer {
       return;
     }
     this.#silent.delete(socket);
-    this.#answers.set(socket, response);
-    response.once('close', () => this.#answered(socket));
-    if (this.#isClosing) response.setHeader('connection', 'close');
+    this.#answers.add(response);
+    response.once('close', () => this.#answered(response));
+    if (this.#isClosing) announceClose(response);
     this.#options.listener(request, response);
   }
 
-  #answered(socket: Socket): void {
-    this.#answers.delete(socket);
-    // `close` ended the connections that were idle then; this one has become so since.
+  #answered(response: ServerResponse): void {
+    this.#answers.delete(response);
+    // `close` ended the connections that were idle then; that of a stream has become so since.
     if (this.#isClosing) setImmediate(() => this.#server.closeIdleConnections());
   }
 
@@ -125,10 +126,18 @@ export class HttpServer {
     if (!(socket instanceof Socket) || this.#refused.has(socket)) return;
     this.#refused.add(socket);
     this.#options.onRefused(problem);
-    // Bytes of ours in the middle of another answer would be read as part of it.
-    if (this.#answers.get(socket)?.headersSent === true) socket.destroy();
+    // To a client that waits for an answer, these bytes would be that answer, or a part of it.
+    const isAwaited = [...this.#answers].some(
+      ({ req, headersSent }) => req.socket === socket && (req.complete || headersSent),
+    );
+    if (isAwaited) socket.destroy();
     else endWithProblem(socket, problem);
   }
+}
+
+/** So that the client does not send its next request into a connection that ends. */
+function announceClose(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
 }
 
 function isAddressInfo(address: AddressInfo | string | null): address is AddressInfo {
