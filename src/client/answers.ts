@@ -80,13 +80,7 @@ export class Answers {
       whenLarger: 'cut',
     } as const;
     const { bytes, isCut } = await this.#transport.get(path, options);
-    const lines = splitLines(bytes, isCut);
-    if (lines.length > PAGE_ENTRIES || (isCut && lines.length === 0))
-      throw new RegistryError(
-        'unexpected_answer',
-        `expected at most ${PAGE_ENTRIES} entries of 4 MiB, got more`,
-      );
-    return lines.map((line, i) => readEntry(line, from + i));
+    return splitLines(bytes, isCut).map((line, i) => readEntry(line, from + i));
   }
 
   /** Sorted, each key once; not yet compared with any set root. */
@@ -173,18 +167,23 @@ function readDescriptor(value: Json | undefined, pointer: string): Descriptor {
   };
 }
 
-/** Without the line that was cut off; the last line of a whole answer must end too. */
+/** At most a page of lines, without the one that was cut off; the last line of a whole answer must end. */
 function splitLines(bytes: Uint8Array, isCut: boolean): readonly Uint8Array[] {
   const lines: Uint8Array[] = [];
   let start = 0;
   for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
+    if (lines.length === PAGE_ENTRIES)
+      throw unexpectedPage(`at most ${PAGE_ENTRIES} entries`, 'more');
     lines.push(bytes.subarray(start, end));
     start = end + 1;
   }
   if (start < bytes.length && !isCut)
-    throw new RegistryError(
-      'unexpected_answer',
-      'expected lines that end, got an answer that stops inside one',
-    );
+    throw unexpectedPage('lines that end', 'a page that stops inside one');
+  if (isCut && lines.length === 0)
+    throw unexpectedPage(`an entry within ${MAX_PAGE_BYTES} bytes`, 'a longer line');
   return lines;
+}
+
+function unexpectedPage(expected: string, got: string): RegistryError {
+  return new RegistryError('unexpected_answer', `expected ${expected}, got ${got}`);
 }

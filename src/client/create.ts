@@ -96,7 +96,10 @@ async function setAtHead({ answers, log }: Parts): Promise<VerifiedSet> {
   });
 }
 
-/** Asks at the verified head; once more when the head moved meanwhile and the old one is not served. */
+/**
+ * Asks at the verified head; once more when the head moved meanwhile. `not_found` never leaves here: it
+ * is a server's word, and only a proof says that something is absent.
+ */
 async function atHead<T>(log: TrustedLog, ask: (chain: Chain) => Promise<T>): Promise<T> {
   const chain = await log.catchUp();
   try {
@@ -105,7 +108,12 @@ async function atHead<T>(log: TrustedLog, ask: (chain: Chain) => Promise<T>): Pr
     if (!(error instanceof RegistryError) || !['not_found', 'invalid_proof'].includes(error.code))
       throw error;
     const moved = await log.catchUp();
-    if (moved.version === chain.version) throw error;
-    return ask(moved);
+    if (moved.version > chain.version) return ask(moved);
+    if (error.code === 'invalid_proof') throw error;
+    throw new RegistryError(
+      'unexpected_answer',
+      `expected an answer at version ${chain.version}, which is the head, got not found`,
+      { cause: error },
+    );
   }
 }

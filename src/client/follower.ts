@@ -8,6 +8,7 @@ import type { Answers, ServedEntry } from './answers.ts';
 import type { ClientOptions, Update, VerifiedEntry, VerifiedHead } from './client.ts';
 import { type Clock, sleep } from './clock.ts';
 import { readHints } from './event-stream.ts';
+import { linkedEntries } from './linked-entries.ts';
 import { provePastEntry } from './past-entries.ts';
 import { jitteredDelayMs } from './retry.ts';
 import type { RequestBounds } from './transport.ts';
@@ -89,9 +90,9 @@ class Follower {
     else yield* this.#poll();
   }
 
-  /** The head is asked for at each connection: here a rollback or a fork shows. */
+  /** Up to the head, which is asked for each time: here a rollback or a fork shows. */
   async *#catchUp(wait?: { readonly seconds: number }): AsyncGenerator<Update, void, void> {
-    const { log, timeoutMs } = this.#options;
+    const { log, answers, timeoutMs } = this.#options;
     const question =
       wait === undefined
         ? this.#bounds()
@@ -101,13 +102,9 @@ class Follower {
             wait: { after: this.#version, seconds: wait.seconds },
           };
     const claim = await log.claimedHead(question);
-    yield* this.#upTo(claim.version);
-    if (this.#version < claim.version)
-      throw new RegistryError(
-        'unexpected_answer',
-        `expected entries up to version ${claim.version}, got none after ${this.#version}`,
-      );
-    log.assertClaimed(claim);
+    const ask = (version: number) => answers.entries(version, this.#bounds());
+    for await (const run of linkedEntries({ from: this.#version + 1, claim, ask }))
+      for (const served of run) yield* this.#update(served, claim.version);
     this.#heard();
   }
 
@@ -129,7 +126,7 @@ class Follower {
       this.#heard();
       // The next session compares heads: a server that lost the cursor may have lost entries.
       if (hint.type !== 'head') return;
-      yield* this.#upTo(hint.version ?? this.#version);
+      if (hint.version === undefined || hint.version > this.#version) yield* this.#catchUp();
     }
   }
 
@@ -147,24 +144,15 @@ class Follower {
     this.#failedStreams = MAX_FAILED_STREAMS - 1;
   }
 
-  /** As far as entries are served: a version that was only talked about yields nothing. */
-  async *#upTo(version: number): AsyncGenerator<Update, void, void> {
-    while (this.#version < version) {
-      const page = await this.#options.answers.entries(this.#version + 1, this.#bounds());
-      if (page.length === 0) return;
-      for (const served of page) {
-        const entry = await this.#verified(served);
-        this.#head = headAfter(this.#head, entry);
-        this.#options.onProgress?.({
-          version: entry.version,
-          head: Math.max(version, entry.version),
-        });
-        // Genesis is where following begins, not an update.
-        if (entry.version > 0) yield { head: this.#head, entry };
-        this.#signal.throwIfAborted();
-        this.#heard();
-      }
-    }
+  /** One entry, believed and saved before it is yielded. */
+  async *#update(served: ServedEntry, claimed: number): AsyncGenerator<Update, void, void> {
+    const entry = await this.#verified(served);
+    this.#head = headAfter(this.#head, entry);
+    this.#options.onProgress?.({ version: entry.version, head: claimed });
+    // Genesis is where following begins, not an update.
+    if (entry.version > 0) yield { head: this.#head, entry };
+    this.#signal.throwIfAborted();
+    this.#heard();
   }
 
   async #verified(served: ServedEntry): Promise<VerifiedEntry> {

@@ -11,12 +11,12 @@ import type { Answers, ClaimedHead, HeadQuestion, ServedEntry } from './answers.
 import type { ClientOptions, TrustStore } from './client.ts';
 import { treeOf, unknownKeys, withProof } from './known-set.ts';
 import { Lane } from './lane.ts';
+import { linkedEntries } from './linked-entries.ts';
 import type { RequestBounds } from './transport.ts';
 import {
   type AdvanceOptions,
   advance,
   assertNotBehind,
-  assertSameEntry,
   type TrustedState,
   withSet,
 } from './trusted-state.ts';
@@ -98,12 +98,6 @@ export class TrustedLog {
     return fresh;
   }
 
-  /** Throws `fork` when the entries that were served do not lead to the head that was claimed. */
-  assertClaimed({ version, entryHash: got }: ClaimedHead): void {
-    const expected = this.hashAt(version);
-    if (expected !== undefined) assertSameEntry({ version, expected, got });
-  }
-
   async #load(): Promise<Chain | undefined> {
     if (this.#isLoaded) return this.chain;
     const text = await this.#options.trust.load();
@@ -141,30 +135,18 @@ export class TrustedLog {
   async #catchUp(bounds: RequestBounds): Promise<Chain> {
     await this.#load();
     const claim = await this.claimedHead(bounds);
-    for (let from = this.#nextVersion(); from <= claim.version; from = this.#nextVersion()) {
-      const page = await this.#options.answers.entries(from, bounds);
-      if (page.length === 0)
-        throw new RegistryError(
-          'unexpected_answer',
-          `expected entries up to version ${claim.version}, got none from ${from}`,
-        );
+    const ask = (version: number) => this.#options.answers.entries(version, bounds);
+    const from = (this.chain?.version ?? -1) + 1;
+    for await (const run of linkedEntries({ from, claim, ask })) {
       const passed: TrustedState[] = [];
-      for (const entry of page)
+      for (const entry of run)
         passed.push(await this.#next(passed.at(-1) ?? this.#state, entry, bounds));
       await this.#keep(...passed);
-      this.#options.onProgress?.({
-        version: this.#nextVersion() - 1,
-        head: Math.max(claim.version, this.#nextVersion() - 1),
-      });
+      this.#options.onProgress?.({ version: this.chain?.version ?? -1, head: claim.version });
     }
-    this.assertClaimed(claim);
     if (this.chain === undefined)
       throw new RegistryError('internal', 'expected trusted state after catching up, got none');
     return this.chain;
-  }
-
-  #nextVersion(): number {
-    return (this.chain?.version ?? -1) + 1;
   }
 
   async #next(
