@@ -27,11 +27,20 @@ export function createApp(deps: HttpDeps): Hono {
   for (const [id, route] of operations())
     app[route.method](
       honoPath(route.path),
-      exchange(deps, route.path, guard(deps, route, handlers[id])),
+      exchange(deps, labelsOf(id, route), guard(deps, route, handlers[id])),
     );
   for (const [path, allow] of readablePaths())
-    app.options(honoPath(path), exchange(deps, path, preflight(allow)));
-  app.notFound(exchange(deps, 'unmatched', (c) => refuseUnmatched(app, c)));
+    app.options(
+      honoPath(path),
+      exchange(deps, () => path, preflight(allow)),
+    );
+  app.notFound(
+    exchange(
+      deps,
+      () => 'unmatched',
+      (c) => refuseUnmatched(app, c),
+    ),
+  );
   return app;
 }
 
@@ -50,6 +59,12 @@ function createHandlers(deps: HttpDeps): Handlers {
     ...proposalRoutes(registry.proposals),
     ...metaRoutes(deps),
   };
+}
+
+/** A long poll is a wait and no latency: it is counted apart from the head. */
+function labelsOf(id: OperationId, { path }: Route): (c: Context) => string {
+  if (id !== 'readHead') return () => path;
+  return (c) => (c.req.url.includes('?') ? `${path}?after` : path);
 }
 
 function guard(deps: HttpDeps, route: Route, handler: Handler): Handler {

@@ -17,10 +17,10 @@ interface Outcome {
   readonly cause?: unknown;
 }
 
-/** `route`: the path template, the only form of a path that metrics and logs see. */
+/** `labelOf` gives the path template, the only form of a path that metrics and logs see. */
 export function exchange(
   deps: HttpDeps,
-  route: string,
+  labelOf: (c: Context) => string,
   handler: Handler,
 ): (c: Context) => Promise<Response> {
   return async (c) => {
@@ -31,8 +31,9 @@ export function exchange(
     deps.metrics.inflight(-1);
     const seconds = deps.monotonicSeconds() - startedAt;
     const { method } = c.req;
+    const route = labelOf(c);
     deps.metrics.httpRequest({ route, method, code: outcome.answer.status, seconds });
-    record(deps, outcome, { route, method, corr_id: corrId, seconds });
+    record(deps, c, { ...outcome, line: { route, method, corr_id: corrId, seconds } });
     return respond(c, outcome.answer, corrId);
   };
 }
@@ -64,20 +65,27 @@ function assertDecodable(url: string): void {
   }
 }
 
-interface Line {
-  readonly route: string;
-  readonly method: string;
-  readonly corr_id: string;
-  readonly seconds: number;
+interface Recorded extends Outcome {
+  readonly line: {
+    readonly route: string;
+    readonly method: string;
+    readonly corr_id: string;
+    readonly seconds: number;
+  };
 }
 
 /** No message of a refusal: it quotes the request. A failure of ours is logged whole. */
-function record({ metrics, log }: HttpDeps, { answer, code, cause }: Outcome, line: Line): void {
+function record(deps: HttpDeps, c: Context, { answer, code, cause, line }: Recorded): void {
+  const { metrics, log } = deps;
   const fields = { ...line, status: answer.status };
-  if (code !== undefined) metrics.rejected(code);
-  if (code === undefined) log.debug('request answered', fields);
-  else if (answer.status >= 500) log.error('request failed', { ...fields, code, cause });
-  else log.info('request refused', { ...fields, code });
+  if (code === undefined) {
+    log.debug('request answered', fields);
+    return;
+  }
+  metrics.rejected(code);
+  const refused = { ...fields, code, client: deps.clientAddress(c) };
+  if (answer.status >= 500) log.error('request failed', { ...refused, cause });
+  else log.info('request refused', refused);
 }
 
 function respond(c: Context, answer: Answer, corrId: string): Response {

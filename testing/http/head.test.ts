@@ -110,6 +110,18 @@ test('long polls count against the caps of streams', async () => {
   assert.equal((await first).status, 200);
 });
 
+test('a long poll is counted apart, so that its wait is no latency of the head', async () => {
+  const { get, timers, metric } = await openTestApp();
+  const waiting = get('/registry/head?after=0&wait=5');
+  timers.advance(5_000);
+  await waiting;
+  await get('/registry/head');
+  const seconds = (route: string) =>
+    metric(`request_latency_seconds_sum{route="${route}",method="GET"}`);
+  assert.equal(await seconds('/registry/head?after'), 5);
+  assert.equal(await seconds('/registry/head'), 0);
+});
+
 test('a long poll before genesis answers with genesis, or says that there is none', async () => {
   const { get, timers } = await openTestApp({ registry: { isBegun: false } });
   const waiting = get('/registry/head?after=0&wait=5');

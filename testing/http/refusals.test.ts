@@ -76,6 +76,7 @@ test('a refusal is a metric and a log line with its code, and nothing of the req
         seconds: 0,
         status: 400,
         code: 'invalid_payload',
+        client: '127.0.0.1',
       },
     },
   ]);
