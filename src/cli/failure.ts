@@ -1,0 +1,163 @@
+/** What becomes of an error: an exit code, one line, and a hint what to do. The texts are data below. */
+import { CommanderError } from 'commander';
+import { type ErrorCode, escapeText, RegistryError } from '../core/error.ts';
+
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  unverified: 3,
+  unavailable: 4,
+  interrupted: 130,
+} as const;
+
+export interface Failure {
+  readonly exitCode: number;
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** What a verifier found in a registry's answers: whatever its code, the registry cannot be believed. */
+export class Unverified extends Error {
+  override readonly name = 'Unverified';
+  readonly found: RegistryError;
+
+  constructor(found: RegistryError) {
+    super(found.message, { cause: found });
+    this.found = found;
+  }
+}
+
+/** Codes that a request gets as a refusal and a verifier as a finding: who asked decides which. */
+const FINDINGS: ReadonlySet<ErrorCode> = new Set([
+  'malformed',
+  'not_canonical',
+  'too_deep',
+  'invalid_payload',
+  'wrong_registry',
+  'unknown_signer',
+  'invalid_approval',
+  'expired',
+  'quorum_not_reached',
+  'fence_broken',
+  'invalid_governance',
+  'replayed',
+  'unexpected_answer',
+]);
+
+/** Awaits a verified read; what the verification found becomes `Unverified`. */
+export async function verified<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    throw asFinding(error);
+  }
+}
+
+export function asFinding(error: unknown): unknown {
+  return error instanceof RegistryError && FINDINGS.has(error.code) ? new Unverified(error) : error;
+}
+
+/** For a mistake in the arguments that only a command can see. */
+export function usageError(message: string): CommanderError {
+  return new CommanderError(EXIT.usage, 'usage', message);
+}
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof CommanderError) return usageFailure(error);
+  if (error instanceof Unverified) return registryFailure(error.found, EXIT.unverified);
+  if (error instanceof RegistryError) return registryFailure(error, EXIT_CODES[error.code]);
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = 'this is a defect of quorate: QUORATE_DEBUG=1 shows where';
+  return { exitCode: EXIT.failed, code: 'internal', message, hint, details: {} };
+}
+
+/** One line for a person, safe in a terminal whatever a stranger wrote into the message. */
+export function renderFailure({ message, hint }: Failure): string {
+  const lines = message.split('\n').map(escapeText).join('\n');
+  return `quorate: ${lines}\n${hint === undefined ? '' : `  ${hint}\n`}`;
+}
+
+function usageFailure({ exitCode, message }: CommanderError): Failure {
+  return {
+    exitCode: exitCode === 0 ? EXIT.done : EXIT.usage,
+    code: 'usage',
+    message: message.replace(/^error: /, '').replaceAll('\n', ' '),
+    hint: '`quorate --help` lists the commands, `quorate help COMMAND` explains one',
+    details: {},
+  };
+}
+
+function registryFailure({ code, message, details }: RegistryError, exitCode: number): Failure {
+  return { exitCode, code, message, hint: HINTS[code], details };
+}
+
+/** Total by type: a new code without an exit code does not compile. */
+const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
+  malformed: EXIT.failed,
+  not_canonical: EXIT.failed,
+  too_deep: EXIT.failed,
+  too_large: EXIT.failed,
+  unsupported_media_type: EXIT.failed,
+  unsupported_encoding: EXIT.failed,
+  invalid_request: EXIT.failed,
+  invalid_payload: EXIT.failed,
+  not_found: EXIT.failed,
+  method_not_allowed: EXIT.failed,
+  forbidden: EXIT.failed,
+  wrong_registry: EXIT.failed,
+  unknown_proposal: EXIT.failed,
+  unknown_signer: EXIT.failed,
+  invalid_approval: EXIT.failed,
+  expired: EXIT.failed,
+  quorum_not_reached: EXIT.failed,
+  fence_broken: EXIT.failed,
+  invalid_governance: EXIT.failed,
+  replayed: EXIT.failed,
+  conflict: EXIT.failed,
+  not_initialised: EXIT.failed,
+  internal: EXIT.failed,
+  unexpected_answer: EXIT.failed,
+  storage_newer: EXIT.failed,
+  storage_foreign: EXIT.failed,
+  storage_failed: EXIT.failed,
+  invalid_signature: EXIT.unverified,
+  invalid_entry: EXIT.unverified,
+  invalid_proof: EXIT.unverified,
+  rollback: EXIT.unverified,
+  fork: EXIT.unverified,
+  stale: EXIT.unverified,
+  storage_damaged: EXIT.unverified,
+  rate_limited: EXIT.unavailable,
+  too_many_streams: EXIT.unavailable,
+  too_many_proposals: EXIT.unavailable,
+  not_ready: EXIT.unavailable,
+  read_only: EXIT.unavailable,
+  outcome_unknown: EXIT.unavailable,
+  draining: EXIT.unavailable,
+  unavailable: EXIT.unavailable,
+  storage_locked: EXIT.unavailable,
+};
+
+const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  forbidden: 'writes are open to this machine only: run the command where the registry runs',
+  not_initialised: 'the registry is empty: `quorate init` begins it',
+  wrong_registry: 'compare --registry and --url with what the operator published',
+  unknown_proposal: '`quorate proposals` lists what is there',
+  unknown_signer: '`quorate signers` lists who may sign',
+  expired: 'propose it again: a new proposal needs new approvals',
+  quorum_not_reached: '`quorate review ID` shows whose approval is missing',
+  fence_broken: 'the registry has moved on: plan and propose again',
+  rollback: 'the registry lost what it had shown: believe nothing newer, and tell its operator',
+  fork: 'two histories were shown: keep both answers, and tell its operator and its signers',
+  stale: 'the registry may be cut off or kept from you: try another network or --url',
+  storage_damaged: 'restore the database from a replica or a backup, then verify again',
+  unavailable: 'is it running, and is --url right? `quorate serve` starts one',
+  not_ready: 'try again in a moment',
+  outcome_unknown: 'repeat the same command: it is done at most once',
+  draining: 'try again in a moment',
+  storage_locked: 'another process holds the database: stop it first',
+  read_only: 'the disk is full: make room, then repeat the command',
+};

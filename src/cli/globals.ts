@@ -1,0 +1,68 @@
+/** The options that every command takes, each with the environment variable that stands in for it. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Hash, isHash } from '../core/hash.ts';
+import { usageError } from './failure.ts';
+import type { Io } from './io.ts';
+
+export interface Globals {
+  readonly url: string;
+  /** The genesis payload hash: which registry is meant. */
+  readonly registry: Hash | undefined;
+  /** Directory of trusted state. */
+  readonly stateDir: string;
+  readonly isJson: boolean;
+  readonly isQuiet: boolean;
+}
+
+interface Given {
+  readonly url?: string;
+  readonly registry?: Hash;
+  readonly state?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+const DEFAULT_URL = 'http://127.0.0.1:7070';
+
+export function addGlobals(program: Command): Command {
+  return program
+    .option('--url <url>', `where the registry answers (QUORATE_URL; ${DEFAULT_URL})`)
+    .option(
+      '--registry <hash>',
+      'pin the registry by its genesis hash, b3:... (QUORATE_REGISTRY)',
+      parseHashOption,
+    )
+    .option('--state <dir>', 'keep trusted state here (QUORATE_STATE; ~/.local/state/quorate)')
+    .option('--json', 'print JSON: one document, or one for each line of a list')
+    .option('--quiet', 'no progress and no remarks on standard error');
+}
+
+/** To be asked after the arguments were parsed. */
+export function readGlobals(program: Command, env: Io['env']): Globals {
+  const given = program.opts<Given>();
+  return {
+    url: given.url ?? (env.QUORATE_URL || DEFAULT_URL),
+    registry: given.registry ?? registryOf(env.QUORATE_REGISTRY || undefined),
+    stateDir: given.state ?? (env.QUORATE_STATE || defaultStateDir(env)),
+    isJson: given.json === true,
+    isQuiet: given.quiet === true,
+  };
+}
+
+export function parseHashOption(text: string): Hash {
+  if (!isHash(text)) throw new InvalidArgumentError('Expected b3: and 64 lower-case hex digits.');
+  return text;
+}
+
+function registryOf(text: string | undefined): Hash | undefined {
+  if (text === undefined || isHash(text)) return text;
+  throw usageError('expected b3: and 64 lower-case hex digits in QUORATE_REGISTRY');
+}
+
+/** XDG base directories: an empty or relative value is no value. */
+function defaultStateDir({ XDG_STATE_HOME: given, HOME }: Io['env']): string {
+  const base = given?.startsWith('/') ? given : join(HOME || homedir(), '.local/state');
+  return join(base, 'quorate');
+}

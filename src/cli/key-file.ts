@@ -1,0 +1,100 @@
+/**
+ * Ed25519 keys on disk: PKCS8 PEM, encrypted when there is a passphrase, readable to their owner only
+ * and never overwritten; and what is public of them in a second file beside.
+ */
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
+import { open, readFile, rm, stat } from 'node:fs/promises';
+import { RegistryError } from '../core/error.ts';
+import { fileError } from './files.ts';
+
+/** `publicKey`: 32 bytes. */
+export interface KeyPair {
+  readonly privateKey: KeyObject;
+  readonly publicKey: Uint8Array;
+}
+
+export interface NewKeyFile {
+  readonly path: string;
+  /** `undefined`: the key is not encrypted. */
+  readonly passphrase: string | undefined;
+  /** The file beside it, made from the public key. */
+  readonly publicPath: string;
+  readonly publicText: (publicKey: Uint8Array) => string;
+}
+
+/** Both files or none. Throws `invalid_request` when one of them exists. */
+export async function createKeyFile(file: NewKeyFile): Promise<Uint8Array> {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const { publicKey } = pairOf(privateKey);
+  const encryption =
+    file.passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase: file.passphrase };
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem', ...encryption });
+  await createFile(file.path, pem.toString(), 0o600);
+  try {
+    await createFile(file.publicPath, file.publicText(publicKey), 0o644);
+  } catch (error) {
+    await rm(file.path);
+    throw error;
+  }
+  return publicKey;
+}
+
+/** `askPassphrase` is called only for an encrypted key. Throws `invalid_request`. */
+export async function readKeyFile(
+  path: string,
+  askPassphrase: () => Promise<string>,
+): Promise<KeyPair> {
+  const pem = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw fileError(`a readable key at ${path}`, cause);
+  });
+  if (!pem.includes('BEGIN ENCRYPTED PRIVATE KEY')) return pairOf(importKey(path, pem));
+  return pairOf(importKey(path, pem, await askPassphrase()));
+}
+
+/** Whether somebody beside the owner may read or write the file. */
+export async function isOpenToOthers(path: string): Promise<boolean> {
+  return ((await stat(path)).mode & 0o077) !== 0;
+}
+
+function importKey(path: string, pem: string, passphrase?: string): KeyObject {
+  let key: KeyObject;
+  try {
+    key = createPrivateKey({
+      key: pem,
+      format: 'pem',
+      ...(passphrase !== undefined && { passphrase }),
+    });
+  } catch (cause) {
+    const expected =
+      passphrase === undefined ? `a pkcs8 pem key at ${path}` : `the passphrase of ${path}`;
+    throw new RegistryError('invalid_request', `expected ${expected}, got another`, { cause });
+  }
+  if (key.asymmetricKeyType !== 'ed25519')
+    throw new RegistryError(
+      'invalid_request',
+      `expected an ed25519 key at ${path}, got ${key.asymmetricKeyType}`,
+    );
+  return key;
+}
+
+function pairOf(privateKey: KeyObject): KeyPair {
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
+  // RFC 8410: the key is the last 32 bytes of its SubjectPublicKeyInfo.
+  return { privateKey, publicKey: new Uint8Array(spki.subarray(-32)) };
+}
+
+/** O_EXCL: a file that is there stays as it is. Durable when it resolves, for it may be the only copy. */
+async function createFile(path: string, text: string, mode: number): Promise<void> {
+  try {
+    await using file = await open(path, 'wx', mode);
+    await file.writeFile(text);
+    await file.sync();
+  } catch (cause) {
+    throw fileError(`to create ${path}, which must not exist yet`, cause);
+  }
+}
