@@ -1,37 +1,30 @@
 /**
- * Prints IANA's media types, as the npm package mime-db ships them, as descriptors, one JSON object
- * a line, for `quorate plan -f -`. Usage: node examples/iana/main.ts [node_modules/mime-db/db.json]
+ * Writes IANA's media types as declared sets for `quorate propose -f`: `part-1.ndjson` and so on, each
+ * small enough for one payload, and prints their paths.
+ *
+ *   node examples/iana/main.ts DIRECTORY [--max-bytes N] [--from node_modules/mime-db/db.json]
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { canonicalText } from '../../src/core/canonical.ts';
-import { compareKeys, type Descriptor } from '../../src/core/payload.ts';
+import { descriptorsOf, partsOf } from './media-types.ts';
 
-interface MediaType {
-  readonly source?: string;
-  readonly charset?: string;
-  readonly compressible?: boolean;
-  readonly extensions?: readonly string[];
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    from: { type: 'string', default: 'node_modules/mime-db/db.json' },
+    'max-bytes': { type: 'string' },
+  },
+});
+const [directory] = positionals;
+if (directory === undefined) throw new Error('expected a directory to write to, got none');
+const maxBytes = values['max-bytes'] === undefined ? undefined : Number(values['max-bytes']);
+const parts = partsOf(descriptorsOf(JSON.parse(readFileSync(values.from, 'utf8'))), maxBytes);
+
+mkdirSync(directory, { recursive: true });
+for (const [i, part] of parts.entries()) {
+  const path = join(directory, `part-${i + 1}.ndjson`);
+  writeFileSync(path, `${part.map(canonicalText).join('\n')}\n`);
+  console.log(path);
 }
-
-/** Those that IANA registered; mime-db also has what servers made up. Sorted. */
-export function descriptorsOf(types: Readonly<Record<string, MediaType>>): Descriptor[] {
-  return Object.entries(types)
-    .filter(([, { source }]) => source === 'iana')
-    .map(([id, { charset, compressible, extensions }]) => ({
-      kind: 'media-type',
-      id,
-      spec: {
-        ...(charset === undefined ? {} : { charset }),
-        ...(compressible === undefined ? {} : { compressible }),
-        ...(extensions === undefined ? {} : { extensions }),
-      },
-    }))
-    .sort(compareKeys);
-}
-
-const [path = 'node_modules/mime-db/db.json'] = process.argv.slice(2);
-console.log(
-  descriptorsOf(JSON.parse(readFileSync(path, 'utf8')))
-    .map(canonicalText)
-    .join('\n'),
-);

@@ -14,7 +14,7 @@ else
   bold='' dim='' red='' green='' plain=''
 fi
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$@"; }
 
 # fail WHAT [WHAT TO DO...]: one line for the cause, one for each thing to do.
 fail() {

@@ -4,9 +4,10 @@ import { blake3 } from '@noble/hashes/blake3.js';
 import { Bench } from 'tinybench';
 import { approvalStatement, isApprovalValid } from '../../src/core/approval.ts';
 import { decodeBase64, decodeUtf8 } from '../../src/core/bytes.ts';
-import { appendEntry, type Chain } from '../../src/core/chain.ts';
+import { appendEntry } from '../../src/core/chain.ts';
 import { descriptorPath } from '../../src/core/descriptor.ts';
 import { decodePayload } from '../../src/core/payload.ts';
+import type { Chain } from '../../src/core/rules.ts';
 import { verifyBranch } from '../../src/core/set-proof.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import {

@@ -1,9 +1,6 @@
 /** Reads over HTTP: requests a second of the registry beside those of bare node:http, in turns. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
+import { startChild } from './child.ts';
 import { median, type Result, resultOf } from './result.ts';
 
 const CONNECTIONS = 16;
@@ -21,7 +18,7 @@ export async function measureReads({
   rounds,
   secondsPerTurn,
 }: ReadPlan): Promise<readonly Result[]> {
-  await using bare = await startBareServer();
+  await using bare = await startChild('bare-server.ts');
   const targets = {
     'read head': `${url}/registry/head`,
     'read a version': `${url}/registry/0`,
@@ -50,24 +47,4 @@ async function requestsPerSecond(url: string, seconds: number): Promise<number> 
   if (bad > 0 || outcome['2xx'] === 0)
     throw new Error(`expected only 2xx from ${url}, got ${bad} other answers`);
   return outcome['2xx'] / outcome.duration;
-}
-
-async function startBareServer(): Promise<{ url: string } & AsyncDisposable> {
-  const child = spawn(process.execPath, [resolve(import.meta.dirname, 'bare-server.ts')], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  return { url: await firstLine(child), [Symbol.asyncDispose]: () => end(child) };
-}
-
-async function firstLine({ stdout }: ChildProcess): Promise<string> {
-  if (stdout === null) throw new Error('expected a child process with a piped stdout');
-  const lines = createInterface({ input: stdout });
-  const [line]: string[] = await once(lines, 'line');
-  return line ?? '';
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  const exited = once(child, 'exit');
-  child.stdin?.end();
-  await exited;
 }

@@ -1,0 +1,12 @@
+/**
+ * A registry as `quorate serve` runs it, on free ports, as a program of its own: `macronode DIRECTORY`
+ * or `micronode DIRECTORY`. Prints its URL; stops when its standard input ends.
+ */
+import { loadConfig } from '../../src/server/config.ts';
+import { startServer } from '../../src/server/start.ts';
+
+const [profile, data] = process.argv.slice(2);
+const flags = { profile, data, listen: '127.0.0.1:0', metrics_listen: 'off', log_level: 'error' };
+const server = await startServer(loadConfig({ flags }));
+console.log(server.url);
+process.stdin.on('end', () => void server.stop()).resume();
