@@ -10,6 +10,8 @@ export interface ServerProcess {
   readonly url: string;
   /** Asks once: what fails is seen at once. */
   readonly client: Client;
+  /** How it ended, whoever ended it. */
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
   /** kill -9; answers the signal that ended the process. */
   kill(): Promise<string | null>;
   /** SIGTERM; answers the exit code. */
@@ -20,18 +22,18 @@ export async function spawnServer(dataDir: string): Promise<ServerProcess> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'server-main.ts'), dataDir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
   const url = await firstLine(child);
-  const end = async (signal: NodeJS.Signals): Promise<[number | null, string | null]> => {
-    const exit = once(child, 'exit');
+  const end = (signal: NodeJS.Signals) => {
     child.kill(signal);
-    const [code, ended] = await exit;
-    return [code, ended];
+    return ended;
   };
   return {
     url,
     client: createClient({ url, verifier: createNativeVerifier(), maxAttempts: 1 }),
-    kill: async () => (await end('SIGKILL'))[1],
-    stop: async () => (await end('SIGTERM'))[0],
+    ended,
+    kill: async () => (await end('SIGKILL')).signal,
+    stop: async () => (await end('SIGTERM')).code,
   };
 }
 

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { get } from 'node:http';
+import { test } from 'node:test';
+import { GOLDEN } from '../support/server-golden.ts';
+import { exchange, statuses } from '../support/server-socket.ts';
+import {
+  beginOver,
+  clientOf,
+  commitService,
+  makeDataDir,
+  startTestServer,
+} from '../support/server-start.ts';
+
+async function scrape(metricsUrl: string | null): Promise<(series: string) => number | undefined> {
+  const text = await (await fetch(metricsUrl ?? '')).text();
+  return (series) => {
+    const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
+    return line === undefined ? undefined : Number(line.slice(series.length + 1));
+  };
+}
+
+test('a scrape of a server at work has every golden metric, and what it did', async (t) => {
+  const { url, metricsUrl } = await startTestServer(t, {
+    profile: 'macronode',
+    data: makeDataDir(),
+    metrics_listen: '127.0.0.1:0',
+  });
+  const client = clientOf(url);
+  const registry = await beginOver(client);
+  await commitService(client, registry, 'checkout');
+  const stream = get(`${url}/registry/stream`).on('error', () => undefined);
+  t.after(() => stream.destroy());
+  await new Promise((resolve) => stream.once('response', resolve));
+  await assert.rejects(commitService(client, registry, 'checkout'), { code: 'fence_broken' });
+
+  const text = await (await fetch(metricsUrl ?? '')).text();
+  const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]);
+  const found = Object.fromEntries(types);
+  for (const [name, [type]] of Object.entries(GOLDEN)) assert.equal(found[name], type, name);
+  assert.ok(found.process_resident_memory_bytes);
+
+  const value = await scrape(metricsUrl);
+  assert.equal(value('registry_version'), 1);
+  assert.equal(value('registry_updates_total{result="committed"}'), 2);
+  assert.equal(value('commit_latency_seconds_count'), 2);
+  assert.equal(value('approvals_per_commit_sum'), 6);
+  assert.equal(value('registry_stream_subscribers'), 1);
+  assert.equal(value('rejected_total{reason="fence_broken"}'), 1);
+  assert.equal(value('registry_pending_proposals'), 1);
+  const verified = value('approval_verify_seconds_count') ?? 0;
+  assert.ok(verified >= 6, `${verified} approvals verified`);
+  assert.ok((value('storage_fsync_seconds_count') ?? 0) >= 2);
+  assert.ok((value('registry_storage_bytes') ?? 0) > 4096);
+  const posts = '{route="/registry/proposals",method="POST"';
+  assert.equal(value(`http_requests_total${posts},code="202"}`), 3);
+  assert.equal(value(`request_latency_seconds_count${posts}}`), 3);
+});
+
+test('requests that never reach the application are counted too', async (t) => {
+  const { address, metricsUrl } = await startTestServer(t, { metrics_listen: '127.0.0.1:0' });
+  await exchange(address, 'nonsense\r\n\r\n');
+  await exchange(address, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n');
+  await exchange(address, 'GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n');
+  const value = await scrape(metricsUrl);
+  assert.equal(value('rejected_total{reason="invalid_request"}'), 3);
+});
+
+test('the metrics listener serves nothing but metrics, and the API listener none', async (t) => {
+  const { url, address, metricsUrl } = await startTestServer(t, { metrics_listen: '[::1]:0' });
+  assert.match(metricsUrl ?? '', /^http:\/\/\[::1\]:\d+\/metrics$/);
+  const port = Number(new URL(metricsUrl ?? '').port);
+  const ask = async (text: string) =>
+    statuses(
+      await exchange(
+        { host: '::1', port },
+        `${text} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      ),
+    );
+  assert.deepEqual(await ask('GET /metrics?a=1'), [200]);
+  assert.deepEqual(await ask('HEAD /metrics'), [200]);
+  assert.deepEqual(await ask('POST /metrics'), [405]);
+  assert.deepEqual(await ask('GET /registry/head'), [404]);
+  assert.equal((await fetch(`${url}/metrics`)).status, 404);
+  assert.notEqual(port, address.port);
+});
