@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { addressKey } from '../../../src/server/address-key.ts';
+import { isLoopbackCaller } from '../../../src/server/loopback.ts';
+import { createWriteLimit } from '../../../src/server/write-limit.ts';
+
+test('a loopback caller is on this machine and means it', () => {
+  for (const address of ['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1'])
+    for (const host of ['localhost', 'LOCALHOST:7070', '127.0.0.1:7070', '[::1]:7070', '127.3.2.1'])
+      assert.equal(isLoopbackCaller({ address, host }), true, `${address} ${host}`);
+});
+
+test('another machine is no loopback caller, whatever it calls the server', () => {
+  for (const address of [
+    '10.0.0.1',
+    '192.168.127.1',
+    '::ffff:10.0.0.1',
+    'fe80::1%lo',
+    '::2',
+    undefined,
+  ])
+    assert.equal(isLoopbackCaller({ address, host: 'localhost' }), false, address);
+});
+
+test('a name that only looks like loopback is refused', () => {
+  const hosts = [
+    'example.com',
+    'localhost.example.com',
+    'xlocalhost',
+    '127.0.0.1.nip.io',
+    '127.1',
+    '0.0.0.0',
+  ];
+  for (const host of [
+    ...hosts,
+    '[::1].x',
+    'localhost:',
+    'localhost:1:2',
+    'localhost\u0000',
+    '',
+    undefined,
+  ])
+    assert.equal(isLoopbackCaller({ address: '127.0.0.1', host }), false, host);
+});
+
+test('an address counts as itself, an IPv6 one as its /64, a mapped one as the IPv4 it is', () => {
+  const keys: Readonly<Record<string, string>> = {
+    '10.0.0.1': '10.0.0.1',
+    '::ffff:10.0.0.1': '10.0.0.1',
+    '::1': '0:0:0:0::/64',
+    '2001:db8::1': '2001:db8:0:0::/64',
+    '2001:db8:0:0:ffff::9': '2001:db8:0:0::/64',
+    '2001:0db8:1::': '2001:db8:1:0::/64',
+    'fe80::1%eth0': 'fe80:0:0:0::/64',
+  };
+  for (const [address, key] of Object.entries(keys)) assert.equal(addressKey(address), key);
+  assert.equal(addressKey(undefined), 'local');
+});
+
+test('two IPv6 addresses have one key exactly when they share a /64, however they are spelled', () => {
+  const group = fc.integer({ min: 0, max: 0xffff });
+  const groups = fc.array(group, { minLength: 8, maxLength: 8 });
+  const spelled = (parts: readonly number[]) => parts.map((part) => part.toString(16)).join(':');
+  const shortened = (parts: readonly number[]) =>
+    new URL(`http://[${spelled(parts)}]`).hostname.slice(1, -1);
+  fc.assert(
+    fc.property(groups, groups, (one, two) => {
+      assert.equal(addressKey(shortened(one)), addressKey(spelled(one)));
+      const neighbour = [...one.slice(0, 4), ...two.slice(4)];
+      assert.equal(addressKey(shortened(neighbour)), addressKey(spelled(one)));
+      const isShared = one.slice(0, 4).join() === two.slice(0, 4).join();
+      assert.equal(addressKey(spelled(two)) === addressKey(spelled(one)), isShared);
+    }),
+  );
+});
+
+test('each address has its own share of writes', async () => {
+  const take = createWriteLimit(2);
+  const answers = [await take('a'), await take('a'), await take('a'), await take('b')];
+  assert.deepEqual(
+    answers.map(({ ok }) => ok),
+    [true, true, false, true],
+  );
+  const wait = answers[2]?.retryAfterSeconds ?? 0;
+  assert.ok(Number.isInteger(wait) && wait >= 1 && wait <= 60, `${wait}`);
+});
