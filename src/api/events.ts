@@ -10,5 +10,3 @@ export const STREAM_EVENTS = {
   /** The server ends the stream: `{reason}`, with a `retry:` line. Reconnect with the last `id`. */
   closing: 'registry.closing',
 } as const;
-
-export type StreamEventName = (typeof STREAM_EVENTS)[keyof typeof STREAM_EVENTS];

@@ -8,7 +8,7 @@ import { DEFAULT_HTTP_LIMITS, type HttpDeps } from './deps.ts';
 import { descriptorRoutes } from './descriptors.ts';
 import { diffRoutes } from './diff.ts';
 import { entryRoutes } from './entries.ts';
-import { exchange, type Handler } from './exchange.ts';
+import { answerFailure, exchange, type Handler } from './exchange.ts';
 import { guardRead, guardWrite } from './guard.ts';
 import { headRoutes } from './head.ts';
 import { metaRoutes } from './meta.ts';
@@ -41,6 +41,7 @@ export function createApp(deps: HttpDeps): Hono {
       (c) => refuseUnmatched(app, c),
     ),
   );
+  app.onError((cause, c) => answerFailure(deps, c, cause));
   return app;
 }
 

@@ -29,13 +29,24 @@ export function exchange(
     deps.metrics.inflight(1);
     const outcome = await run(c, handler, corrId);
     deps.metrics.inflight(-1);
-    const seconds = deps.monotonicSeconds() - startedAt;
-    const { method } = c.req;
-    const route = labelOf(c);
-    deps.metrics.httpRequest({ route, method, code: outcome.answer.status, seconds });
-    record(deps, c, { ...outcome, line: { route, method, corr_id: corrId, seconds } });
+    const line = {
+      route: labelOf(c),
+      method: c.req.method,
+      corr_id: corrId,
+      seconds: deps.monotonicSeconds() - startedAt,
+    };
+    record(deps, c, { ...outcome, line });
     return respond(c, outcome.answer, corrId);
   };
+}
+
+/** For what is thrown around a handler, by a part that was handed in. */
+export function answerFailure({ metrics, log, newCorrId }: HttpDeps, c: Context, cause: unknown) {
+  const corrId = newCorrId();
+  const { code, answer } = problemOf(cause, corrId);
+  metrics.rejected(code);
+  log.error('request failed', { code, corr_id: corrId, cause });
+  return respond(c, answer, corrId);
 }
 
 async function run(c: Context, handler: Handler, corrId: string): Promise<Outcome> {
@@ -77,6 +88,8 @@ interface Recorded extends Outcome {
 /** No message of a refusal: it quotes the request. A failure of ours is logged whole. */
 function record(deps: HttpDeps, c: Context, { answer, code, cause, line }: Recorded): void {
   const { metrics, log } = deps;
+  const { route, method, seconds } = line;
+  metrics.httpRequest({ route, method, code: answer.status, seconds });
   const fields = { ...line, status: answer.status };
   if (code === undefined) {
     log.debug('request answered', fields);

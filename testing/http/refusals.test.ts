@@ -59,6 +59,23 @@ test('a failure inside is a 500 that says nothing, and one log line that says al
   assert.equal(await metric('rejected_total{reason="internal"}'), 1);
 });
 
+test('a failure of what the app was made with is a 500 like any other', async () => {
+  const { get, lines } = await openTestApp({
+    deps: {
+      clientAddress: () => {
+        throw new Error(CANARY);
+      },
+    },
+  });
+  for (const path of ['/registry/stream', '/registry/99']) {
+    const response = await get(path);
+    const text = await response.text();
+    assert.deepEqual([response.status, JSON.parse(text).code], [500, 'internal'], path);
+    assert.doesNotMatch(text, new RegExp(CANARY));
+  }
+  assert.equal(lines.filter(({ level }) => level === 'error').length, 2);
+});
+
 test('a refusal is a metric and a log line with its code, and nothing of the request', async () => {
   const { post, lines, metric } = await openTestApp();
   const response = await post('/registry/proposals', `{"${CANARY}":1}`);

@@ -136,6 +136,16 @@ test('a difference is immutable between two versions, and like the head without 
     assert.equal(await codeOf(await get(`/registry/diff?${search}`)), 'not_found');
 });
 
+test('a difference that the client knows is 304, and is not computed', async () => {
+  const { get, change, registry } = await openTestApp();
+  await change(put('a', {}));
+  const etag = (await get('/registry/diff?from=0')).headers.get('etag') ?? '';
+  registry.reader.diff = () => assert.fail('the difference was computed');
+  const known = await get('/registry/diff?from=0', { 'if-none-match': etag });
+  assert.equal(known.status, 304);
+  assert.equal(known.headers.get('content-location'), '/registry/diff?from=0&to=1');
+});
+
 test('entries come one a line, from a version on, and none past the head', async () => {
   const { get, change } = await openTestApp();
   for (let v = 1; v <= 3; v++) await change(put(`d${v}`, {}));
