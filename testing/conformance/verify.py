@@ -6,6 +6,7 @@ and plain on purpose. Section numbers in comments are those of the document.
 
   verify.py ndjson FILE          audit a registry, one entry a line, from genesis; - reads standard input
   verify.py vectors FILE         audit wire-vectors.json: entries, set roots, set proofs
+  verify.py payloads FILE        print whether each payload, in hex, is well-formed
   verify.py ed25519 FILE         print the verdict of QV1 on each [public key, message, signature] in hex
   verify.py numbers COUNT        print the SHA-256 of COUNT generated numbers in canonical form
 """
@@ -40,7 +41,7 @@ REASONS = ("KeyCompromise", "DataError", "GovernanceAction", "Other")
 def read_payload(data):
     must(len(data) <= 1024 * 1024, "too_large")
     payload = read_json(data)
-    must(isinstance(payload, dict) and payload.get("type") in FURTHER, "type")
+    must(isinstance(payload, dict) and payload.get("type") in list(FURTHER), "type")
     kind = payload["type"]
     members(payload, *COMMON, *FURTHER[kind])
     must(payload["schema_version"] == "1.0.0", "schema_version")
@@ -344,6 +345,14 @@ def audit_vectors(vectors):
     return registry.summary()
 
 
+def is_payload(data):
+    try:
+        read_payload(data)
+        return True
+    except Invalid:
+        return False
+
+
 def numbers(count):
     """Doubles from a chain of SHA-256 that begins with 32 zero bytes; zeros, infinities and NaN are left out."""
     state, made, digest = bytes(32), 0, hashlib.sha256()
@@ -368,6 +377,8 @@ def main(command, argument):
         return audit_ndjson(data.rstrip(b"\n").split(b"\n"))
     if command == "vectors":
         return audit_vectors(json.loads(data))
+    if command == "payloads":
+        return [is_payload(bytes.fromhex(text)) for text in json.loads(data)]
     if command == "ed25519":
         return [is_valid_signature(*map(bytes.fromhex, case)) for case in json.loads(data)]
     raise SystemExit(__doc__)

@@ -1,6 +1,5 @@
 """Sections 1 and 2 of docs/wire-format.md: canonical JSON and the forms of the values in it."""
 import base64
-import datetime
 import json
 import math
 import re
@@ -141,11 +140,15 @@ def is_time(value):
 
 
 def millis(text):
-    try:
-        date = datetime.datetime.fromisoformat(text[:-1] + "+00:00")
-    except ValueError:
+    """Milliseconds since 1970, None for a time that does not exist. Years 0000 to 9999, Gregorian."""
+    year, month, day, hour, minute, second, milli = map(int, re.findall("[0-9]+", text))
+    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    lengths = (31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    if not (1 <= month <= 12 and 1 <= day <= lengths[month - 1] and hour < 24 and minute < 60 and second < 60):
         return None
-    return round((date - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) / datetime.timedelta(milliseconds=1))
+    years = year - 1
+    days = 365 * year + years // 4 - years // 100 + years // 400 + sum(lengths[: month - 1]) + day - 719528
+    return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + milli
 
 
 def is_base64(value, length):
