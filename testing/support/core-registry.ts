@@ -11,12 +11,7 @@ import { type Appended, appendEntry, type Chain } from '../../src/core/chain.ts'
 import { descriptorPath } from '../../src/core/descriptor.ts';
 import { type Governance, governanceHash } from '../../src/core/governance.ts';
 import { formatHash, type Hash } from '../../src/core/hash.ts';
-import {
-  type Change,
-  type DecodedPayload,
-  decodePayload,
-  registryOf,
-} from '../../src/core/payload.ts';
+import { type DecodedPayload, decodePayload, registryOf } from '../../src/core/payload.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { encodeVerifierKey } from '../../src/core/vkey.ts';
 
@@ -150,12 +145,6 @@ export function remove(chain: Chain | null, id: string): PayloadMembers {
 function standing(chain: Chain | null, id: string): Hash | null {
   const valueHash = chain?.set.get(descriptorPath({ kind: 'service', id }));
   return valueHash === undefined ? null : formatHash(valueHash);
-}
-
-/** As payloads carry them: sorted by kind, then id. */
-export function sortChanges(changes: readonly Change[]): readonly Change[] {
-  const key = (change: Change): string => `${change.kind}/${change.id}`;
-  return [...changes].sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 export function approve(

@@ -94,6 +94,8 @@ test('an entry has at least one approval and at most two for each possible signe
       signer_id: `org:t#${String(i).padStart(4, '0')}`,
     }));
   assert.equal(decodeApprovals(canonicalBytes(many(510))).length, 510);
+  const longest = many(510).map((a) => ({ ...a, signer_id: a.signer_id.padEnd(128, 'x') }));
+  assert.ok(encodeApprovals(longest).length < 150 * 1024);
   refuses('invalid_approval', () => decodeApprovals(canonicalBytes(many(511))), /1 to 510/);
 });
 

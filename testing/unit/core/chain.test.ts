@@ -10,6 +10,7 @@ import {
   appendEntry,
   assertAdmitted,
   assertApprovals,
+  assertLogKeysAdmitted,
   type Chain,
   verifyEntry,
 } from '../../../src/core/chain.ts';
@@ -376,6 +377,7 @@ test('keys that QV1 does not admit do not enter a governance', async () => {
     governanceMembers(chain, governanceOf([ALICE, BOB], { version: 2, log_keys: [vkey] })),
   );
   refuses('invalid_governance', () => assertAdmitted(chain, withLog, verifier), /log key/);
+  refuses('invalid_governance', () => assertLogKeysAdmitted(withLog.payload, verifier));
   const approvals = [ALICE, BOB].map((signer) => approve(signer, withLog));
   await refusesLater(
     'invalid_governance',
@@ -397,6 +399,7 @@ test('keys are admitted when they enter, and log keys each time', () => {
   assert.equal(asked.length, 2);
   assert.equal(asked[0], DAVE.public_key);
   assertAdmitted(chain, change, admitting);
+  assertLogKeysAdmitted(change.payload, admitting);
   assert.equal(asked.length, 2);
 });
 
