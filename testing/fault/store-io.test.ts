@@ -92,6 +92,8 @@ for (const call of ['fsync', 'pwrite64'])
     }
     assertReached(outcomes, 'unknown');
     assertReached(outcomes, 'refused');
+    const directories = outcomes.filter(({ failed }) => isDirectory(failed));
+    if (call === 'fsync') assertReached(directories, 'refused');
   });
 
 test('without space nothing is written, and the next append goes through', async (t) => {

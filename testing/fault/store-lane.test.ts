@@ -8,16 +8,19 @@ import { makePath, type Observed, openObserved } from '../support/store-sqlite.t
 
 const NEVER_MS = 3_600_000;
 
-async function openWithGenesis(
-  ...[t, options]: Parameters<typeof openObserved>
-): Promise<Observed> {
-  const observed = await openObserved(t, options);
-  await observed.store.append({ expected: -1, entries: [makeEntry(0)] });
-  return observed;
+interface Subject extends Observed {
+  readonly worker: Worker;
 }
 
-/** The store was told once, refuses every later write, and goes on reading. */
-async function assertFatal({ store, fatal, fatals }: Observed): Promise<void> {
+async function openWithGenesis(...[t, options]: Parameters<typeof openObserved>): Promise<Subject> {
+  const started = new Promise<Worker>((resolve) => process.once('worker', resolve));
+  const observed = await openObserved(t, options);
+  await observed.store.append({ expected: -1, entries: [makeEntry(0)] });
+  return { ...observed, worker: await started };
+}
+
+/** The store says so once, refuses every later write, goes on reading, and does not close. */
+async function assertFatal({ store, fatal, fatals, worker }: Subject): Promise<void> {
   assert.equal((await fatal).code, 'storage_failed');
   const append = { expected: 0, entries: [makeEntry(1)] };
   await assert.rejects(store.append(append), { code: 'outcome_unknown' });
@@ -26,6 +29,7 @@ async function assertFatal({ store, fatal, fatals }: Observed): Promise<void> {
   assert.equal((await store.head())?.version, 0);
   await store[Symbol.asyncDispose]();
   assert.equal((await store.head())?.version, 0, 'a store whose writes are unknown was closed');
+  await worker.terminate();
   assert.equal(fatals.length, 1);
 }
 
@@ -57,11 +61,10 @@ test('a database that is unlinked while nothing is written is noticed too', asyn
 });
 
 test('when the lane dies, the writes that wait are answered: outcome unknown', async (t) => {
-  const started = new Promise<Worker>((resolve) => process.once('worker', resolve));
   const observed = await openWithGenesis(t, { path: makePath() });
   const waiting = ['a', 'b', 'c'].map((name) => observed.store.putProposal(makeProposal(name)));
   const answers = Promise.allSettled(waiting);
-  await (await started).terminate();
+  await observed.worker.terminate();
   const codes = (await answers).map((answer) => answer.status === 'rejected' && answer.reason.code);
   assert.ok(codes.includes('outcome_unknown'), 'the lane was not killed in time');
   await assertFatal(observed);

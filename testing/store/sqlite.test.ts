@@ -15,7 +15,7 @@ import {
 import { makePath, openObserved, openStore } from '../support/store-sqlite.ts';
 import { storeContract } from './contract.ts';
 
-storeContract({ name: 'sqlite', open: (t) => openStore(t, makePath()), histories: 20 });
+storeContract({ name: 'sqlite', open: (t) => openStore(t, makePath()), histories: 12 });
 
 test('what was acknowledged is there when the store is opened again', async (t) => {
   const path = makePath();

@@ -1,0 +1,66 @@
+/** The lane beside other processes' connections, which it can neither forbid nor wait for. */
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { test } from 'node:test';
+import Database from 'better-sqlite3';
+import { CommitLane } from '../../src/store/commit-lane.ts';
+import type { LaneReport } from '../../src/store/lane-messages.ts';
+import { makeEntry } from '../support/store-entries.ts';
+import { makePath } from '../support/store-sqlite.ts';
+
+const PAYLOAD_BYTES = 1024 * 1024;
+
+function append(lane: CommitLane, version: number): LaneReport {
+  const payload = new Uint8Array(PAYLOAD_BYTES).fill(version);
+  const entries = [makeEntry(version, { payload })];
+  return lane.run([{ type: 'append', expected: version - 1, entries }]);
+}
+
+function timeOf(run: () => void): number {
+  const start = performance.now();
+  run();
+  return performance.now() - start;
+}
+
+test('a write lock that another connection holds for long is a refusal, and certainly nothing is written', () => {
+  const path = makePath();
+  const lane = new CommitLane(path);
+  const other = new Database(path);
+  other.exec('BEGIN IMMEDIATE');
+  const refused = append(lane, 0);
+  assert.equal(refused.type === 'not_written' && refused.error.code, 'read_only');
+  other.exec('ROLLBACK');
+  assert.equal(append(lane, 0).type, 'done');
+  other.close();
+  lane.close();
+});
+
+test('a log that another connection still reads is kept, and folded once it is free', () => {
+  const path = makePath();
+  const lane = new CommitLane(path);
+  append(lane, 0);
+  const other = new Database(path, { readonly: true });
+  other.exec('BEGIN');
+  const count = other.prepare<[], number>('SELECT count(*) FROM entries').pluck();
+  assert.equal(count.get(), 1);
+  let version = 1;
+  while (statSync(`${path}-wal`).size <= 4 * PAYLOAD_BYTES) append(lane, version++);
+  const waitedMs = timeOf(() => assert.equal(lane.checkpoint(), undefined));
+  assert.equal(count.get(), 1, 'the reader lost its snapshot');
+  // Not tried again at once: that would stall every batch for as long as the reader stays.
+  append(lane, version++);
+  const againMs = timeOf(() => assert.equal(lane.checkpoint(), undefined));
+  assert.ok(
+    againMs < waitedMs / 2,
+    `waited ${waitedMs} ms for the reader, then ${againMs} ms again`,
+  );
+  other.close();
+  let report: LaneReport | undefined;
+  while (report === undefined && version < 20) {
+    append(lane, version++);
+    report = lane.checkpoint();
+  }
+  assert.equal(report?.type, 'checkpointed');
+  assert.equal(statSync(`${path}-wal`).size, 0);
+  lane.close();
+});
