@@ -39,6 +39,7 @@ export class Lane {
   readonly #closed = Promise.withResolvers<void>();
   #queue: Waiting[] = [];
   #running: readonly Waiting[] = [];
+  #refusal: RegistryError | undefined;
   #isOpen = false;
   #isClosing = false;
   #failure: RegistryError | undefined;
@@ -123,7 +124,7 @@ export class Lane {
         this.#opened.resolve();
         break;
       case 'refused':
-        this.#opened.reject(revive(report.error));
+        this.#refusal = revive(report.error);
         break;
       case 'done':
         if (report.fsyncSeconds !== null) this.#options.metrics.fsync(report.fsyncSeconds);
@@ -153,7 +154,7 @@ export class Lane {
   /** The worker ended by itself: after `refused` and `closed` as it should, otherwise in the middle of work. */
   #ended(error: RegistryError): void {
     if (this.#isOpen) this.fail(error);
-    this.#opened.reject(error);
+    this.#opened.reject(this.#refusal ?? error);
     this.#closed.resolve();
   }
 }

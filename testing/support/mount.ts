@@ -22,7 +22,10 @@ export function mountSmall(t: TestContext, size: string): string | undefined {
 
 /** No file in the directory can be changed from now on, nor made; not even by root. */
 export function makeReadOnly(directory: string): void {
-  if (process.getuid?.() === 0)
+  if (process.getuid?.() === 0) {
     execFileSync('mount', ['-o', 'remount,ro', directory], { stdio: 'pipe' });
-  else chmodSync(directory, 0o555);
+    return;
+  }
+  chmodSync(directory, 0o555);
+  process.prependListener('exit', () => chmodSync(directory, 0o755));
 }
