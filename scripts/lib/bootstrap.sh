@@ -36,34 +36,41 @@ install_packages() {
   command -v npm >/dev/null || fail 'expected npm, found none' \
     'Install Node.js 20 or newer with npm (https://nodejs.org, or: apt-get install nodejs npm), then run this again.' \
     'The project brings its own Node 24; yours only has to run npm.'
-  local log status=0 started=$SECONDS
-  log=$(mktemp)
-  say "${dim}Installing packages with npm ci (Node 24 among them; 10 to 60 seconds, once) ...${plain}"
-  # Both flags undo what a user's own npm configuration may say: Node 24 is a development dependency
-  # and arrives through its install script, the only one that package.json allows.
-  npm ci --include=dev --ignore-scripts=false --no-audit --no-fund >"$log" 2>&1 </dev/null || status=$?
-  if ((status != 0)); then
-    tail -n 20 "$log" >&2
-    rm -f "$log"
-    fail "npm ci failed with exit status $status" \
-      "If the lines above name a network error (ENOTFOUND, ETIMEDOUT, ECONNREFUSED, EAI_AGAIN): npm could not reach $(npm config get registry 2>/dev/null)." \
-      'Check the connection, or a proxy in HTTPS_PROXY, or point npm at a mirror: npm config set registry URL' \
-      'Then run this again: nothing half-installed is kept.'
-  fi
-  rm -f "$log"
+  local started=$SECONDS
+  # Not `npm ci`: it refuses a lockfile without the binaries for platforms that a mirror does not
+  # have. --no-save keeps the lockfile as it is, and a test compares it with package.json.
+  # No scripts: from a lockfile npm does not see that better-sqlite3 is ready to use, and would
+  # compile it for the caller's Node. The one script that is wanted brings Node 24, and runs alone.
+  say "${dim}Installing the packages of package-lock.json (10 to 60 seconds, once) ...${plain}"
+  npm_quietly install --no-save --include=dev --ignore-scripts --no-audit --no-fund
+  say "${dim}Installing Node 24 as one of them ...${plain}"
+  npm_quietly rebuild node --ignore-scripts=false
   cp package-lock.json node_modules/.installed-lock.json
-  say "${dim}Packages installed in $((SECONDS - started)) s.${plain}"
+  say "${dim}Installed in $((SECONDS - started)) s.${plain}"
 }
 
-# An npm that runs no install scripts leaves the caller's Node in place, silently; and better-sqlite3
-# crashes under Node 20. So the version is looked at, each time.
+npm_quietly() {
+  local log status=0
+  log=$(mktemp)
+  npm "$@" >"$log" 2>&1 </dev/null || status=$?
+  if ((status != 0)); then
+    head -n 20 "$log" >&2
+    rm -f "$log"
+    fail "npm $1 failed with exit status $status" \
+      "If the lines above name a network error (ENOTFOUND, ETIMEDOUT, ECONNREFUSED, EAI_AGAIN): npm could not reach $(npm config get registry 2>/dev/null)." \
+      'Check the connection, or a proxy in HTTPS_PROXY, or point npm at a mirror: npm config set registry URL' \
+      'Then run this again.'
+  fi
+  rm -f "$log"
+}
+
+# better-sqlite3 crashes under Node 20, so the version is looked at each time, before anything runs.
 assert_node() {
   local found
   found=$(node_modules/.bin/node --version 2>/dev/null) || found='none'
   if [[ $(printf '%s\n' "$required_node" "${found#v}" | sort -V | head -n 1) != "$required_node" ]]; then
     fail "expected node_modules/.bin/node to be at least $required_node, found $found" \
-      'Its install script did not run. Remove node_modules and run this again;' \
-      'if it stays so, look for ignore-scripts in: npm config list'
+      'Remove node_modules and run this again.'
   fi
 }
 

@@ -19,7 +19,7 @@ free_port() {
 service_pid() {
   local pid
   pid=$(cat "$mine/pid" 2>/dev/null) || return 1
-  [[ $(ps -p "$pid" -o args= 2>/dev/null) == *"bin/quorate.mjs serve"* ]] || return 1
+  [[ $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null || ps -p "$pid" -o args= 2>/dev/null) == *"bin/quorate.mjs serve"* ]] || return 1
   echo "$pid"
 }
 
@@ -45,7 +45,7 @@ start_service() {
 write_env() {
   cat >"$mine/env" <<ENV
 # For a shell: source $mine/env
-export QUORATE_URL=$url QUORATE_STATE=$mine/state/you ${registry:+QUORATE_REGISTRY=$registry}
+export QUORATE_URL=$url QUORATE_STATE=$(cd "$mine" && pwd)/state/you ${registry:+QUORATE_REGISTRY=$registry}
 metrics=$metrics
 quorate() { "$root/node_modules/.bin/node" "$root/bin/quorate.mjs" "\$@"; }
 ENV

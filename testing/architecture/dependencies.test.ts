@@ -10,15 +10,24 @@ interface LockedPackage {
   readonly license?: string;
 }
 
-const manifest: { readonly dependencies: Record<string, string> } = JSON.parse(
-  readText('package.json'),
-);
-const lock: { readonly packages: Record<string, LockedPackage> } = JSON.parse(
+interface Manifest {
+  readonly dependencies: Record<string, string>;
+  readonly devDependencies: Record<string, string>;
+}
+
+const manifest: Manifest = JSON.parse(readText('package.json'));
+const lock: { readonly packages: Record<string, LockedPackage & Partial<Manifest>> } = JSON.parse(
   readText('package-lock.json'),
 );
 const runtime = Object.entries(lock.packages).filter(
   ([path, { dev }]) => path !== '' && dev !== true,
 );
+
+test('the lockfile is the one of package.json', () => {
+  const { dependencies, devDependencies } = manifest;
+  const locked: Partial<Manifest> = lock.packages[''] ?? {};
+  assert.deepEqual([locked.dependencies, locked.devDependencies], [dependencies, devDependencies]);
+});
 
 test('there are at most 15 direct runtime dependencies', () => {
   assert.ok(Object.keys(manifest.dependencies).length <= 15);
