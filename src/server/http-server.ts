@@ -71,7 +71,7 @@ export class HttpServer {
     });
   }
 
-  /** Resolves with the address in force; throws `not_ready` in words an operator can act on. */
+  /** Resolves with the address in force; throws `invalid_request` in words an operator can act on. */
   async listen(address: Address): Promise<Address> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (cause) => reject(listenError(cause, address)));

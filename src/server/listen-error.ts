@@ -12,7 +12,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 export function listenError(cause: NodeJS.ErrnoException, address: Address): RegistryError {
   const { code = cause.message } = cause;
   return new RegistryError(
-    'not_ready',
+    'invalid_request',
     `expected to listen on ${formatAddress(address)}, got ${code}: ${ADVICE[code] ?? 'choose another address'}`,
     { cause },
   );

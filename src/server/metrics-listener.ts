@@ -3,7 +3,10 @@ import type { RequestListener } from 'node:http';
 import type { Metrics } from '../telemetry/metrics.ts';
 
 /** `observe` runs before each scrape, for what is measured by asking. */
-export function metricsListener(metrics: Metrics, observe: () => Promise<void>): RequestListener {
+export function metricsListener(
+  metrics: Pick<Metrics, 'render'>,
+  observe: () => Promise<void>,
+): RequestListener {
   return (request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.writeHead(405, { allow: 'GET, HEAD' }).end();

@@ -42,8 +42,8 @@ interface Parts {
 }
 
 /**
- * Throws `not_ready` (a listener), `storage_locked`, `storage_foreign`, `storage_newer`,
- * `storage_damaged` or `storage_failed`, each with what to do about it.
+ * Throws `invalid_request` (an address it can not listen on), `storage_locked`, `storage_foreign`,
+ * `storage_newer`, `storage_damaged` or `storage_failed`, each with what to do about it.
  */
 export async function startServer(
   config: Config,
@@ -62,7 +62,7 @@ export async function startServer(
   try {
     const server = await openAll({ config, log, metrics, build, onFatal, closers });
     if (signal?.aborted === true) await server.stop();
-    signal?.addEventListener('abort', () => void server.stop());
+    signal?.addEventListener('abort', () => void server.stop(), { once: true });
     return server;
   } catch (error) {
     await closeAll(closers);

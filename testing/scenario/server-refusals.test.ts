@@ -31,7 +31,7 @@ test('a start that fails because a port is taken leaves nothing half-started', a
   const settings = macronode(makeDataDir());
   for (const key of ['listen', 'metrics_listen'])
     await assert.rejects(startTestServer(t, { ...settings, [key]: taken }), {
-      code: 'not_ready',
+      code: 'invalid_request',
       message: `expected to listen on ${taken}, got EADDRINUSE: another process listens there: stop it, or choose another address`,
     });
   // The store is free again: its lock would refuse this one.

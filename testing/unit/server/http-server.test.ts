@@ -135,7 +135,7 @@ test('a port that is taken is named, with what to do', async (t) => {
     onError: () => undefined,
   });
   await assert.rejects(second.listen(address), {
-    code: 'not_ready',
+    code: 'invalid_request',
     message: `expected to listen on 127.0.0.1:${address.port}, got EADDRINUSE: another process listens there: stop it, or choose another address`,
   });
 });

@@ -1,0 +1,126 @@
+/**
+ * The package as its users get it: built, packed, unpacked into an empty folder with its runtime
+ * dependencies and nothing else. Links to the installed packages stand in for a network.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { before, test } from 'node:test';
+import { promisify } from 'node:util';
+
+const ROOT = join(import.meta.dirname, '../..');
+const work = mkdtempSync(join(tmpdir(), 'quorate-package-'));
+process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+
+const { name, version, dependencies } = JSON.parse(
+  readFileSync(join(ROOT, 'package.json'), 'utf8'),
+) as { name: string; version: string; dependencies: Record<string, string> };
+
+const user = join(work, 'user');
+const installed = join(user, 'node_modules', name);
+let packed: readonly string[] = [];
+
+const exec = promisify(execFile);
+
+/** Resolves with standard output; a failure shows everything that was printed. */
+async function run(command: string, args: readonly string[], cwd = ROOT): Promise<string> {
+  try {
+    return (await exec(command, args, { cwd })).stdout;
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    return assert.fail(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`);
+  }
+}
+
+before(async () => {
+  const staging = join(work, 'staging');
+  mkdirSync(staging);
+  for (const file of ['package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md'])
+    if (existsSync(join(ROOT, file))) copyFileSync(join(ROOT, file), join(staging, file));
+  for (const folder of ['bin', 'src', 'testing/support'])
+    cpSync(join(ROOT, folder), join(staging, folder), { recursive: true });
+  await run(join(ROOT, 'scripts/build'), [join(staging, 'dist')]);
+  const listing = await run('npm', ['pack', '--json', '--ignore-scripts'], staging);
+  const [tarball] = JSON.parse(listing) as [{ filename: string; files: { path: string }[] }];
+  packed = tarball.files.map(({ path }) => path);
+  mkdirSync(installed, { recursive: true });
+  const archive = join(staging, tarball.filename);
+  await run('tar', ['-xzf', archive, '-C', installed, '--strip-components=1']);
+  for (const dependency of Object.keys(dependencies)) {
+    const link = join(user, 'node_modules', dependency);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules', dependency), link);
+  }
+});
+
+const node = (...args: string[]) => run(process.execPath, args, user);
+
+test('the package holds what was built and nothing of the workshop', () => {
+  const kinds = new Set(packed.map((path) => path.replace(/^dist\/.*(\.d\.ts|\.js)$/, 'dist/*$1')));
+  assert.ok(kinds.delete('package.json') && kinds.delete('bin/quorate.mjs'));
+  assert.ok(kinds.delete('dist/*.js') && kinds.delete('dist/*.d.ts'));
+  for (const page of ['LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']) kinds.delete(page);
+  assert.deepEqual([...kinds], []);
+});
+
+test('quorate --version runs from the package', async () => {
+  assert.match(await node(join(installed, 'bin/quorate.mjs'), '--version'), new RegExp(version));
+});
+
+test('a program can run a registry on a database and read it with the package alone', async () => {
+  writeFileSync(
+    join(user, 'program.mjs'),
+    `import { loadConfig, nativeVerifier, startServer } from '${name}';
+     import { createClient } from '${name}/client';
+     import { canonicalText } from '${name}/core';
+     const flags = { data: 'data', listen: '127.0.0.1:0', metrics_listen: 'off', log_level: 'error' };
+     await using server = await startServer(loadConfig({ flags }));
+     const client = createClient({ url: server.url, verifier: nativeVerifier() });
+     const refusal = await client.head().catch(({ code }) => code);
+     console.log(canonicalText({ refusal, build: await client.unverifiedJson('/version') }));`,
+  );
+  const { refusal, build } = JSON.parse(await node('program.mjs')) as {
+    refusal: string;
+    build: { version: string };
+  };
+  assert.deepEqual([refusal, build.version], ['not_initialised', version]);
+});
+
+test('the declarations of all three entry points hold for a strict program', async () => {
+  writeFileSync(
+    join(user, 'typed.mts'),
+    `import { type Config, loadConfig, type RunningServer, startServer } from '${name}';
+     import { type Client, createClient, type VerifiedHead } from '${name}/client';
+     import { type Hash, hashOf } from '${name}/core';
+     const config: Config = loadConfig({ flags: { profile: 'micronode' } });
+     export const server: Promise<RunningServer> = startServer(config);
+     export const client: Client = createClient({ url: 'http://127.0.0.1:7070' });
+     export const head: Promise<VerifiedHead> = client.head();
+     export const hash: Hash = hashOf(new Uint8Array());
+     // @ts-expect-error the profile of a configuration is one of two
+     config.profile = 'other';`,
+  );
+  const options = [
+    '--strict',
+    '--noEmit',
+    '--skipLibCheck',
+    '--target',
+    'es2024',
+    '--module',
+    'nodenext',
+  ];
+  const types = ['--types', 'node', '--typeRoots', join(ROOT, 'node_modules/@types')];
+  await run(join(ROOT, 'node_modules/.bin/tsc'), [...options, ...types, 'typed.mts'], user);
+});
