@@ -98,20 +98,19 @@ test('a program can run a registry on a database and read it with the package al
   assert.deepEqual([refusal, build.version], ['not_initialised', version]);
 });
 
-test('the declarations of all three entry points hold for a strict program', async () => {
-  writeFileSync(
-    join(user, 'typed.mts'),
-    `import { type Config, loadConfig, type RunningServer, startServer } from '${name}';
-     import { type Client, createClient, type VerifiedHead } from '${name}/client';
-     import { type Hash, hashOf } from '${name}/core';
-     const config: Config = loadConfig({ flags: { profile: 'micronode' } });
-     export const server: Promise<RunningServer> = startServer(config);
-     export const client: Client = createClient({ url: 'http://127.0.0.1:7070' });
-     export const head: Promise<VerifiedHead> = client.head();
-     export const hash: Hash = hashOf(new Uint8Array());
-     // @ts-expect-error the profile of a configuration is one of two
-     config.profile = 'other';`,
-  );
+const TYPED = `import { type Config, loadConfig, type RunningServer, startServer } from '${name}';
+import { type Client, createClient, type VerifiedHead } from '${name}/client';
+import { type Hash, hashOf } from '${name}/core';
+const config: Config = loadConfig({ flags: { profile: 'micronode' } });
+export const server: Promise<RunningServer> = startServer(config);
+export const client: Client = createClient({ url: 'http://127.0.0.1:7070' });
+export const head: Promise<VerifiedHead> = client.head();
+export const hash: Hash = hashOf(new Uint8Array());
+`;
+
+async function compile(program: string): Promise<string> {
+  writeFileSync(join(user, 'typed.mts'), program);
+  const types = ['--types', 'node', '--typeRoots', join(ROOT, 'node_modules/@types')];
   const options = [
     '--strict',
     '--noEmit',
@@ -121,6 +120,11 @@ test('the declarations of all three entry points hold for a strict program', asy
     '--module',
     'nodenext',
   ];
-  const types = ['--types', 'node', '--typeRoots', join(ROOT, 'node_modules/@types')];
-  await run(join(ROOT, 'node_modules/.bin/tsc'), [...options, ...types, 'typed.mts'], user);
+  return run(join(ROOT, 'node_modules/.bin/tsc'), [...options, ...types, 'typed.mts'], user);
+}
+
+test('the declarations of all three entry points hold for a strict program', async () => {
+  assert.equal(await compile(TYPED), '');
+  const wrong = `${TYPED}config.profile = 'other';`;
+  await assert.rejects(compile(wrong), /typed\.mts\(9,8\): error TS2540: .*'profile'/);
 });
