@@ -44,15 +44,17 @@ function unshown(rows: readonly (readonly string[])[]): string[] {
   });
 }
 
+/** A name that a test makes up from values (`${count} times ...`) stands for all that it can become. */
 function hasTest(source: string, name: string): boolean {
-  const literal = name.replaceAll("'", "\\'");
-  return [
-    `test('${literal}'`,
-    `test("${name}"`,
-    `test(\n  '${literal}'`,
-    `test(\`${name}\``,
-    `it('${literal}'`,
-  ].some((start) => source.includes(start));
+  const names = [...source.matchAll(/\b(?:test|it)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g)];
+  return names.some(([, quote, text = '']) => {
+    const parts = quote === '`' ? text.split(/\$\{[^}]*\}/) : [text.replaceAll('\\', '')];
+    return new RegExp(`^${parts.map(literally).join('.+')}$`).test(name);
+  });
+}
+
+function literally(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 test('every link between pages leads to a file', () => {
@@ -77,6 +79,13 @@ for (const [page, heading] of [
     assert.ok(rows.length >= 5, `expected a table of at least 5 rows, got ${rows.length}`);
     assert.deepEqual(unshown(rows), []);
   });
+
+test('a test is found by its name, made-up parts included, and by no other', () => {
+  const source = `test('it\\'s one', () => {}); test(\`\${count} of many\`, run); test(\n  'three',`;
+  for (const name of ["it's one", '50 of many', 'three']) assert.ok(hasTest(source, name), name);
+  for (const name of ['one', 'of many', 'thre', '50 of manys'])
+    assert.ok(!hasTest(source, name), name);
+});
 
 test('a row without a test, or with one that is not there, is seen', () => {
   assert.equal(unshown([['promise', 'trust us']]).length, 1);
