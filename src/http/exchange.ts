@@ -41,7 +41,11 @@ export function exchange(
 }
 
 /** For what is thrown around a handler, by a part that was handed in. */
-export function answerFailure({ metrics, log, newCorrId }: HttpDeps, c: Context, cause: unknown) {
+export function answerFailure(
+  { metrics, log, newCorrId }: HttpDeps,
+  c: Context,
+  cause: unknown,
+): Response {
   const corrId = newCorrId();
   const { code, answer } = problemOf(cause, corrId);
   metrics.rejected(code);
