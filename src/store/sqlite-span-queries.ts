@@ -48,7 +48,19 @@ function isAt(span: string, descriptor: string, version: string): string {
 
 const DESCRIPTOR = '(SELECT descriptor FROM descriptors WHERE kind = $kind AND id = $id)';
 
-export function prepareSpanQueries(db: Database.Database) {
+export interface SpanQueries {
+  readonly at: Database.Statement<[DescriptorKey & { readonly version: number }], SpanRow>;
+  readonly history: Database.Statement<[DescriptorKey & { readonly limit: number }], SpanRow>;
+  readonly set: Database.Statement<[DescriptorKey & { readonly version: number }], SetRow>;
+  readonly begun: TouchedStatement;
+  readonly ended: TouchedStatement;
+  readonly changed: Database.Statement<
+    [{ readonly from: number; readonly to: number; readonly descriptors: string }],
+    ChangedRow
+  >;
+}
+
+export function prepareSpanQueries(db: Database.Database): SpanQueries {
   return {
     at: db.prepare<[DescriptorKey & { readonly version: number }], SpanRow>(
       `SELECT s.set_version, s.end_version, s.value_hash, s.bytes FROM spans s
