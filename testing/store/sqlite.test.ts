@@ -123,8 +123,8 @@ test('keys that are long gone fill no page but end', async (t) => {
   const store = await openStore(t, makePath());
   const ids = Array.from({ length: 1_500 }, (_, i) => `id-${i}`);
   await appendHistory(store, [[], ids.map((id) => put(id, '1')), ids.map((id) => remove(id))]);
-  assert.deepEqual(await collect(store.set(2)), []);
-  assert.deepEqual(await collect(store.diff({ from: 0, to: 2 })), []);
+  assert.equal((await collect(store.set(2))).length, 0);
+  assert.equal((await collect(store.diff({ from: 0, to: 2 }))).length, 0);
 });
 
 test('a reader follows a database that a store is writing, and cannot write', async (t) => {
