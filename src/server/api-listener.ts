@@ -12,9 +12,9 @@ import type { BuildInfo } from './build-info.ts';
 import { COMPRESS } from './compress.ts';
 import type { Config } from './config.ts';
 import { isLoopbackCaller } from './loopback.ts';
+import { createRateLimit } from './rate-limit.ts';
 import { problemResponse, RAW_PROBLEM_CODE } from './raw-problem.ts';
 import { TIMERS } from './timers.ts';
-import { createWriteLimit } from './write-limit.ts';
 
 export interface ApiParts {
   readonly registry: Registry;
@@ -32,7 +32,8 @@ export function apiListener(parts: ApiParts, { limits }: Pick<Config, 'limits'>)
     random: Math.random,
     monotonicSeconds: () => performance.now() / 1000,
     newCorrId: randomUUID,
-    consumeWrite: createWriteLimit(limits.maxWritesPerMinute),
+    consumeRead: createRateLimit(limits.maxReadsPerMinute),
+    consumeWrite: createRateLimit(limits.maxWritesPerMinute),
     isWriteAllowed: (c) => {
       const { socket, headers } = incomingOf(c);
       return isLoopbackCaller({ address: socket.remoteAddress, host: headers.host });

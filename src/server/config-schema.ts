@@ -91,6 +91,12 @@ export const configSchema = z.strictObject({
     meaning: 'proposals in flight',
     metric: 'registry_pending_proposals',
   }),
+  max_reads_per_minute: setting({
+    ...integer({ min: '1', max: '1000000000' }),
+    initial: '600000',
+    meaning: 'read requests from one address (IPv6: one /64); a stream is one',
+    metric: 'rejected_total{reason="rate_limited"}',
+  }),
   max_writes_per_minute: setting({
     ...integer({ min: '1', max: '1000000000' }),
     initial: '6000',

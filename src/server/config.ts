@@ -23,6 +23,8 @@ export interface Config {
   readonly limits: {
     readonly maxPendingProposals: number;
     /** From one address. */
+    readonly maxReadsPerMinute: number;
+    /** From one address. */
     readonly maxWritesPerMinute: number;
     readonly maxStreams: number;
     readonly maxStreamsPerAddress: number;
@@ -170,6 +172,7 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
     logLevel: parsed.log_level,
     limits: {
       maxPendingProposals: parsed.max_pending_proposals,
+      maxReadsPerMinute: parsed.max_reads_per_minute,
       maxWritesPerMinute: parsed.max_writes_per_minute,
       maxStreams: parsed.max_streams,
       maxStreamsPerAddress: parsed.max_streams_per_address,

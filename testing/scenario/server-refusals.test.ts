@@ -150,6 +150,14 @@ test('a host or target that makes no url is a problem, not a bare answer', async
   assert.equal(records.filter(({ msg }) => msg === 'request refused').length, 2);
 });
 
+test('reads past the rate of one address are refused, and probes are not', async (t) => {
+  const { url } = await startTestServer(t, { max_reads_per_minute: '2' });
+  const statuses: number[] = [];
+  for (const path of ['/version', '/registry/head', '/registry/head', '/registry/head', '/healthz'])
+    statuses.push((await fetch(`${url}${path}`)).status);
+  assert.deepEqual(statuses, [200, 404, 404, 429, 200]);
+});
+
 test('writes past the rate of one address are refused with when to come back', async (t) => {
   const { url } = await startTestServer(t, { max_writes_per_minute: '2' });
   const post = () => fetch(`${url}/registry/commit/b3:${'0'.repeat(64)}`, { method: 'POST' });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { addressKey } from '../../../src/server/address-key.ts';
 import { isLoopbackCaller } from '../../../src/server/loopback.ts';
-import { createWriteLimit } from '../../../src/server/write-limit.ts';
+import { createRateLimit } from '../../../src/server/rate-limit.ts';
 
 test('a loopback caller is on this machine and means it', () => {
   for (const address of ['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1'])
@@ -76,7 +76,7 @@ test('two IPv6 addresses have one key exactly when they share a /64, however the
 });
 
 test('each address has its own share of writes', async () => {
-  const take = createWriteLimit(2);
+  const take = createRateLimit(2);
   const answers = [await take('a'), await take('a'), await take('a'), await take('b')];
   assert.deepEqual(
     answers.map(({ ok }) => ok),

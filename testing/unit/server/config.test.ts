@@ -38,6 +38,7 @@ test('without any source the defaults hold', () => {
     logLevel: 'info',
     limits: {
       maxPendingProposals: 1000,
+      maxReadsPerMinute: 600000,
       maxWritesPerMinute: 6000,
       maxStreams: 1000,
       maxStreamsPerAddress: 8,

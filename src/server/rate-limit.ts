@@ -1,9 +1,9 @@
-/** A bound on write requests from one address in one minute, kept in memory. */
+/** A bound on requests from one address in one minute, kept in memory. */
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Consume } from '../http/deps.ts';
 
 /** `perMinute`: requests of one address; its minute begins with the first one. */
-export function createWriteLimit(perMinute: number): Consume {
+export function createRateLimit(perMinute: number): Consume {
   const limiter = new RateLimiterMemory({ points: perMinute, duration: 60 });
   return async (address) => {
     try {
