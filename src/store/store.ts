@@ -91,7 +91,8 @@ export interface Store extends AsyncDisposable {
    * moves the descriptor index and drops the proposals that became entries. Answers:
    * - resolves `appended`: durable (survives power loss) and readable before the promise resolves;
    * - resolves `conflict`: certainly nothing was written;
-   * - rejects `read_only` (no space): certainly nothing was written, later appends may succeed;
+   * - rejects `read_only` (no space, or another process holds the write lock): certainly nothing was
+   *   written, later appends may succeed;
    * - rejects anything else: OUTCOME UNKNOWN. The caller must stop writing; the store answers every
    *   later write with `outcome_unknown` and never closes the database file.
    * Calls must not overlap.
@@ -115,7 +116,10 @@ export interface Store extends AsyncDisposable {
   /** Every value a descriptor ever had, newest first, at most `limit`. */
   history(key: DescriptorKey & { readonly limit: number }): Promise<readonly DescriptorSpan[]>;
 
-  /** Durable when it resolves. `known` when the same payload is there already. Rejects like `append`. */
+  /**
+   * Durable when it resolves. `known` when the same payload is in flight already, or committed: a
+   * late request does not bring it back. Rejects like `append`.
+   */
   putProposal(proposal: StoredProposal): Promise<'added' | 'known'>;
   /** Durable when it resolves. `known`: this signer approved already, the first approval stays. */
   putApproval(payloadB3: Hash, approval: Approval): Promise<'added' | 'known' | 'no_proposal'>;
