@@ -81,7 +81,8 @@ function conclude(ran: {
   const { report, coverage, seconds } = ran;
   const { failures, skipped } = report;
   const problems = [...failures.map((name) => `failed: ${name}`), ...(coverage?.problems ?? [])];
-  if (ran.isWhole && coverage === undefined) problems.push('expected a coverage report, got none');
+  if (ran.isWhole && coverage === undefined)
+    problems.push('expected a coverage report, got none', ...report.warnings);
   if (report.tests === 0) problems.push('expected at least one test, got none');
   if (process.env.QUORATE_CI === '1' && skipped.length > 0)
     problems.push(

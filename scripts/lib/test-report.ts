@@ -29,6 +29,8 @@ export class TestReport {
   readonly skipped: SkippedTest[] = [];
   /** `file: name` of each. */
   readonly failures: string[] = [];
+  /** What the runner itself warns of. */
+  readonly warnings: string[] = [];
   tests = 0;
 
   constructor({ root, print }: { root: string; print: (line: string) => void }) {
@@ -45,6 +47,9 @@ export class TestReport {
       case 'test:pass':
       case 'test:fail':
         this.#finished(type === 'test:pass', data);
+        return;
+      case 'test:diagnostic':
+        if (data.message.startsWith('Warning')) this.warnings.push(data.message);
         return;
       case 'test:summary':
         if (data.file !== undefined) this.#fileEnded(data.file, data.duration_ms / 1000);

@@ -7,8 +7,15 @@ import { join } from 'node:path';
 const cache = mkdtempSync(join(tmpdir(), 'quorate-cache-'));
 process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
 
-/** Types are stripped and modules compiled once, by the first process that ends in good order. */
-export const CHILD_ENV: NodeJS.ProcessEnv = { ...process.env, NODE_COMPILE_CACHE: cache };
+/**
+ * Types are stripped and modules compiled once, by the first process that ends in good order. Coverage
+ * is off: writing it would be among the calls that are made to fail, and half a report spoils the whole.
+ */
+export const CHILD_ENV: NodeJS.ProcessEnv = {
+  ...process.env,
+  NODE_COMPILE_CACHE: cache,
+  NODE_V8_COVERAGE: '',
+};
 
 export interface Run {
   readonly lines: readonly string[];
