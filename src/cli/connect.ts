@@ -6,9 +6,6 @@ import type { Context } from './context.ts';
 import type { Globals } from './globals.ts';
 import { createFileTrust } from './trust-file.ts';
 
-/** A catch-up of fewer versions is over before a bar would be seen. */
-const MIN_SHOWN_VERSIONS = 100;
-
 type Connecting = Pick<Context, 'io' | 'globals' | 'say' | 'progress'>;
 
 export async function connect(context: Connecting): Promise<Client> {
@@ -46,13 +43,11 @@ export function trustPath({ stateDir, registry, url }: Globals): string {
   return join(stateDir, `${name}.json`);
 }
 
+/** Told page by page: what fits in one is over before a bar would be seen. */
 function showCatchUp({ progress }: Connecting): NonNullable<ClientOptions['onProgress']> {
   const bar = progress('versions verified');
-  let first: number | undefined;
   return ({ version, head }) => {
-    first ??= version;
-    if (head - first < MIN_SHOWN_VERSIONS) return;
-    bar.show(version, head);
-    if (version === head) void bar.end();
+    if (version < head) bar.show(version, head);
+    else void bar.end();
   };
 }

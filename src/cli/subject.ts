@@ -4,6 +4,7 @@ import { RegistryError } from '../core/error.ts';
 import { type Hash, isHash } from '../core/hash.ts';
 import { type DecodedPayload, registryOf } from '../core/payload.ts';
 import type { Context } from './context.ts';
+import { verified } from './failure.ts';
 import { readPayload } from './files.ts';
 
 export interface Subject {
@@ -16,7 +17,7 @@ export interface Subject {
 export async function findSubject(context: Context, target: string): Promise<Subject> {
   const client = await context.client();
   if (isHash(target)) {
-    const proposal = await client.payload(target);
+    const proposal = await verified(client.payload(target));
     return { proposal, posted: await client.unverifiedProposal(target) };
   }
   const proposal = await readPayload(context.io, target);

@@ -1,19 +1,33 @@
-/** A database opened to be audited: what it holds, as it stands, judged by nobody on the way out. */
+/** A database opened to be audited: what it holds at one version, judged by nobody on the way out. */
 import { statSync } from 'node:fs';
 import { RegistryError } from '../core/error.ts';
-import type { EntryBytes } from '../core/leaf.ts';
+import { hashOf } from '../core/hash.ts';
 import { openSqliteReader } from '../store/sqlite.ts';
-import type { DescriptorKey, DescriptorSpan, StoredDescriptor } from '../store/store.ts';
+import type { ReadStore } from '../store/sqlite-read.ts';
+import type {
+  DescriptorKey,
+  DescriptorSpan,
+  StoredDescriptor,
+  StoredEntry,
+} from '../store/store.ts';
 import { databasePath } from './open-store.ts';
 
+/** An entry, and what the indexes beside the log say of it. */
+export interface AuditedEntry extends StoredEntry {
+  /** The version found by the hash of the payload; `undefined` when none is. */
+  readonly payloadVersion: number | undefined;
+  /** Whether it is found among those that set the governance. */
+  readonly isGovernance: boolean;
+}
+
 export interface AuditedDatabase extends AsyncDisposable {
-  /** The version of the newest entry when it was opened. */
+  /** The version of the newest entry when it was opened: what came later is not looked at. */
   readonly version: number;
   /** All up to `version`, ascending. */
-  entries(): AsyncIterable<EntryBytes>;
+  entries(): AsyncIterable<AuditedEntry>;
   /** The rows of the set at `version`, sorted by kind, then id. */
   descriptors(): AsyncIterable<StoredDescriptor>;
-  /** Every value a descriptor ever had, newest first. */
+  /** Every value a descriptor had up to `version`, newest first. */
   spans(key: DescriptorKey): Promise<readonly DescriptorSpan[]>;
 }
 
@@ -26,34 +40,53 @@ const PAGE = 256;
 export async function openAudit(path: string): Promise<AuditedDatabase> {
   const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   const store = openSqliteReader({ path: isDirectory ? databasePath(path) : path });
-  const head = await store.head();
-  if (head === undefined) {
+  try {
+    const head = await store.head();
+    if (head === undefined)
+      throw new RegistryError(
+        'not_initialised',
+        `expected a registry in ${path}, got a database without entries`,
+      );
+    return auditOf(store, head.version);
+  } catch (error) {
     await store[Symbol.asyncDispose]();
-    throw new RegistryError(
-      'not_initialised',
-      `expected a registry in ${path}, got a database without entries`,
-    );
+    throw error;
   }
-  const { version } = head;
+}
+
+function auditOf(store: ReadStore, version: number): AuditedDatabase {
   return {
     version,
-    async *entries() {
-      for (let from = 0; from <= version; ) {
-        const page = await store.entries({ from, limit: Math.min(PAGE, version + 1 - from) });
-        if (page.length === 0)
-          throw new RegistryError(
-            'storage_damaged',
-            `expected version ${from} in the log, got nothing`,
-          );
-        yield* page;
-        from += page.length;
-      }
-    },
+    entries: () => entriesOf(store, version),
     async *descriptors() {
       for await (const page of store.set(version)) yield* page;
     },
-    // More spans than versions there cannot be.
-    spans: (key) => store.history({ ...key, limit: version + 1 }),
+    spans: async (key) => {
+      // A span for each version at most; a database that is written to may have had one more by now.
+      const spans = await store.history({ ...key, limit: Number.MAX_SAFE_INTEGER });
+      return spans
+        .filter(({ setVersion }) => setVersion <= version)
+        .map((span) => ((span.endVersion ?? 0) > version ? { ...span, endVersion: null } : span));
+    },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
+}
+
+async function* entriesOf(store: ReadStore, version: number): AsyncGenerator<AuditedEntry> {
+  const governance = new Set((await store.governanceEntries()).map((entry) => entry.version));
+  for (let from = 0; from <= version; ) {
+    const page = await store.entries({ from, limit: Math.min(PAGE, version + 1 - from) });
+    if (page.length === 0)
+      throw new RegistryError(
+        'storage_damaged',
+        `expected version ${from} in the log, got nothing`,
+      );
+    for (const entry of page)
+      yield {
+        ...entry,
+        payloadVersion: await store.committedVersion(hashOf(entry.payload)),
+        isGovernance: governance.has(entry.version),
+      };
+    from += page.length;
+  }
 }

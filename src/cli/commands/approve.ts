@@ -3,8 +3,7 @@ import type { Command } from 'commander';
 import { type Approval, readApproval } from '../../core/approval.ts';
 import { canonicalText } from '../../core/canonical.ts';
 import { RegistryError } from '../../core/error.ts';
-import { isHash } from '../../core/hash.ts';
-import type { DecodedPayload } from '../../core/payload.ts';
+import { type Hash, isHash } from '../../core/hash.ts';
 import { createNativeVerifier } from '../../server/native-verifier.ts';
 import { type ApprovalKeyOptions, addKeyOptions, approveWithKey } from '../approval-key.ts';
 import type { Context } from '../context.ts';
@@ -42,7 +41,7 @@ async function approve(context: Context, target: string, options: ApproveOptions
   const review = await (isOffline ? reviewFile(context, target) : reviewSubject(context, target));
   await assertAgreed(context, review, options);
   const approval = await approveWithKey(context, review, options);
-  if (options.output === undefined) return post(context, review.proposal, approval);
+  if (options.output === undefined) return post(context, review.proposal.payloadB3, approval);
   await writeOutput(context.io, options.output, encodeLine(canonicalText(approval)));
   await context.say(
     `wrote ${options.output}: the approval of ${review.proposal.payloadB3} by ${approval.signer_id}`,
@@ -97,18 +96,11 @@ async function assertAgreed(
 }
 
 async function postWritten(context: Context, target: string, path: string): Promise<void> {
-  const client = await context.client();
-  const proposal = isHash(target)
-    ? await client.payload(target)
-    : await readPayload(context.io, target);
-  await post(context, proposal, readApproval(await readJson(context.io, path)));
+  const id = isHash(target) ? target : (await readPayload(context.io, target)).payloadB3;
+  await post(context, id, readApproval(await readJson(context.io, path)));
 }
 
-async function post(
-  context: Context,
-  { payloadB3: id }: DecodedPayload,
-  approval: Approval,
-): Promise<void> {
+async function post(context: Context, id: Hash, approval: Approval): Promise<void> {
   const quorum = await (await context.client()).approve(id, approval);
   if (context.globals.isJson) return context.printJson({ proposal_id: id, approval, quorum });
   await context.print(`${id} approved by ${approval.signer_id}`);

@@ -39,14 +39,11 @@ async function diff(context: Context, from: number, given: number | undefined): 
   const latest = Math.max(from, to);
   if (latest > head.version)
     throw new RegistryError('not_found', `expected versions up to ${head.version}, got ${latest}`);
+  const range = { from: Math.min(from, to), to: latest };
   const bar = context.progress('entries verified');
-  const net = await netChanges(client, {
-    from: Math.min(from, to),
-    to: latest,
-    onProgress: bar.show,
-  });
+  const net = await netChanges(client, { ...range, onProgress: bar.show });
   await bar.end();
-  const forward = await withDescriptors(client, net, { from: Math.min(from, to), to: latest });
+  const forward = await verified(withDescriptors(client, net, range));
   const differences = from <= to ? forward : forward.map(reversed);
   await (context.globals.isJson
     ? printLines(context, differences)
