@@ -139,9 +139,7 @@ export interface Client {
   trusted(): Chain | undefined;
 
   /** Idempotent: the payload's hash is the proposal's id. `bytes` are canonical. */
-  propose(
-    bytes: Uint8Array,
-  ): Promise<{
+  propose(bytes: Uint8Array): Promise<{
     readonly isNew: boolean;
     readonly proposal_id: Hash;
     readonly expires_at: string;
