@@ -2,7 +2,8 @@
 import { Command } from 'commander';
 import { readBuildInfo } from '../server/build-info.ts';
 import { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
-import { type Context, createContext } from './context.ts';
+import type { Context } from './context.ts';
+import { createContext } from './create-context.ts';
 import { addGlobals } from './globals.ts';
 import type { Io } from './io.ts';
 
