@@ -1,8 +1,8 @@
 /**
  * Server-sent events as hints. What an event says is never believed, so only the version it points at
- * is read from it; bounded in memory, and dead when no byte comes for too long.
+ * is read from it; bounded in memory, and dead when no event comes for too long.
  */
-import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { createParser, type EventSourceMessage, type ParserCallbacks } from 'eventsource-parser';
 import { STREAM_EVENTS } from '../api/events.ts';
 import { RegistryError } from '../core/error.ts';
 import { chunksOf } from './body.ts';
@@ -20,7 +20,7 @@ export type StreamHint =
 
 export interface StreamOptions {
   readonly clock: Clock;
-  /** Without a byte for this long (heartbeats come every 15 s) the connection is dead. */
+  /** Without an event for this long (heartbeats come every 15 s) the stream is dead, whatever bytes a proxy sends. */
   readonly idleMs: number;
   readonly signal: AbortSignal;
   /** The server's `retry:` field, in milliseconds. */
@@ -33,63 +33,60 @@ export interface StreamOptions {
  */
 export async function* readHints(
   body: ReadableStream<Uint8Array>,
-  options: StreamOptions,
+  { clock, idleMs, signal, onRetry }: StreamOptions,
 ): AsyncGenerator<StreamHint, void, void> {
-  const decoder = new TextDecoder();
+  const dead = new AbortController();
+  const die = () => dead.abort(unavailable(`expected an event within ${idleMs} ms, got none`));
+  let stop = clock.after(idleMs, die);
+  const wait = () => {
+    stop();
+    stop = clock.after(idleMs, die);
+  };
   const hints: StreamHint[] = [];
-  const parser = createParser({
-    maxBufferSize: MAX_EVENT_CHARACTERS,
-    onEvent: (event) => hints.push(...hintOf(event)),
-    onRetry: options.onRetry,
-    onError: (cause) => {
-      if (cause.type === 'max-buffer-size-exceeded')
-        throw new RegistryError(
-          'unexpected_answer',
-          `expected events of at most ${MAX_EVENT_CHARACTERS} characters, got a longer one`,
-          { cause },
-        );
+  const feed = createFeed({
+    onRetry,
+    onEvent: (event) => {
+      wait();
+      hints.push(...hintOf(event));
     },
   });
-  for await (const chunk of lively(body, options)) {
-    parser.feed(decoder.decode(chunk, { stream: true }));
-    yield* hints.splice(0);
-  }
-}
-
-/** The chunks, until one is late. */
-async function* lively(
-  body: ReadableStream<Uint8Array>,
-  { clock, idleMs, signal }: StreamOptions,
-): AsyncGenerator<Uint8Array, void, void> {
-  const dead = new AbortController();
-  const wait = () =>
-    clock.after(idleMs, () =>
-      dead.abort(
-        new RegistryError(
-          'unavailable',
-          `expected an event or a heartbeat within ${idleMs} ms, got no byte`,
-        ),
-      ),
-    );
-  let stopWaiting = wait();
   try {
     for await (const chunk of chunksOf(body, AbortSignal.any([signal, dead.signal]))) {
-      stopWaiting();
-      yield chunk;
-      // A consumer that takes its time is no dead connection.
-      stopWaiting = wait();
+      feed(chunk);
+      for (const hint of hints.splice(0)) {
+        // A consumer that takes its time is no dead connection.
+        stop();
+        yield hint;
+        wait();
+      }
     }
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof RegistryError) throw cause;
-    throw new RegistryError(
-      'unavailable',
-      'expected the stream to go on, got a broken connection',
-      { cause },
-    );
+    throw unavailable('expected the stream to go on, got a broken connection', cause);
   } finally {
-    stopWaiting();
+    stop();
   }
+}
+
+function createFeed(
+  callbacks: Pick<ParserCallbacks, 'onEvent' | 'onRetry'>,
+): (chunk: Uint8Array) => void {
+  const decoder = new TextDecoder();
+  const parser = createParser({
+    ...callbacks,
+    maxBufferSize: MAX_EVENT_CHARACTERS,
+    onError: (cause) => {
+      if (cause.type !== 'max-buffer-size-exceeded') return;
+      const expected = `expected events of at most ${MAX_EVENT_CHARACTERS} characters`;
+      throw new RegistryError('unexpected_answer', `${expected}, got a longer one`, { cause });
+    },
+  });
+  return (chunk) => parser.feed(decoder.decode(chunk, { stream: true }));
+}
+
+function unavailable(message: string, cause?: unknown): RegistryError {
+  return new RegistryError('unavailable', message, { cause });
 }
 
 function hintOf({ event, data }: EventSourceMessage): readonly StreamHint[] {
