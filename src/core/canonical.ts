@@ -26,9 +26,11 @@ export function canonicalText(value: unknown): string {
   try {
     text = canonicalize(value);
   } catch (cause) {
-    throw new RegistryError('malformed', 'expected a value that canonical json can carry', {
-      cause,
-    });
+    throw new RegistryError(
+      'malformed',
+      `expected a value that canonical json can carry, got another: ${excerpt(String(cause))}`,
+      { cause },
+    );
   }
   if (text === undefined)
     throw new RegistryError('malformed', 'expected a json value, got nothing to write');
