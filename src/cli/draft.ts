@@ -2,11 +2,13 @@
 import { InvalidArgumentError } from 'commander';
 import type { VerifiedHead } from '../client/client.ts';
 import { canonicalBytes } from '../core/canonical.ts';
+import { RegistryError } from '../core/error.ts';
 import { type Governance, governanceHash } from '../core/governance.ts';
 import {
   type Change,
   type DecodedPayload,
   decodePayload,
+  MAX_CHANGES,
   SCHEMA_VERSION,
   type SUPERSEDE_REASONS,
 } from '../core/payload.ts';
@@ -34,6 +36,11 @@ export function draftDescriptors(
   changes: readonly Change[],
   envelope: Envelope,
 ): DecodedPayload {
+  if (changes.length > MAX_CHANGES)
+    throw new RegistryError(
+      'too_large',
+      `expected at most ${MAX_CHANGES} changes in one proposal, got ${changes.length}`,
+    );
   return draft({ ...common(origin, envelope), type: 'descriptors', registry, changes });
 }
 

@@ -9,6 +9,7 @@ export const EXIT = {
   unverified: 3,
   unavailable: 4,
   interrupted: 130,
+  terminated: 143,
 } as const;
 
 export interface Failure {
@@ -142,6 +143,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
 };
 
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  too_large: 'propose it in parts, such as one file or one --kind at a time',
   forbidden: 'writes are open to this machine only: run the command where the registry runs',
   not_initialised: 'the registry is empty: `quorate init` begins it',
   wrong_registry: 'compare --registry and --url with what the operator published',

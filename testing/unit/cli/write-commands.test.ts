@@ -110,6 +110,16 @@ test('a payload that was formatted on its way is the same payload', async () => 
   assert.equal(stdout, `${hashOf(Buffer.from(text))}\n`);
 });
 
+test('a declared set that is too large for one proposal is planned, and proposed in parts', async () => {
+  const stage = await openCliStage();
+  const items = Array.from({ length: 10_001 }, (_, i) => ({ kind: 'k', id: `${i}`, spec: {} }));
+  const declared = stage.write('a.json', items);
+  assert.equal((await stage.cli('plan', '-f', declared, '--json')).json()[0]?.added, 10_001);
+  const { code, stderr } = await stage.cli('propose', '-f', declared);
+  assert.equal(code, 1);
+  assert.match(stderr, /expected at most 10000 changes in one proposal, got 10001\n {2}propose it/);
+});
+
 test('a registry that is as declared is proposed nothing', async () => {
   const stage = await openCliStage();
   await stage.change(put('checkout', { port: 1 }));
