@@ -17,6 +17,8 @@ export interface GenesisInput {
   readonly payload: Uint8Array;
   /** One of each signer. */
   readonly approvals: readonly Approval[];
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /**
@@ -27,6 +29,7 @@ export async function commitGenesis({
   dataDir,
   payload,
   approvals,
+  now,
 }: GenesisInput): Promise<HeadObject> {
   const log = createLog({ level: 'error' });
   const metrics = createMetrics({
@@ -42,10 +45,14 @@ export async function commitGenesis({
     verifier: createNativeVerifier(),
     metrics,
     log,
-    now: Date.now,
+    now,
     random: Math.random,
     timers: TIMERS,
     onFatal,
+  }).catch(async (error: unknown) => {
+    // Its thread would keep the process alive.
+    await store[Symbol.asyncDispose]();
+    throw error;
   });
   const { proposal } = await registry.proposals.propose(payload, { types: ['genesis'] });
   for (const approval of approvals) await registry.proposals.approve(proposal.id, approval);

@@ -42,7 +42,7 @@ async function commitFiles(
   const genesis = await readGenesis(context, files);
   const registry = genesis.proposal.payloadB3;
   if (files.data === undefined) await commitOverHttp(context, genesis);
-  else await commitToDatabase(files.data, genesis);
+  else await commitToDatabase(files.data, genesis, context.io.now);
   const { origin } = genesis.proposal.payload;
   if (context.globals.isJson) return context.printJson({ origin, registry, version: 0 });
   await context.print(registry);
@@ -80,9 +80,13 @@ async function readGenesis(
   return { proposal, approvals };
 }
 
-async function commitToDatabase(data: string, { proposal, approvals }: Genesis): Promise<void> {
+async function commitToDatabase(
+  dataDir: string,
+  { proposal, approvals }: Genesis,
+  now: () => number,
+): Promise<void> {
   const { commitGenesis } = await import('../../server/genesis.ts');
-  await commitGenesis({ dataDir: data, payload: proposal.bytes, approvals });
+  await commitGenesis({ dataDir, payload: proposal.bytes, approvals, now });
 }
 
 /** Keeps no trust: until the genesis is committed there is nothing to trust. */

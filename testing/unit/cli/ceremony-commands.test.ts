@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { hashOf } from '../../../src/core/hash.ts';
 import { parseVerifierKey } from '../../../src/core/vkey.ts';
@@ -162,6 +162,43 @@ test('the ceremony begins an empty registry over http, and may be repeated', asy
   assert.equal(stage.registry.head()?.object.registry, registry);
   const [again] = (await stage.cli(...commit, '--json')).json();
   assert.deepEqual(again, { origin: ORIGIN, registry, version: 0 });
+});
+
+test('the ceremony begins a database without a service, may be repeated, and is final', async () => {
+  const stage = await openCeremony();
+  const data = stage.file('data');
+  const commit = async (...options: readonly string[]) => {
+    const { stderr } = await init(stage, ...options);
+    assert.match(stderr, /wrote /);
+    const approvals: string[] = [];
+    for (const name of NAMES) approvals.push(await approveGenesis(stage, name));
+    return () =>
+      stage.cli('init', 'commit', stage.file('genesis.json'), ...approvals, '--data', data);
+  };
+  const first = await commit('--note', 'first');
+  const begun = await first();
+  assert.equal(begun.code, 0, begun.stderr);
+  assert.deepEqual([(await first()).stdout, statSync(data).mode & 0o777], [begun.stdout, 0o700]);
+  const verified = await stage.cli('verify', '--data', data, '--registry', begun.stdout.trim());
+  assert.match(verified.stdout, /^approvals +3$/m);
+  const second = await (await commit('--note', 'second'))();
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, /expected no second genesis/);
+  assert.deepEqual(stage.requests, []);
+});
+
+test('the ceremony does not go on in a damaged database', async () => {
+  const stage = await openCeremony();
+  const approvals: string[] = [];
+  for (const name of NAMES) approvals.push(await approveGenesis(stage, name));
+  const commit = ['init', 'commit', stage.file('genesis.json'), ...approvals];
+  assert.equal((await stage.cli(...commit, '--data', stage.directory)).code, 0);
+  const path = stage.file('registry.db');
+  const damaged = readFileSync(path, 'latin1').replaceAll('"threshold":2', '"threshold":1');
+  writeFileSync(path, damaged, 'latin1');
+  const again = await stage.cli(...commit, '--data', stage.directory);
+  assert.equal(again.code, 3);
+  assert.match(again.stderr, /restore the database/);
 });
 
 test('a registry that another genesis has begun is refused', async () => {
