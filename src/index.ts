@@ -7,6 +7,8 @@
  * console.log(await (await fetch(`${server.url}/readyz`)).json());
  */
 
+export { createFileTrust as fileTrust } from './cli/trust-file.ts';
+export type { TrustStore } from './client/client.ts';
 export type { ErrorCode } from './core/error.ts';
 export { RegistryError } from './core/error.ts';
 export type { SignedMessage, Verifier } from './core/verifier.ts';

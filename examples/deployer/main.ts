@@ -8,10 +8,9 @@
  * approved, or with other content than was approved.
  */
 import { parseArgs } from 'node:util';
-import { createFileTrust } from '../../src/cli/trust-file.ts';
 import { createClient } from '../../src/client/index.ts';
 import { isHash } from '../../src/core/hash.ts';
-import { createNativeVerifier } from '../../src/server/native-verifier.ts';
+import { fileTrust, nativeVerifier } from '../../src/index.ts';
 import { checkInstalled } from './check.ts';
 
 const { values, positionals } = parseArgs({
@@ -31,8 +30,8 @@ if (!isHash(registry))
 const client = createClient({
   url,
   registry,
-  trust: createFileTrust(state),
-  verifier: createNativeVerifier(),
+  trust: fileTrust(state),
+  verifier: nativeVerifier(),
 });
 const { head, items } = await client.set();
 console.log(`accepted version ${head.version}, ${head.entryHash}`);

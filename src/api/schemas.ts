@@ -187,7 +187,13 @@ export const Problem = z
 
 /** The `data` line of each server-sent event. */
 export const StreamUpdate = z
-  .looseObject({ ...head, checkpoint: z.null(), corr_id: z.null() })
+  .looseObject({
+    ...head,
+    checkpoint: z.null(),
+    corr_id: z.string().nullable().meta({
+      description: 'Of the request that committed it; null when it is read back from the log.',
+    }),
+  })
   .meta({ id: 'StreamUpdate' });
 
 export const StreamReset = z.looseObject({ head: Version.nullable(), oldest: Version });

@@ -8,7 +8,8 @@ import { isRead, READ_HEADERS } from './cors.ts';
 import type { HttpDeps } from './deps.ts';
 import { problemOf } from './problem.ts';
 
-export type Handler = (c: Context) => Answer | Promise<Answer>;
+/** `corrId` names the request in everything that comes of it. */
+export type Handler = (c: Context, corrId: string) => Answer | Promise<Answer>;
 
 interface Outcome {
   readonly answer: Answer;
@@ -56,7 +57,7 @@ export function answerFailure(
 async function run(c: Context, handler: Handler, corrId: string): Promise<Outcome> {
   try {
     assertDecodable(c.req.url);
-    const answer = await handler(c);
+    const answer = await handler(c, corrId);
     const etag = answer.headers.ETag;
     const isKnown = etag !== undefined && matchesEtag(c.req.header('If-None-Match'), etag);
     return { answer: isKnown && isRead(c.req.method) ? notModified(answer) : answer };

@@ -12,9 +12,9 @@ export function guardRead(
   handler: Handler,
 ): Handler {
   if (consumeRead === undefined) return handler;
-  return async (c) => {
+  return async (c, corrId) => {
     await assertAllowance(consumeRead, clientAddress(c));
-    return handler(c);
+    return handler(c, corrId);
   };
 }
 
@@ -22,14 +22,14 @@ export function guardWrite(
   deps: Pick<HttpDeps, 'isWriteAllowed' | 'clientAddress' | 'consumeWrite'>,
   handler: Handler,
 ): Handler {
-  return async (c) => {
+  return async (c, corrId) => {
     if (!deps.isWriteAllowed(c))
       throw forbidden('expected a write over loopback, got one from elsewhere');
     assertDirect(c);
     assertNoForeignPage(c);
     if (deps.consumeWrite !== undefined)
       await assertAllowance(deps.consumeWrite, deps.clientAddress(c));
-    return handler(c);
+    return handler(c, corrId);
   };
 }
 

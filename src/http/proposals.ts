@@ -54,10 +54,10 @@ export function proposalRoutes(proposals: Proposals): ProposalRoutes {
       const { quorum } = await proposals.approve(id, readApproval(parseCanonical(bytes)));
       return answerJson(quorum);
     },
-    commit: async (c) => {
+    commit: async (c, corrId) => {
       const id = readId(c.req.url, c.req.param());
       await assertNoBody(c.req.raw);
-      return commit(proposals, id);
+      return commit(proposals, id, corrId);
     },
   };
 }
@@ -75,8 +75,8 @@ async function propose(
   });
 }
 
-async function commit(proposals: Proposals, id: Hash): Promise<Answer> {
-  const { isNew, head } = await proposals.commit(id);
+async function commit(proposals: Proposals, id: Hash, corrId: string): Promise<Answer> {
+  const { isNew, head } = await proposals.commit(id, { corrId });
   return answerBytes(head.bytes, {
     status: isNew ? 201 : 200,
     caching: 'none',

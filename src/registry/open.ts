@@ -1,5 +1,5 @@
 /** Puts the registry together over a store: load, publish, then accept writes. */
-import type { Appended, Chain } from '../core/chain.ts';
+import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { catchUp } from './catch-up.ts';
 import { EventFeed } from './feed.ts';
@@ -11,18 +11,17 @@ import { publishEntry } from './published.ts';
 import { LogReader } from './reader.ts';
 import type { Feed, Proposals, PublishedHead, Reader, Readiness, Registry } from './registry.ts';
 import { scrubLog } from './scrub.ts';
-import { Sequencer } from './sequencer.ts';
+import { type Committed, Sequencer } from './sequencer.ts';
 import { Trees } from './trees.ts';
 
 /**
- * Resolves when reads can be served; writes are accepted at once, commits begin when the whole log was
- * walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
+ * Resolves when reads can be served; writes are accepted once the whole log was walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
  */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
   const loaded = await loadChain(options.store, options.pins);
   const registry = new OpenRegistry(options, loaded?.governances ?? [], loaded?.chain ?? null);
   if (loaded !== undefined) {
-    registry.publish([{ leaf: loaded.headLeaf, chain: loaded.chain }]);
+    registry.publish([{ leaf: loaded.headLeaf, chain: loaded.chain, corrId: null }]);
     options.metrics.recovered();
   }
   await registry.book.load();
@@ -153,10 +152,11 @@ class OpenRegistry implements Registry {
   }
 
   /** Visible with one assignment, the newest first of all; then announced. Awaits nobody. */
-  publish(batch: readonly { leaf: Appended['leaf']; chain: Chain }[]): void {
-    const entries = batch.map(({ leaf, chain }) => {
+  publish(batch: readonly Pick<Committed, 'leaf' | 'chain' | 'corrId'>[]): void {
+    const entries = batch.map(({ leaf, chain, corrId }) => {
       this.#trees.remember(leaf.version, chain.set);
-      return publishEntry({ leaf, entryHash: chain.entryHash, registry: chain.registry });
+      const { entryHash, registry } = chain;
+      return publishEntry({ leaf, entryHash, registry, corrId });
     });
     this.#head = entries.at(-1) ?? this.#head;
     if (this.#head !== undefined) this.#options.metrics.version(this.#head.version);
@@ -195,7 +195,7 @@ class OpenRegistry implements Registry {
     );
   }
 
-  #onAppended(batch: readonly Appended[]): void {
+  #onAppended(batch: readonly Committed[]): void {
     for (const { leaf, chain } of batch)
       if (leaf.type === 'genesis' || leaf.type === 'governance')
         this.#governances = [

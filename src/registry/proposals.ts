@@ -124,7 +124,10 @@ export class ProposalBook implements Proposals {
     return view;
   }
 
-  async commit(id: Hash): Promise<{ isNew: boolean; head: PublishedHead }> {
+  async commit(
+    id: Hash,
+    options: { corrId?: string } = {},
+  ): Promise<{ isNew: boolean; head: PublishedHead }> {
     const pending = this.#pending.get(id);
     const running = this.#committing.get(id);
     if (pending === undefined || running !== undefined) {
@@ -135,6 +138,7 @@ export class ProposalBook implements Proposals {
     const started = performance.now();
     const commit = this.#options.sequencer.commit({
       proposal: pending.proposal,
+      corrId: options.corrId,
       approvals: () => [...pending.approvals.values()],
     });
     this.#committing.set(id, commit);

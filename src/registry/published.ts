@@ -9,10 +9,12 @@ export function publishEntry({
   leaf,
   entryHash,
   registry,
+  corrId = null,
 }: {
   leaf: Leaf;
   entryHash: Hash;
   registry: Hash;
+  corrId?: string | null;
 }): PublishedHead {
   const object: HeadObject = Object.freeze({
     origin: leaf.origin,
@@ -31,11 +33,11 @@ export function publishEntry({
     object,
     bytes: canonicalBytes(object),
     etag: `"${entryHash}"`,
-    // `checkpoint` and `corr_id` are the event's own members; a replayed event has the same bytes.
+    // The log does not know which request committed an entry: what is read back from it says null.
     frame: encodeFrame({
       event: 'registry.update',
       id: leaf.version,
-      data: { ...object, checkpoint: null, corr_id: null },
+      data: { ...object, checkpoint: null, corr_id: corrId },
     }),
   });
 }

@@ -71,11 +71,14 @@ export interface Proposals {
   /** Verified, then durable. The first approval of a signer stays. Throws `unknown_proposal`, `unknown_signer`, `invalid_signature`, `invalid_approval`, `expired`. */
   approve(id: Hash, approval: Approval): Promise<ProposalView>;
   /**
-   * Resolves when the entry is durable and visible; `isNew: false` when it was committed before.
+   * `corrId` goes into the entry's event, not into the log. Resolves when the entry is durable and visible; `isNew: false` when it was committed before.
    * Throws `unknown_proposal`, `quorum_not_reached`, `fence_broken`, `expired`, `conflict`
    * (certainly not done) or `outcome_unknown` (repeat the request).
    */
-  commit(id: Hash): Promise<{ readonly isNew: boolean; readonly head: PublishedHead }>;
+  commit(
+    id: Hash,
+    options?: { readonly corrId?: string },
+  ): Promise<{ readonly isNew: boolean; readonly head: PublishedHead }>;
   get(id: Hash): Promise<ProposalView | undefined>;
   /** In flight first, then recently committed; newest first. */
   list(): Promise<readonly ProposalView[]>;

@@ -15,6 +15,8 @@ import type { RegistryLimits } from './options.ts';
 
 export interface CommitRequest {
   readonly proposal: DecodedPayload;
+  /** Of the request, for its event. */
+  readonly corrId?: string | undefined;
   /** Verified; those whose signers are no longer in force are left out. */
   readonly approvals: () => readonly Approval[];
 }
@@ -22,6 +24,12 @@ export interface CommitRequest {
 interface Waiting extends CommitRequest {
   resolve(appended: Appended): void;
   reject(error: unknown): void;
+}
+
+/** A durable entry on its way to being visible. */
+export interface Committed extends Appended {
+  /** `null`: nobody here asked for it. */
+  readonly corrId: string | null;
 }
 
 export interface SequencerOptions {
@@ -32,7 +40,7 @@ export interface SequencerOptions {
   /** The verified entries after `chain` that another writer put into the store. */
   readonly catchUp: (chain: Chain | null) => Promise<readonly Appended[]>;
   /** Must not throw and awaits nobody: publishes, then announces. */
-  readonly onAppended: (batch: readonly Appended[]) => void;
+  readonly onAppended: (batch: readonly Committed[]) => void;
   readonly onFatal: (error: RegistryError) => void;
 }
 
@@ -155,7 +163,10 @@ export class Sequencer {
 
   async #append(planned: readonly { waiting: Waiting; appended: Appended }[]): Promise<void> {
     const { store } = this.#options;
-    const batch = planned.map(({ appended }) => appended);
+    const batch = planned.map(({ waiting, appended }) => ({
+      ...appended,
+      corrId: waiting.corrId ?? null,
+    }));
     const answer = await store.append({
       expected: this.#chain?.version ?? EMPTY_VERSION,
       entries: planned.map(({ waiting, appended }) => toAppendEntry(waiting.proposal, appended)),
@@ -163,7 +174,8 @@ export class Sequencer {
     if (answer.outcome === 'conflict') {
       const expected = this.#chain?.version ?? 'none';
       // Another writer was first. What it wrote is believed only as a reader would believe it.
-      this.#advance(await this.#options.catchUp(this.#chain));
+      const theirs = await this.#options.catchUp(this.#chain);
+      this.#advance(theirs.map((appended) => ({ ...appended, corrId: null })));
       throw new RegistryError(
         'conflict',
         `expected the log's head at version ${expected}, got ${answer.head}: repeat the request`,
@@ -176,7 +188,7 @@ export class Sequencer {
     for (const { waiting, appended } of planned) waiting.resolve(appended);
   }
 
-  #advance(batch: readonly Appended[]): void {
+  #advance(batch: readonly Committed[]): void {
     this.#chain = batch.at(-1)?.chain ?? this.#chain;
     this.#options.onAppended(batch);
   }

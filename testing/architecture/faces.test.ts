@@ -10,7 +10,7 @@ function assertNames(module: object, expected: string): void {
 }
 
 test('quorate runs a registry', () => {
-  assertNames(face, 'RegistryError loadConfig nativeVerifier readConfigFile startServer');
+  assertNames(face, 'RegistryError fileTrust loadConfig nativeVerifier readConfigFile startServer');
 });
 
 test('quorate/client reads one', () => {

@@ -9,6 +9,7 @@ import { StreamSlots } from '../../src/http/stream-slots.ts';
 import { refuses } from '../support/core-assert.ts';
 import { codeOf, openTestApp, type TestApp, type TestAppOptions } from '../support/http-app.ts';
 import { put } from '../support/registry.ts';
+import { descriptorsPayload } from '../support/signers.ts';
 
 /** The events of one open stream, read one at a time as a client would. */
 class Events {
@@ -78,6 +79,19 @@ test('a stream says when to reconnect first, then the head, then what follows', 
   assert.deepEqual(data, { ...app.registry.head()?.object, checkpoint: null, corr_id: null });
   await app.change(put('next', {}));
   assert.deepEqual(await events.ids(1), ['3']);
+  await events.cancel();
+});
+
+test('an event names the request that committed its entry', async () => {
+  const app = await openAt(0);
+  const proposal = descriptorsPayload(app.registryHash, [put('a', {})]);
+  const { payloadB3 } = proposal;
+  await app.registry.proposals.propose(proposal.bytes);
+  for (const signer of app.signers)
+    await app.registry.proposals.approve(payloadB3, signer.approve(proposal));
+  const events = await follow(app, '?after=0');
+  await app.post(`/registry/commit/${payloadB3}`, undefined, { 'x-corr-id': 'deploy-7' });
+  assert.equal(JSON.parse((await events.next())?.data ?? '').corr_id, 'deploy-7');
   await events.cancel();
 });
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { decodeUtf8 } from '../../../src/core/bytes.ts';
 import type { FeedEvent, Subscription } from '../../../src/registry/registry.ts';
 import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
+import { descriptorsPayload } from '../../support/signers.ts';
 
 async function registryAt(version: number, options = {}): Promise<TestRegistry> {
   const real = await openTestRegistry(options);
@@ -50,6 +51,22 @@ test('a replay from the store has the same bytes as the live event', async () =>
   const replayed = restarted.registry.feed.subscribe({ after: 0, mode: 'all', consumer: 'test' });
   for (let i = 0; i < 3; i++)
     assert.deepEqual((await live.next()).frame, (await replayed.next()).frame);
+});
+
+test('a live event names the request that committed it, a replayed one does not pretend to', async () => {
+  const real = await registryAt(0);
+  const proposal = descriptorsPayload(real.registryHash, [put('a', {})]);
+  await real.registry.proposals.propose(proposal.bytes);
+  for (const signer of real.signers)
+    await real.registry.proposals.approve(proposal.payloadB3, signer.approve(proposal));
+  const live = real.registry.feed.subscribe({ after: 0, mode: 'all', consumer: 'test' });
+  await real.registry.proposals.commit(proposal.payloadB3, { corrId: 'deploy-7' });
+  const corrId = async (subscription: Subscription) =>
+    Object(data(await subscription.next())).corr_id;
+  assert.equal(await corrId(live), 'deploy-7');
+  const { registry } = await openTestRegistry({ store: real.store });
+  const replayed = registry.feed.subscribe({ after: 0, mode: 'all', consumer: 'test' });
+  assert.equal(await corrId(replayed), null);
 });
 
 test('a cursor that is not in this log is told so, with the head, and goes on from there', async () => {
