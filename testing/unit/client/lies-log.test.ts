@@ -11,6 +11,8 @@ import {
   editLeaf,
   endless,
   extend,
+  headOf,
+  json,
   type Log,
   type LogEntry,
   lines,
@@ -426,7 +428,12 @@ test('another genesis than the pinned one is another registry, whatever its head
   );
   const { client, saved } = openClient(stage);
   stage.lie(serve(fake));
-  await assert.rejects(client.head(), { code: 'wrong_registry' });
+  await assert.rejects(client.head(), { code: 'wrong_registry', message: /at registry\.example/ });
+  const claiming = json({ ...headOf(fake), registry: stage.registryHash });
+  stage.lie((path, honest, request) =>
+    path === '/registry/head' ? claiming.clone() : serve(fake)(path, honest, request),
+  );
+  await assert.rejects(client.head(), { code: 'wrong_registry', message: /begins with/ });
   const lied = serve(fake);
   stage.lie(async (path, honest, request) =>
     path === '/registry/head' ? honest() : lied(path, honest, request),

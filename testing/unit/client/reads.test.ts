@@ -57,6 +57,20 @@ test('catching up goes page by page, reports progress, and saves once for each p
   assert.equal(saves(), 2);
 });
 
+test('an entry past the head that was claimed waits for a head that claims it', async () => {
+  const stage = await openStage();
+  await stage.grow(1);
+  const { client } = openClient(stage);
+  stage.lie(async (path, honest) => {
+    if (path.startsWith('/registry/entries')) await stage.grow(1);
+    return honest();
+  });
+  assert.equal((await client.head()).version, 1);
+  assert.equal(client.trusted()?.version, 1);
+  stage.lie(undefined);
+  assert.equal((await client.head()).version, 2);
+});
+
 test('calls at the same time share one state and each entry is verified once', async () => {
   const stage = await openStage();
   await stage.grow(2);
