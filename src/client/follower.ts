@@ -17,6 +17,8 @@ import { headAfter, headOf, readTrustedEntry } from './trusted-state.ts';
 
 const IDLE_MS = 45_000;
 const DEFAULT_RETRY_MS = 1_000;
+/** A server may ask for more patience or less, within these. */
+const MIN_RETRY_MS = 500;
 const MAX_RETRY_MS = 30_000;
 const POLL_SECONDS = 30;
 /** A proxy that buffers streams: after this many in a row gave nothing, heads are polled. */
@@ -70,12 +72,13 @@ class Follower {
     this.#head = chain === undefined ? null : headOf(chain);
     this.#heard();
     while (true) {
+      let askedMs = 0;
       try {
         yield* this.#session();
       } catch (error) {
-        this.#assertPassing(error);
+        askedMs = this.#passing(error);
       }
-      await sleep(this.#options.clock, this.#delayMs(), this.#signal);
+      await sleep(this.#options.clock, this.#delayMs(askedMs), this.#signal);
     }
   }
 
@@ -117,7 +120,7 @@ class Follower {
       idleMs: Math.min(IDLE_MS, staleAfterMs),
       signal: this.#signal,
       onRetry: (retryMs) => {
-        this.#retryMs = Math.min(retryMs, MAX_RETRY_MS);
+        this.#retryMs = Math.max(MIN_RETRY_MS, Math.min(retryMs, MAX_RETRY_MS));
       },
     });
     for await (const hint of hints) {
@@ -177,19 +180,21 @@ class Follower {
     return this.#heardAt + this.#options.staleAfterMs - this.#options.clock.now();
   }
 
-  #delayMs(): number {
+  #delayMs(askedMs: number): number {
     this.#attempt++;
-    const delayMs = jitteredDelayMs(this.#options.clock, this.#attempt, {
-      baseMs: this.#retryMs,
-      maxMs: MAX_RETRY_MS,
-    });
-    return Math.max(0, Math.min(delayMs, this.#staleInMs()));
+    const bounds = { baseMs: this.#retryMs, maxMs: MAX_RETRY_MS };
+    const delayMs = jitteredDelayMs(this.#options.clock, this.#attempt, bounds);
+    return Math.max(0, Math.min(Math.max(delayMs, askedMs), this.#staleInMs()));
   }
 
-  /** Rethrows what repeating cannot mend; throws `stale` when mending took too long. */
-  #assertPassing(error: unknown): void {
+  /**
+   * How long the server asked to be left alone. Rethrows what repeating cannot mend; throws `stale`
+   * when mending took too long.
+   */
+  #passing(error: unknown): number {
     if (this.#signal.aborted || !isPassing(error)) throw error;
-    if (this.#staleInMs() > 0) return;
+    const { retry_after_ms: askedMs } = error.details;
+    if (this.#staleInMs() > 0) return typeof askedMs === 'number' ? askedMs : 0;
     const { staleAfterMs } = this.#options;
     throw new RegistryError(
       'stale',
@@ -203,7 +208,7 @@ class Follower {
 }
 
 /** No answer, an answer of the wrong kind, or the server's own trouble; never a broken rule of the log. */
-function isPassing(error: unknown): boolean {
+function isPassing(error: unknown): error is RegistryError {
   if (!(error instanceof RegistryError)) return false;
   const status = Number(error.details.status ?? 0);
   const isTold = error.code === 'not_initialised' || status === 429 || status >= 500;

@@ -1,5 +1,4 @@
 /** An answer that says no, back as the error it was on the server: the same code, or `unexpected_answer`. */
-
 import { escapeText, isErrorCode, RegistryError } from '../core/error.ts';
 import { parseJsonBytes } from './json.ts';
 
@@ -11,14 +10,16 @@ export function readProblem(answer: {
   readonly status: number;
   readonly contentType: string;
   readonly bytes: Uint8Array;
+  readonly retryAfterMs: number | undefined;
 }): RegistryError {
-  const { request, status, contentType, bytes } = answer;
+  const { request, status, contentType, bytes, retryAfterMs } = answer;
   const problem = contentType === 'application/problem+json' ? membersOf(bytes) : {};
   const { code, detail, corr_id } = problem;
   const details = {
     ...membersIn(problem.details),
     status,
-    ...(typeof corr_id === 'string' ? { corr_id } : {}),
+    ...(typeof corr_id === 'string' && { corr_id }),
+    ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
   };
   // The text is a stranger's: it must be safe to print.
   const said = typeof detail === 'string' ? escapeText(detail.slice(0, MAX_DETAIL)) : 'no detail';

@@ -136,7 +136,8 @@ export class Transport {
         : AbortSignal.any([request.signal, deadline.signal]);
     try {
       const response = await abortable(this.#send(request, signal), signal);
-      const refusal = refusalOf(request, response);
+      const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), clock.now());
+      const refusal = refusalOf(request, response, retryAfterMs);
       if (refusal === undefined)
         return {
           isDone: true,
@@ -147,7 +148,6 @@ export class Transport {
         whenLarger: 'cut',
         signal,
       });
-      const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), clock.now());
       return { isDone: false, error: refusal(bytes), status: response.status, retryAfterMs };
     } catch (cause) {
       request.signal?.throwIfAborted();
@@ -189,12 +189,14 @@ const NONE: Uint8Array = new Uint8Array();
 function refusalOf(
   request: Request,
   response: Response,
+  retryAfterMs: number | undefined,
 ): ((bytes: Uint8Array) => RegistryError) | undefined {
   const { status } = response;
   const contentType =
     (response.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   const name = `${request.method} ${request.path}`;
-  if (status >= 400) return (bytes) => readProblem({ request: name, status, contentType, bytes });
+  if (status >= 400)
+    return (bytes) => readProblem({ request: name, status, contentType, bytes, retryAfterMs });
   if (response.redirected || response.type === 'opaqueredirect' || status >= 300)
     return () =>
       new RegistryError('unexpected_answer', `expected an answer to ${name}, got a redirect`, {

@@ -181,7 +181,7 @@ export class TrustedLog {
     }
   }
 
-  /** `undefined`: the whole set costs less than the proofs. */
+  /** `undefined`: proofs cost more than the whole set, or show nothing new. */
   async #reveal(
     { chain }: TrustedState,
     entry: ServedEntry,
@@ -189,8 +189,8 @@ export class TrustedLog {
   ): Promise<SetTree | undefined> {
     const keys = unknownKeys(chain.set, changesOf(decodePayload(entry.bytes.payload).payload));
     const weight = (this.#proofs + keys.length) * PROOF_WEIGHT;
-    if (keys.length > MAX_PROOFS || weight > Math.max(chain.set.size, MAX_PROOFS * PROOF_WEIGHT))
-      return undefined;
+    const isDear = weight > Math.max(chain.set.size, MAX_PROOFS * PROOF_WEIGHT);
+    if (keys.length === 0 || keys.length > MAX_PROOFS || isDear) return undefined;
     this.#proofs += keys.length;
     const { version } = chain;
     const served = await Promise.all(

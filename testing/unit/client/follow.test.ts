@@ -263,6 +263,25 @@ test('without streams heads are polled, and after a while the stream is tried ag
   await updates.return?.();
 });
 
+test('a server that asks to be left alone is, and one that asks for haste is not hurried', async () => {
+  const stage = await openStage();
+  const busy = new Response('', { status: 503, headers: { 'retry-after': '7' } });
+  stage.lie((path, honest) => (path === '/registry/head' ? busy.clone() : honest()));
+  const { client, clock } = openClient(stage);
+  const left = new AbortController();
+  const done = errorOf(take(followed(client, left.signal), 1));
+  await clock.running(7_000);
+  assert.equal(stage.requests.length, 1);
+  const hasty = 'retry: 0\n\nevent: registry.closing\ndata: {"reason":"age"}\n\n';
+  stage.lie(lyingStream(hasty));
+  clock.chance = 0.5;
+  clock.advance(7_000);
+  await clock.running(250);
+  left.abort();
+  await done;
+  assert.deepEqual(clock.pending, []);
+});
+
 test('a server that does not wait when it is asked to is polled once a second', async () => {
   const stage = await openStage();
   stage.lie((path, honest, request) =>
