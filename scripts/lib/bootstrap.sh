@@ -52,7 +52,8 @@ install_packages() {
 npm_quietly() {
   local log status=0
   log=$(mktemp)
-  npm "$@" >"$log" 2>&1 </dev/null || status=$?
+  # Retries that come soon: who is offline should hear of it in seconds.
+  npm "$@" --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 >"$log" 2>&1 </dev/null || status=$?
   if ((status != 0)); then
     head -n 20 "$log" >&2
     rm -f "$log"
