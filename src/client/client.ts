@@ -131,8 +131,10 @@ export interface Client {
   descriptor(key: { readonly kind: string; readonly id: string }): Promise<VerifiedDescriptor>;
   set(): Promise<VerifiedSet>;
   /**
-   * Every version after the trusted one (or after genesis), each once, in order, verified and saved
-   * before it is yielded; then live until `signal` aborts. Reconnects by itself.
+   * Every version after the trusted one (or after genesis, which is not yielded), each once, in order,
+   * verified and saved before it is yielded; then live until `signal` aborts. Reconnects by itself.
+   * At most once: a crash between the save and what the application does with an update loses that
+   * update to it, never to the trusted state; compare `entry.version` with what was last applied.
    */
   follow(options?: { readonly signal?: AbortSignal }): AsyncIterable<Update>;
   /** The trusted state reached so far; `undefined` before the first verified answer. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Client } from '../../src/client/client.ts';
 import { createClient } from '../../src/client/create.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
+import { CHILD_ENV } from './child.ts';
 
 export interface ServerProcess {
   readonly url: string;
@@ -21,6 +22,7 @@ export interface ServerProcess {
 export async function spawnServer(dataDir: string): Promise<ServerProcess> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'server-main.ts'), dataDir], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: CHILD_ENV,
   });
   const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
   const url = await firstLine(child);
