@@ -6,7 +6,7 @@
 import { type Approval, assertSignedInTime } from '../core/approval.ts';
 import { type Appended, assertLogKeysAdmitted, type Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
-import type { Hash } from '../core/hash.ts';
+import { type Hash, hashOf } from '../core/hash.ts';
 import {
   type DecodedPayload,
   decodePayload,
@@ -23,6 +23,7 @@ import { expiredToDrop } from './proposal-room.ts';
 import { makePending, type Pending, viewCommitted, viewPending } from './proposal-view.ts';
 import type { Proposals, ProposalView, PublishedHead } from './registry.ts';
 import type { Sequencer } from './sequencer.ts';
+import { damaged } from './stored.ts';
 
 const RECENT_COMMITTED = 50;
 
@@ -62,12 +63,10 @@ export class ProposalBook implements Proposals {
   async load(): Promise<void> {
     for (const stored of await this.#store.proposals()) {
       if ((await this.#store.committedVersion(stored.payloadB3)) !== undefined) continue;
+      const found = hashOf(stored.payload);
+      if (found !== stored.payloadB3)
+        throw damaged(`expected proposal ${stored.payloadB3}, got bytes of ${found}`);
       const proposal = decodePayload(stored.payload);
-      if (proposal.payloadB3 !== stored.payloadB3)
-        throw new RegistryError(
-          'storage_damaged',
-          `expected proposal ${stored.payloadB3}, got bytes of ${proposal.payloadB3}`,
-        );
       const pending = makePending(proposal, stored.receivedAt);
       for (const approval of stored.approvals)
         if (await this.#check.isValid(proposal, approval))

@@ -87,18 +87,16 @@ export class LogReader implements Reader {
     if (leaf === undefined) return undefined;
     const row = await this.#store.descriptor(query);
     if (row !== undefined) assertDescriptor(row);
-    // The head's tree is in memory, so the head's answers are always checked against it.
-    const isChecked = query.isProofWanted || query.version === this.#options.head()?.version;
-    const tree = isChecked ? await this.#options.trees.at(leaf) : undefined;
+    const tree = await this.#options.trees.at(leaf);
     const path = descriptorPath(query);
-    if (tree !== undefined) assertInTree(tree, { ...query, path, row });
+    assertInTree(tree, { ...query, path, row });
     return {
       version: query.version,
       setRoot: leaf.set_root,
       bytes: row?.bytes ?? null,
       valueHash: row === undefined ? null : formatHash(row.valueHash),
       setVersion: row?.setVersion ?? null,
-      proof: query.isProofWanted && tree !== undefined ? encodeSetProof(tree.branch(path)) : null,
+      proof: query.isProofWanted ? encodeSetProof(tree.branch(path)) : null,
     };
   }
 

@@ -125,10 +125,13 @@ export class Sequencer {
   }
 
   async #committedAmong(batch: readonly Waiting[]): Promise<Set<Hash>> {
+    const { store, catchUp } = this.#options;
     const hashes = batch.map(({ proposal }) => proposal.payloadB3);
-    const versions = await Promise.all(
-      hashes.map((hash) => this.#options.store.committedVersion(hash)),
-    );
+    const versions = await Promise.all(hashes.map((hash) => store.committedVersion(hash)));
+    const visible = this.#chain?.version ?? EMPTY_VERSION;
+    // Committed by another writer: what is answered for must be visible here first.
+    if (versions.some((version) => version !== undefined && version > visible))
+      this.#takeOver(await catchUp(this.#chain));
     return new Set(hashes.filter((_, i) => versions[i] !== undefined));
   }
 
@@ -174,8 +177,7 @@ export class Sequencer {
     if (answer.outcome === 'conflict') {
       const expected = this.#chain?.version ?? 'none';
       // Another writer was first. What it wrote is believed only as a reader would believe it.
-      const theirs = await this.#options.catchUp(this.#chain);
-      this.#advance(theirs.map((appended) => ({ ...appended, corrId: null })));
+      this.#takeOver(await this.#options.catchUp(this.#chain));
       throw new RegistryError(
         'conflict',
         `expected the log's head at version ${expected}, got ${answer.head}: repeat the request`,
@@ -186,6 +188,10 @@ export class Sequencer {
     }
     this.#advance(batch);
     for (const { waiting, appended } of planned) waiting.resolve(appended);
+  }
+
+  #takeOver(theirs: readonly Appended[]): void {
+    this.#advance(theirs.map((appended) => ({ ...appended, corrId: null })));
   }
 
   #advance(batch: readonly Committed[]): void {

@@ -9,7 +9,7 @@ import { decodeSetProof, verifyBranch } from '../../../src/core/set-proof.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { Store, StoredDescriptor, StoredEntry } from '../../../src/store/store.ts';
 import { openTestRegistry, put, remove, type TestRegistry } from '../../support/registry.ts';
-import { governancePayload, makeGovernance } from '../../support/signers.ts';
+import { descriptorsPayload, governancePayload, makeGovernance } from '../../support/signers.ts';
 
 const isDamage = (error: unknown): boolean =>
   error instanceof RegistryError && error.code === 'storage_damaged';
@@ -145,7 +145,7 @@ test('governance at a version is the one in force after it', async () => {
 /** The store, with one answer changed on its way out. */
 function lying(
   store: Store,
-  lie: Partial<Pick<Store, 'entry' | 'entries' | 'descriptor' | 'set' | 'diff'>>,
+  lie: Partial<Pick<Store, 'entry' | 'entries' | 'descriptor' | 'set' | 'diff' | 'proposals'>>,
 ): Store {
   return new Proxy(store, {
     get: (target, name) => {
@@ -213,6 +213,31 @@ test('a changed, exchanged or missing descriptor row is never served', async () 
     await assert.rejects(read(), isDamage);
     rows = lie === undefined ? [b] : [lie, b];
     await assert.rejects(readAll(), isDamage);
+  }
+});
+
+test('a value of an old version that was changed together with its hash is never served', async () => {
+  const first = await openTestRegistry();
+  await first.change(put('a', { n: 1 }));
+  await first.change(put('a', { n: 2 }, { n: 1 }));
+  const newer = await first.store.descriptor({ kind: 'service', id: 'a', version: 2 });
+  const { registry } = await openTestRegistry({
+    store: lying(first.store, { descriptor: async () => newer }),
+  });
+  const query = { version: 1, kind: 'service', id: 'a', isProofWanted: false };
+  await assert.rejects(registry.reader.descriptor(query), isDamage);
+  assert.ok(await registry.reader.descriptor({ ...query, version: 2 }));
+});
+
+test('a stored proposal of other bytes than its hash is refused at the start', async () => {
+  const real = await openTestRegistry();
+  const proposal = descriptorsPayload(real.registryHash, [put('a', {})]);
+  await real.registry.proposals.propose(proposal.bytes);
+  const [stored] = await real.store.proposals();
+  assert.ok(stored);
+  for (const payload of [flipped(stored.payload, 3), new Uint8Array()]) {
+    const store = lying(real.store, { proposals: async () => [{ ...stored, payload }] });
+    await assert.rejects(openTestRegistry({ store }), isDamage);
   }
 });
 

@@ -125,6 +125,17 @@ test('an entry by another writer is verified and taken over, and the loser may r
   await checkLog(store);
 });
 
+test('a payload that another writer committed is answered with its entry', async () => {
+  const store = createMemoryStore();
+  const ours = await openTestRegistry({ store });
+  const { payloadB3 } = await ready(ours, 'a');
+  const theirs = await openTestRegistry({ store });
+  await theirs.registry.proposals.commit(payloadB3);
+  const { isNew, head } = await ours.registry.proposals.commit(payloadB3);
+  assert.deepEqual([isNew, head.version, ours.registry.head()?.version], [false, 1, 1]);
+  assert.equal((await ours.registry.proposals.get(payloadB3))?.state, 'committed');
+});
+
 test('committed_at never goes backwards, whatever the clock does', async () => {
   let now = Date.parse('2026-11-21T09:00:00.000Z');
   const real = await openTestRegistry({ now: () => now });
