@@ -55,6 +55,8 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemKind>> = {
 
   invalid_entry: { status: 500, title: 'An entry does not verify' },
   invalid_proof: { status: 500, title: 'A proof does not verify' },
+  invalid_checkpoint: { status: 500, title: 'A checkpoint does not verify' },
+  unwitnessed: { status: 500, title: 'Too few witnesses have cosigned a checkpoint' },
   rollback: { status: 500, title: 'A head is older than the trusted one' },
   fork: { status: 500, title: 'Two histories claim to be one registry' },
   stale: { status: 500, title: 'Nothing new was heard for too long' },

@@ -127,6 +127,8 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   invalid_signature: EXIT.unverified,
   invalid_entry: EXIT.unverified,
   invalid_proof: EXIT.unverified,
+  invalid_checkpoint: EXIT.unverified,
+  unwitnessed: EXIT.unverified,
   rollback: EXIT.unverified,
   fork: EXIT.unverified,
   stale: EXIT.unverified,

@@ -34,6 +34,8 @@ import {
   nextGovernance,
 } from './rules.ts';
 import { type SetChange, SetTree } from './set-tree.ts';
+import { LogTree } from './tlog/log-tree.ts';
+import type { TreeNode } from './tlog/merkle.ts';
 import type { Verifier } from './verifier.ts';
 import { parseVerifierKey } from './vkey.ts';
 
@@ -56,6 +58,8 @@ export interface Appended {
   readonly leaf: Leaf;
   readonly entry: EntryBytes;
   readonly changes: readonly AppliedChange[];
+  /** The nodes that the entry's leaf completed in the tree, its own hash first. */
+  readonly nodes: readonly TreeNode[];
 }
 
 export interface AppendInput {
@@ -103,6 +107,7 @@ export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
     version: nextVersion(chain),
   };
   const entry = { leaf: encodeLeaf(leaf), payload: proposal.bytes, approvals: approvalBytes };
+  const { tree, nodes } = (chain?.tree ?? LogTree.EMPTY).with(entry.leaf);
   const next: Chain = {
     origin: leaf.origin,
     registry: registryOf(proposal),
@@ -112,8 +117,9 @@ export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
     governance,
     signerKeys: withSigners(chain?.signerKeys ?? new Map(), governance),
     set,
+    tree,
   };
-  return { chain: next, leaf, entry, changes };
+  return { chain: next, leaf, entry, changes, nodes };
 }
 
 function assertInTurn(
@@ -253,12 +259,14 @@ export function assertAdmitted(
  */
 export function assertLogKeysAdmitted(payload: Payload, verifier: Verifier): void {
   if (!('governance' in payload)) return;
-  for (const vkey of payload.governance.log_keys)
-    if (!isAdmitted(verifier, parseVerifierKey(vkey)?.publicKey))
+  for (const vkey of payload.governance.log_keys) {
+    const key = parseVerifierKey(vkey);
+    if (key?.type !== 'ml-dsa-44' && !isAdmitted(verifier, key?.publicKey))
       throw new RegistryError(
         'invalid_governance',
         `expected an ed25519 log key of prime order, got ${vkey}`,
       );
+  }
 }
 
 function isAdmitted(verifier: Verifier, key: Uint8Array | undefined): boolean {

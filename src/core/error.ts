@@ -42,6 +42,8 @@ export const ERROR_CODES = [
   // what a verifier found
   'invalid_entry',
   'invalid_proof',
+  'invalid_checkpoint',
+  'unwitnessed',
   'rollback',
   'fork',
   'stale',

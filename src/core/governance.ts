@@ -25,7 +25,7 @@ export interface Governance {
   readonly threshold: number;
   /** Sorted by `signer_id`. */
   readonly signers: readonly Signer[];
-  /** 1 to 4 C2SP verifier keys, named after the origin. */
+  /** 1 to 4 C2SP verifier keys, named after the origin, at least one of them Ed25519. */
   readonly log_keys: readonly string[];
 }
 
@@ -122,11 +122,19 @@ function readLogKeys(
   origin: string,
 ): string[] {
   const keys = check.array(value, pointer, { min: 1, max: 4 }).map((key, i) => {
-    if (typeof key !== 'string' || parseVerifierKey(key)?.name !== origin)
-      return check.fail(`${pointer}/${i}`, `a c2sp ed25519 verifier key named ${origin}`, key);
+    const parsed = typeof key === 'string' ? parseVerifierKey(key) : undefined;
+    if (typeof key !== 'string' || parsed?.name !== origin || parsed.type === 'cosigner')
+      return check.fail(
+        `${pointer}/${i}`,
+        `a c2sp verifier key (ed25519 or ml-dsa-44) named ${origin}`,
+        key,
+      );
     return key;
   });
   assertDistinct(check, keys, pointer, 'each log key once');
+  // Every C2SP client can check this one; ml-dsa-44 stands beside it.
+  if (!keys.some((key) => parseVerifierKey(key)?.type === 'ed25519'))
+    check.fail(pointer, 'an ed25519 log key among them', keys.length);
   return keys;
 }
 

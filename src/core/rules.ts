@@ -13,6 +13,7 @@ import {
 import { formatHash, type Hash } from './hash.ts';
 import { changesOf, type DecodedPayload, type Payload } from './payload.ts';
 import type { SetTree } from './set-tree.ts';
+import type { LogTree } from './tlog/log-tree.ts';
 
 /** Everything the next entry depends on. Immutable: an append makes a new one. */
 export interface Chain {
@@ -24,6 +25,8 @@ export interface Chain {
   readonly governance: Governance;
   readonly signerKeys: SignerKeys;
   readonly set: SetTree;
+  /** Over the leaves up to this entry. */
+  readonly tree: LogTree;
 }
 
 /** A fence that no longer holds: what the change expected to replace and what stands there. */

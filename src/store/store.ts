@@ -7,6 +7,7 @@ import type { Approval } from '../core/approval.ts';
 import type { Hash } from '../core/hash.ts';
 import type { EntryBytes } from '../core/leaf.ts';
 import type { PayloadType } from '../core/payload.ts';
+import type { NodePlace, TreeNode } from '../core/tlog/merkle.ts';
 
 /** The version of an empty log's head. */
 export const EMPTY_VERSION = -1;
@@ -55,6 +56,8 @@ export interface AppendEntry extends StoredEntry {
   /** The payload's `expires_at`. */
   readonly expiresAt: string;
   readonly changes: readonly DescriptorChange[];
+  /** The nodes of the log's tree that this entry's leaf completed. */
+  readonly nodes: readonly TreeNode[];
 }
 
 /** `head`: the version of the newest entry, `EMPTY_VERSION` when there is none. */
@@ -86,9 +89,16 @@ export interface Store extends AsyncDisposable {
   /** The version that committed a payload; `undefined` when none did. */
   committedVersion(payloadB3: Hash): Promise<number | undefined>;
 
+  /** The hashes of complete subtrees (32 bytes), in the order asked for; `undefined` where none stands. */
+  nodes(places: readonly NodePlace[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** Nodes of one level from `index` on, at most `count`; ends before the first that is missing. */
+  nodeRun(range: NodePlace & { readonly count: number }): Promise<readonly Uint8Array[]>;
+  /** The signed checkpoint kept last, as `putCheckpoint` got it. */
+  checkpoint(): Promise<string | undefined>;
+
   /**
    * Appends consecutive entries as one durable transaction if the head is still `expected`, and in it
-   * moves the descriptor index and drops the proposals that became entries. Answers:
+   * adds their tree nodes, moves the descriptor index and drops the proposals that became entries. Answers:
    * - resolves `appended`: durable (survives power loss) and readable before the promise resolves;
    * - resolves `conflict`: certainly nothing was written;
    * - rejects `read_only` (no space, or another process holds the write lock): certainly nothing was
@@ -126,6 +136,9 @@ export interface Store extends AsyncDisposable {
   dropProposals(payloadB3s: readonly Hash[]): Promise<void>;
   /** All that are in flight, in order of arrival. */
   proposals(): Promise<readonly StoredProposal[]>;
+
+  /** Durable when it resolves; replaces the one before. Rejects like `append`. */
+  putCheckpoint(note: string): Promise<void>;
 
   /** Bytes on disk (or held in memory). */
   storageBytes(): Promise<number>;
