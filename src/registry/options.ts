@@ -1,7 +1,9 @@
 /** What a registry is opened with: everything that touches the world is handed in. */
 
 import type { RegistryError } from '../core/error.ts';
+import type { NoteSignature } from '../core/tlog/note.ts';
 import type { Verifier } from '../core/verifier.ts';
+import type { VerifierKey } from '../core/vkey.ts';
 import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -38,6 +40,13 @@ export interface RegistryTimers {
   clearTimeout(timer: unknown): void;
 }
 
+/** A key of the log. `sign` may take long (a program, an HSM) and may fail; it is asked again then. */
+export interface CheckpointSigner {
+  readonly key: VerifierKey;
+  /** The line under a checkpoint's text. The same text gives a signature that says the same. */
+  sign(text: string): Promise<NoteSignature>;
+}
+
 export interface RegistryOptions {
   readonly store: Store;
   readonly verifier: Verifier;
@@ -48,6 +57,11 @@ export interface RegistryOptions {
   /** 0 up to 1, for jitter. */
   readonly random: () => number;
   readonly timers: RegistryTimers;
+  /**
+   * Those that the governance in force names sign each checkpoint. Where none does, no checkpoint is
+   * signed, and after genesis nothing is written.
+   */
+  readonly signers: readonly CheckpointSigner[];
   /** A store that holds another registry is refused. */
   readonly pins?: Pins;
   readonly limits?: Partial<RegistryLimits>;

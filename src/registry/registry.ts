@@ -10,6 +10,8 @@ import type { EntryBytes } from '../core/leaf.ts';
 import type { DecodedPayload, PayloadType } from '../core/payload.ts';
 import type { Quorum } from '../core/quorum.ts';
 import type { SetProof } from '../core/set-proof.ts';
+import type { Checkpoint } from '../core/tlog/checkpoint.ts';
+import type { TileName } from '../core/tlog/tiles.ts';
 
 /** The head as readers get it. */
 export interface HeadObject {
@@ -35,6 +37,15 @@ export interface PublishedHead {
   readonly etag: string;
   /** The whole SSE frame of `registry.update`. */
   readonly frame: Uint8Array;
+}
+
+/** The newest signed checkpoint; replaced as a whole when the log grows or a cosigner has signed. Frozen. */
+export interface PublishedCheckpoint extends Checkpoint {
+  /** The note with all signatures, ours first. */
+  readonly note: string;
+  readonly bytes: Uint8Array;
+  /** Strong, quoted. */
+  readonly etag: string;
 }
 
 export type ProposalState = 'pending' | 'ready' | 'blocked' | 'expired' | 'committed';
@@ -150,6 +161,18 @@ export interface Reader {
     readonly id: string;
     readonly limit: number;
   }): Promise<readonly HistoryItem[]>;
+  /** A tile or an entry bundle, led up to the published checkpoint's root; `undefined` beyond its size. */
+  tile(name: TileName): Promise<Uint8Array | undefined>;
+  /** 32 bytes each; `undefined` unless `version < size <= ` the published checkpoint's size. */
+  inclusionProof(place: {
+    readonly version: number;
+    readonly size: number;
+  }): Promise<readonly Uint8Array[] | undefined>;
+  /** `undefined` unless `from <= size <= ` the published checkpoint's size. */
+  consistencyProof(sizes: {
+    readonly from: number;
+    readonly size: number;
+  }): Promise<readonly Uint8Array[] | undefined>;
 }
 
 /** A frame is ready to be written as it is. */
@@ -197,6 +220,8 @@ export interface Readiness {
 export interface Registry extends AsyncDisposable {
   /** `undefined` before genesis. Synchronous: a value in memory. */
   head(): PublishedHead | undefined;
+  /** Never ahead of the head; `undefined` until one is signed. */
+  checkpoint(): PublishedCheckpoint | undefined;
   /** The first head newer than `after`, or the current one when `waitMs` have passed or `signal` aborts. */
   waitForHead(options: {
     readonly after: number;
