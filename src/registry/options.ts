@@ -1,9 +1,7 @@
 /** What a registry is opened with: everything that touches the world is handed in. */
 
 import type { RegistryError } from '../core/error.ts';
-import type { NoteSignature } from '../core/tlog/note.ts';
 import type { Verifier } from '../core/verifier.ts';
-import type { VerifierKey } from '../core/vkey.ts';
 import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -40,11 +38,16 @@ export interface RegistryTimers {
   clearTimeout(timer: unknown): void;
 }
 
-/** A key of the log. `sign` may take long (a program, an HSM) and may fail; it is asked again then. */
+/**
+ * A key of the log, wherever it lives. Which checkpoint it may sign is governance's word: it signs those
+ * of a governance whose `log_keys` hold its type and public key.
+ */
 export interface CheckpointSigner {
-  readonly key: VerifierKey;
-  /** The line under a checkpoint's text. The same text gives a signature that says the same. */
-  sign(text: string): Promise<NoteSignature>;
+  readonly type: 'ed25519' | 'ml-dsa-44';
+  /** 32 bytes, for `ml-dsa-44` 1,312. */
+  readonly publicKey: Uint8Array;
+  /** 64 bytes, for `ml-dsa-44` 2,420. May take long (a program, an HSM) and may fail: it is asked again then. */
+  sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
 export interface RegistryOptions {

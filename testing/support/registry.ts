@@ -15,6 +15,7 @@ import type { Log } from '../../src/telemetry/log.ts';
 import {
   descriptorsPayload,
   genesisPayload,
+  LOG_SIGNER,
   makeGovernance,
   makeSigners,
   START,
@@ -66,6 +67,7 @@ export async function openTestRegistry(options: TestRegistryOptions = {}): Promi
     now: () => timers.now(),
     random: () => 0.5,
     timers,
+    signers: [LOG_SIGNER],
     onFatal: (error) => fatal.push(error),
     ...options,
     store,

@@ -14,6 +14,7 @@ import {
   registryOf,
 } from '../../src/core/payload.ts';
 import { encodeVerifierKey } from '../../src/core/vkey.ts';
+import type { CheckpointSigner } from '../../src/registry/options.ts';
 
 export const ORIGIN = 'registry.example.com/test';
 export const START = Date.parse('2026-11-21T09:00:00.000Z');
@@ -53,6 +54,18 @@ export function makeSigners(count: number): TestSigner[] {
   );
 }
 
+/** The key that `makeGovernance` lists. */
+export const LOG_SIGNER = makeLogSigner('log');
+
+export function makeLogSigner(name: string): CheckpointSigner {
+  const key = keyFromSeed(createHash('sha256').update(name).digest());
+  return {
+    type: 'ed25519',
+    publicKey: Uint8Array.from(key.publicKey),
+    sign: async (message) => Uint8Array.from(key.sign(message)),
+  };
+}
+
 export function makeGovernance(
   signers: readonly TestSigner[],
   {
@@ -61,12 +74,11 @@ export function makeGovernance(
     origin = ORIGIN,
   }: { threshold: number; version?: number; origin?: string },
 ): Governance {
-  const log = keyFromSeed(createHash('sha256').update('log').digest());
   return {
     version,
     threshold,
     signers: signers.map((s) => s.signer).sort((a, b) => (a.signer_id < b.signer_id ? -1 : 1)),
-    log_keys: [encodeVerifierKey({ name: origin, publicKey: log.publicKey })],
+    log_keys: [encodeVerifierKey({ name: origin, publicKey: LOG_SIGNER.publicKey })],
   };
 }
 
