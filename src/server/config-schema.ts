@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { ORIGIN } from '../core/check.ts';
 import { isHash } from '../core/hash.ts';
 import { parseAddress, parseDuration, parseInteger } from './config-values.ts';
+import { parseKeySources } from './key-source.ts';
 import { LOG_LEVELS } from './log.ts';
 
 export const PROFILES = ['macronode', 'micronode'] as const;
@@ -78,6 +79,14 @@ export const configSchema = z.strictObject({
     meaning:
       'refuse to start on, or to begin, another registry than the one with this genesis hash; empty: any',
     metric: 'rejected_total{reason="wrong_registry"}',
+  }),
+  log_key: setting({
+    expected: 'empty, or paths of private keys and exec:COMMAND, separated by commas',
+    parse: parseKeySources,
+    initial: '',
+    meaning:
+      'the keys that sign checkpoints, each where governance names it; empty: `log.pem` in `data`, if it is there',
+    metric: 'registry_checkpoint_age_seconds',
   }),
   log_level: setting({
     ...choice(LOG_LEVELS),

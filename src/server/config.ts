@@ -9,6 +9,7 @@ import { excerpt, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { configSchema, type NamedSetting, type Profile, SETTINGS } from './config-schema.ts';
 import type { Address } from './config-values.ts';
+import type { KeySource } from './key-source.ts';
 import type { LogLevel } from './log.ts';
 
 export interface Config {
@@ -19,6 +20,8 @@ export interface Config {
   readonly dataDir: string;
   /** A store of another registry is refused, and so is another genesis. */
   readonly pins: { readonly origin?: string; readonly registry?: Hash };
+  /** Empty: `log.pem` in `dataDir`, if a macronode has it. */
+  readonly logKeys: readonly KeySource[];
   readonly logLevel: LogLevel;
   readonly limits: {
     readonly maxPendingProposals: number;
@@ -169,6 +172,7 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
       ...(parsed.origin !== '' && { origin: parsed.origin }),
       ...(parsed.registry !== '' && { registry: parsed.registry }),
     },
+    logKeys: parsed.log_key,
     logLevel: parsed.log_level,
     limits: {
       maxPendingProposals: parsed.max_pending_proposals,

@@ -48,6 +48,8 @@ export async function commitGenesis({
     now,
     random: Math.random,
     timers: TIMERS,
+    // The server that is started on it signs its checkpoint.
+    signers: [],
     onFatal,
   }).catch(async (error: unknown) => {
     // Its thread would keep the process alive.

@@ -16,6 +16,7 @@ import { type Address, formatAddress } from './config-values.ts';
 import { createFatal, killProcess } from './fatal.ts';
 import { HttpServer, type HttpServerOptions } from './http-server.ts';
 import { createLog } from './log.ts';
+import { loadLogKeys } from './log-keys.ts';
 import { metricsListener } from './metrics-listener.ts';
 import { createNativeVerifier } from './native-verifier.ts';
 import { openStore } from './open-store.ts';
@@ -42,7 +43,7 @@ interface Parts {
 }
 
 /**
- * Throws `invalid_request` (an address it can not listen on), `storage_locked`, `storage_foreign`,
+ * Throws `invalid_request` (an address it can not listen on, a log key it can not use), `storage_locked`, `storage_foreign`,
  * `storage_newer`, `storage_damaged` or `storage_failed`, each with what to do about it.
  */
 export async function startServer(
@@ -87,6 +88,12 @@ async function openAll(parts: Parts): Promise<RunningServer> {
 
 async function openStoredRegistry(parts: Parts): Promise<{ store: Store; registry: Registry }> {
   const { config, metrics, log, onFatal } = parts;
+  // Before the store: a mistake in a setting leaves no trace.
+  const signers = await loadLogKeys(config);
+  if (signers.length === 0)
+    log.warn(
+      'there is no log key: no checkpoint is signed, and after genesis nothing is written; name the key that governance lists in log_key (a new one: `quorate keygen --log`)',
+    );
   const store = await openStore(config, { metrics, onFatal });
   try {
     const registry = await openRegistry({
@@ -97,6 +104,7 @@ async function openStoredRegistry(parts: Parts): Promise<{ store: Store; registr
       now: Date.now,
       random: Math.random,
       timers: TIMERS,
+      signers,
       pins: config.pins,
       limits: {
         maxPendingProposals: config.limits.maxPendingProposals,

@@ -35,6 +35,7 @@ test('without any source the defaults hold', () => {
     metricsListen: { host: '127.0.0.1', port: 7071 },
     dataDir: './data',
     pins: {},
+    logKeys: [],
     logLevel: 'info',
     limits: {
       maxPendingProposals: 1000,
@@ -140,6 +141,18 @@ test('pins take an origin and a genesis hash, and empty means none', () => {
     violationsOf({ flags: { origin: 'https://x', registry: registry.toUpperCase() } }).length,
     2,
   );
+});
+
+test('log keys are files and programs, and what is neither is refused', () => {
+  const logKeys = (text: string) => loadConfig({ flags: { log_key: text } }).logKeys;
+  assert.deepEqual(logKeys('old key.pem, exec:sign-with  --slot 2,/etc/new.pem'), [
+    { file: 'old key.pem' },
+    { program: ['sign-with', '--slot', '2'] },
+    { file: '/etc/new.pem' },
+  ]);
+  assert.deepEqual(logKeys(''), []);
+  for (const text of [',', 'a.pem,', ' ', 'exec:', 'exec: ,a.pem', 'a\0.pem'])
+    assert.equal(violationsOf({ flags: { log_key: text } }).length, 1, text);
 });
 
 test('no text makes anything but a configuration or a list of violations', () => {
