@@ -24,7 +24,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   },
   {
     name: 'keygen',
-    summary: 'make a signer key, or a log key',
+    summary: 'make a signer key, a log key or a cosigner key',
     load: async () => (await import('./commands/keygen.ts')).defineKeygen,
   },
   {

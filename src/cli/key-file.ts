@@ -1,5 +1,5 @@
 /**
- * Ed25519 keys on disk: PKCS8 PEM, encrypted when there is a passphrase, readable to their owner only
+ * Keys on disk, Ed25519 but for a log's second one: PKCS8 PEM, encrypted when there is a passphrase, readable to their owner only
  * and never overwritten; and what is public of them in a second file beside.
  */
 import {
@@ -12,14 +12,24 @@ import { open, readFile, rm, stat } from 'node:fs/promises';
 import { RegistryError } from '../core/error.ts';
 import { fileError } from './files.ts';
 
-/** `publicKey`: 32 bytes. */
+/** `publicKey`: 32 bytes, of `ml-dsa-44` 1,312. */
 export interface KeyPair {
   readonly privateKey: KeyObject;
   readonly publicKey: Uint8Array;
 }
 
+const KEY_BYTES = { ed25519: 32, 'ml-dsa-44': 1312 } as const;
+
+export type KeyAlgorithm = keyof typeof KEY_BYTES;
+
+export function isKeyAlgorithm(name: string): name is KeyAlgorithm {
+  return Object.hasOwn(KEY_BYTES, name);
+}
+
 export interface NewKeyFile {
   readonly path: string;
+  /** Default `ed25519`. */
+  readonly algorithm?: KeyAlgorithm;
   /** `undefined`: the key is not encrypted. */
   readonly passphrase: string | undefined;
   /** The file beside it, made from the public key. */
@@ -27,10 +37,9 @@ export interface NewKeyFile {
   readonly publicText: (publicKey: Uint8Array) => string;
 }
 
-/** Both files or none. Throws `invalid_request` when one of them exists. */
+/** Both files or none. Throws `invalid_request` when one of them exists, or this Node lacks the algorithm. */
 export async function createKeyFile(file: NewKeyFile): Promise<Uint8Array> {
-  const { privateKey } = generateKeyPairSync('ed25519');
-  const { publicKey } = pairOf(privateKey);
+  const { privateKey, publicKey } = generatePair(file.algorithm ?? 'ed25519');
   const encryption =
     file.passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase: file.passphrase };
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem', ...encryption });
@@ -61,6 +70,20 @@ export async function isOpenToOthers(path: string): Promise<boolean> {
   return ((await stat(path)).mode & 0o077) !== 0;
 }
 
+function generatePair(algorithm: KeyAlgorithm): KeyPair {
+  // Two calls, for the types know one algorithm each.
+  if (algorithm === 'ed25519') return pairOf(generateKeyPairSync('ed25519').privateKey);
+  try {
+    return pairOf(generateKeyPairSync('ml-dsa-44').privateKey);
+  } catch (cause) {
+    throw new RegistryError(
+      'invalid_request',
+      `expected a Node.js with ML-DSA-44, got ${process.version} without`,
+      { cause },
+    );
+  }
+}
+
 function importKey(path: string, pem: string, passphrase?: string): KeyObject {
   let key: KeyObject;
   try {
@@ -84,8 +107,9 @@ function importKey(path: string, pem: string, passphrase?: string): KeyObject {
 
 function pairOf(privateKey: KeyObject): KeyPair {
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
-  // RFC 8410: the key is the last 32 bytes of its SubjectPublicKeyInfo.
-  return { privateKey, publicKey: new Uint8Array(spki.subarray(-32)) };
+  const bytes = KEY_BYTES[privateKey.asymmetricKeyType === 'ml-dsa-44' ? 'ml-dsa-44' : 'ed25519'];
+  // RFC 8410, RFC 9881: the key is the end of its SubjectPublicKeyInfo.
+  return { privateKey, publicKey: new Uint8Array(spki.subarray(-bytes)) };
 }
 
 /** O_EXCL: a file that is there stays as it is. Durable when it resolves, for it may be the only copy. */
