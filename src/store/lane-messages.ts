@@ -13,7 +13,8 @@ export type Write =
     }
   | { readonly type: 'put_proposal'; readonly proposal: StoredProposal }
   | { readonly type: 'put_approval'; readonly payloadB3: Hash; readonly approval: Approval }
-  | { readonly type: 'drop_proposals'; readonly payloadB3s: readonly Hash[] };
+  | { readonly type: 'drop_proposals'; readonly payloadB3s: readonly Hash[] }
+  | { readonly type: 'put_checkpoint'; readonly note: string };
 
 /** What each write answers. */
 export interface Answers {
@@ -21,6 +22,7 @@ export interface Answers {
   readonly put_proposal: 'added' | 'known';
   readonly put_approval: 'added' | 'known' | 'no_proposal';
   readonly drop_proposals: 'dropped';
+  readonly put_checkpoint: 'kept';
 }
 
 export type Answer = Answers[Write['type']];

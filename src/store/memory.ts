@@ -5,6 +5,7 @@
 import type { Approval } from '../core/approval.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
+import type { NodePlace, TreeNode } from '../core/tlog/merkle.ts';
 import { MemorySpans } from './memory-spans.ts';
 import { PAGE_BYTES } from './paging.ts';
 import type {
@@ -28,6 +29,9 @@ class MemoryStore implements Store {
   readonly #entries: StoredEntry[] = [];
   readonly #governanceEntries: StoredEntry[] = [];
   readonly #committed = new Map<Hash, number>();
+  /** By level, then index. */
+  readonly #nodes: Uint8Array[][] = [];
+  #checkpoint: string | undefined;
   readonly #spans = new MemorySpans();
   readonly #proposals = new Map<Hash, StoredProposal>();
   #logBytes = 0;
@@ -59,6 +63,22 @@ class MemoryStore implements Store {
 
   async committedVersion(payloadB3: Hash): Promise<number | undefined> {
     return this.#committed.get(payloadB3);
+  }
+
+  async nodes(places: readonly NodePlace[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return places.map(({ level, index }) => this.#nodes[level]?.[index]);
+  }
+
+  async nodeRun({
+    level,
+    index,
+    count,
+  }: NodePlace & { readonly count: number }): Promise<readonly Uint8Array[]> {
+    return this.#nodes[level]?.slice(index, index + count) ?? [];
+  }
+
+  async checkpoint(): Promise<string | undefined> {
+    return this.#checkpoint;
   }
 
   async append(batch: {
@@ -125,6 +145,11 @@ class MemoryStore implements Store {
     return [...this.#proposals.values()];
   }
 
+  async putCheckpoint(note: string): Promise<void> {
+    this.#assertWritable();
+    this.#checkpoint = note;
+  }
+
   async storageBytes(): Promise<number> {
     let bytes = this.#logBytes;
     for (const { payload } of this.#proposals.values()) bytes += payload.length;
@@ -147,21 +172,42 @@ class MemoryStore implements Store {
     const payloads = new Set<Hash>();
     for (const [i, { version, payloadB3 }] of entries.entries()) {
       const next = this.#entries.length + i;
-      const isRepeated = this.#committed.has(payloadB3) || payloads.has(payloadB3);
+      if (version !== next || this.#committed.has(payloadB3) || payloads.has(payloadB3))
+        this.#stop(
+          `expected version ${next} and a payload never committed, got version ${version} of ${payloadB3}`,
+        );
       payloads.add(payloadB3);
-      if (version === next && !isRepeated) continue;
-      this.#failure = new RegistryError(
-        'outcome_unknown',
-        `expected version ${next} and a payload never committed, got version ${version} of ${payloadB3}`,
-      );
-      throw this.#failure;
+    }
+    this.#assertNodesFollow(entries.flatMap((entry) => entry.nodes));
+  }
+
+  #assertNodesFollow(nodes: readonly TreeNode[]): void {
+    const next = new Map<number, number>();
+    for (const { level, index } of nodes) {
+      const expected = next.get(level) ?? this.#nodes[level]?.length ?? 0;
+      if (index !== expected)
+        this.#stop(`expected node ${expected} of level ${level} next, got node ${index}`);
+      next.set(level, expected + 1);
     }
   }
 
-  #appendEntry({ payloadB3, type, expiresAt, changes, ...entry }: AppendEntry): void {
+  #stop(message: string): never {
+    this.#failure = new RegistryError('outcome_unknown', message);
+    throw this.#failure;
+  }
+
+  #addNode({ level, hash }: TreeNode): void {
+    const onLevel = this.#nodes[level];
+    if (onLevel === undefined) this.#nodes[level] = [hash];
+    else onLevel.push(hash);
+    this.#logBytes += hash.length;
+  }
+
+  #appendEntry({ payloadB3, type, expiresAt, changes, nodes, ...entry }: AppendEntry): void {
     this.#entries.push(entry);
     if (type === 'genesis' || type === 'governance') this.#governanceEntries.push(entry);
     this.#committed.set(payloadB3, entry.version);
+    for (const node of nodes) this.#addNode(node);
     this.#spans.apply(entry.version, changes);
     this.#proposals.delete(payloadB3);
     this.#logBytes += sizeOf(entry);

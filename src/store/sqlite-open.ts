@@ -5,7 +5,8 @@
 import Database from 'better-sqlite3';
 import { RegistryError } from '../core/error.ts';
 import { isFull, storageError } from './sqlite-errors.ts';
-import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from './sqlite-schema.ts';
+import { addLogTree } from './sqlite-migrate.ts';
+import { APPLICATION_ID, SCHEMA, SCHEMA_OF_VERSION_1, SCHEMA_VERSION } from './sqlite-schema.ts';
 
 /** Above this the write-ahead log is folded into the main file. */
 export const WAL_LIMIT_BYTES = 4 * 1024 * 1024;
@@ -13,23 +14,27 @@ export const WAL_LIMIT_BYTES = 4 * 1024 * 1024;
 const BUSY_MS = 1_000;
 const FULL_SYNCHRONOUS = 2;
 
+type Identity = 'empty' | 'older' | 'ours';
+
 /**
- * The connection that writes; at most one, in the commit lane. Makes the tables in an empty file.
- * Throws `storage_foreign`, `storage_newer`, `storage_damaged` or `storage_failed`.
+ * The connection that writes; at most one, in the commit lane. Makes the tables in an empty file, and
+ * brings a database of an older program up to this one's schema version. Throws `storage_foreign`, `storage_newer`, `storage_damaged` or `storage_failed`.
  */
 export function openWriter(path: string): Database.Database {
   return open(path, { timeout: BUSY_MS }, (db) => {
-    const isNew = readIdentity(db, path) === 'empty';
+    const identity = readIdentity(db, path);
     setDurable(db);
-    firstWrite(db, isNew);
+    firstWrite(db, identity);
     assertSynchronous(db);
   });
 }
 
-/** A connection that cannot write. Throws like `openWriter`. */
+/** A connection that cannot write, and so leaves an older database as it is. Throws like `openWriter`. */
 export function openReadOnly(path: string): Database.Database {
   return open(path, { timeout: BUSY_MS, readonly: true, fileMustExist: true }, (db) => {
-    if (readIdentity(db, path) === 'empty') throw foreign(path, 'an empty one');
+    const identity = readIdentity(db, path);
+    if (identity === 'empty') throw foreign(path, 'an empty one');
+    if (identity === 'older') throw older(path);
     db.pragma('query_only = ON');
     setSafe(db);
   });
@@ -67,7 +72,7 @@ function open(
 }
 
 /** Reads only: a database that is not ours must stay as it is. */
-function readIdentity(db: Database.Database, path: string): 'empty' | 'ours' {
+function readIdentity(db: Database.Database, path: string): Identity {
   const application = db.pragma('application_id', { simple: true });
   const version = Number(db.pragma('user_version', { simple: true }));
   const statements = db
@@ -83,19 +88,31 @@ function readIdentity(db: Database.Database, path: string): 'empty' | 'ours' {
       'storage_newer',
       `expected a database of schema version ${SCHEMA_VERSION} at ${path}, got ${version}: a newer program wrote it`,
     );
-  const difference = SCHEMA.length === statements.length ? missing(statements) : 'other tables';
-  if (version !== SCHEMA_VERSION || difference !== undefined)
+  const isOlder = version === 1;
+  const difference = differenceOf(statements, isOlder ? SCHEMA_OF_VERSION_1 : SCHEMA);
+  if (version < 1 || difference !== undefined)
     throw new RegistryError(
       'storage_damaged',
-      `expected the tables and triggers of schema version ${SCHEMA_VERSION} at ${path}, got ${difference ?? `version ${version}`}`,
+      `expected the tables and triggers of schema version ${isOlder ? 1 : SCHEMA_VERSION} at ${path}, got ${difference ?? `version ${version}`}`,
     );
-  return 'ours';
+  return isOlder ? 'older' : 'ours';
 }
 
-function missing(statements: readonly string[]): string | undefined {
+function differenceOf(
+  statements: readonly string[],
+  expected: readonly string[],
+): string | undefined {
+  if (statements.length !== expected.length) return 'other tables';
   const found = new Set(statements);
-  const lost = SCHEMA.find((statement) => !found.has(statement));
+  const lost = expected.find((statement) => !found.has(statement));
   return lost === undefined ? undefined : `none that says ${lost.split('\n', 1)[0]}`;
+}
+
+function older(path: string): RegistryError {
+  return new RegistryError(
+    'storage_failed',
+    `expected a database of schema version ${SCHEMA_VERSION} at ${path}, got version 1 of an older program: start this server on it once, which brings it up to date`,
+  );
 }
 
 function foreign(path: string, got: string): RegistryError {
@@ -129,17 +146,21 @@ function setSafe(db: Database.Database): void {
   db.pragma('trusted_schema = OFF');
 }
 
-/** Makes the tables, or touches the header, so that a file that cannot be written is found now. */
-function firstWrite(db: Database.Database, isNew: boolean): void {
+/**
+ * Makes the tables, or adds what an older program did not make, or touches the header, so that a file
+ * that cannot be written is found now. One transaction: what a crash leaves is whole.
+ */
+function firstWrite(db: Database.Database, identity: Identity): void {
   try {
     db.transaction(() => {
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
-      if (!isNew) return;
+      if (identity === 'older') addLogTree(db);
+      if (identity !== 'empty') return;
       db.pragma(`application_id = ${APPLICATION_ID}`);
       for (const statement of SCHEMA) db.exec(statement);
     }).immediate();
   } catch (error) {
     // Without space what is there can still be read.
-    if (isNew || !isFull(error)) throw error;
+    if (identity !== 'ours' || !isFull(error)) throw error;
   }
 }

@@ -5,8 +5,10 @@
 import { stat } from 'node:fs/promises';
 import type Database from 'better-sqlite3';
 import type { Hash } from '../core/hash.ts';
+import type { NodePlace } from '../core/tlog/merkle.ts';
 import { EntryReader } from './sqlite-entries.ts';
 import { storageError } from './sqlite-errors.ts';
+import { NodeReader } from './sqlite-nodes.ts';
 import { SpanReader } from './sqlite-spans.ts';
 import type {
   DescriptorKey,
@@ -19,13 +21,17 @@ import type {
 } from './store.ts';
 
 /** A store without its writes. */
-export type ReadStore = Omit<Store, 'append' | 'putProposal' | 'putApproval' | 'dropProposals'>;
+export type ReadStore = Omit<
+  Store,
+  'append' | 'putProposal' | 'putApproval' | 'dropProposals' | 'putCheckpoint'
+>;
 
 /** Rejects `storage_damaged` or `storage_failed` where SQLite cannot answer. */
 export class SqliteReader implements ReadStore {
   readonly #db: Database.Database;
   readonly #path: string;
   readonly #entries: EntryReader;
+  readonly #nodes: NodeReader;
   readonly #spans: SpanReader;
 
   /** Owns the connection from now on. */
@@ -33,6 +39,7 @@ export class SqliteReader implements ReadStore {
     this.#db = db;
     this.#path = path;
     this.#entries = new EntryReader(db);
+    this.#nodes = new NodeReader(db);
     this.#spans = new SpanReader(db);
   }
 
@@ -57,6 +64,18 @@ export class SqliteReader implements ReadStore {
 
   async committedVersion(payloadB3: Hash): Promise<number | undefined> {
     return this.#read(() => this.#entries.committedVersion(payloadB3));
+  }
+
+  async nodes(places: readonly NodePlace[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#read(() => this.#nodes.at(places));
+  }
+
+  async nodeRun(range: NodePlace & { readonly count: number }): Promise<readonly Uint8Array[]> {
+    return this.#read(() => this.#nodes.run(range));
+  }
+
+  async checkpoint(): Promise<string | undefined> {
+    return this.#read(() => this.#nodes.checkpoint());
   }
 
   async descriptor(

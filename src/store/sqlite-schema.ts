@@ -1,12 +1,13 @@
 /**
- * The tables, as version 1 of them. Log tables only grow: triggers refuse to change or delete what an
- * entry wrote, whoever asks. A database whose statements differ from these was changed by other hands.
+ * The tables. Log tables only grow: triggers refuse to change or delete what an entry wrote, whoever
+ * asks. A database whose statements differ from these was changed by other hands, so a statement that
+ * databases in the field hold is never edited: a new schema version adds its own.
  */
 
 /** `Quor`, in the file's header: tells our files from everybody else's. */
 export const APPLICATION_ID = 0x51756f72;
 /** `PRAGMA user_version`; a higher one was written by a newer program. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 const LOG_TABLES = [
   `CREATE TABLE entries (
@@ -74,8 +75,38 @@ const PROPOSAL_TABLES = [
 ) STRICT`,
 ];
 
+/** Complete subtrees of the tree over the leaves: a proof is a few seeks, a tile one range. */
+const TREE_TABLES = [
+  `CREATE TABLE nodes (
+  level INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  PRIMARY KEY (level, place)
+) STRICT, WITHOUT ROWID`,
+  // Also against INSERT OR REPLACE, which would delete without asking a trigger.
+  `CREATE TRIGGER nodes_insert BEFORE INSERT ON nodes
+WHEN NEW.place IS NOT (SELECT coalesce(max(place), -1) + 1 FROM nodes WHERE level = NEW.level)
+BEGIN SELECT RAISE(ABORT, 'a node follows the one before on its level'); END`,
+  refuse('nodes_update', 'UPDATE ON nodes'),
+  refuse('nodes_delete', 'DELETE ON nodes'),
+];
+
+/** One row at most: the newest says all that the ones before did. */
+const CHECKPOINT_TABLE = `CREATE TABLE checkpoint (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  note TEXT NOT NULL
+) STRICT`;
+
+export const SCHEMA_OF_VERSION_1: readonly string[] = [
+  ...LOG_TABLES,
+  ...TRIGGERS,
+  ...PROPOSAL_TABLES,
+];
+
+export const ADDED_BY_VERSION_2: readonly string[] = [...TREE_TABLES, CHECKPOINT_TABLE];
+
 /** In the order they are run; SQLite keeps the text of each. */
-export const SCHEMA: readonly string[] = [...LOG_TABLES, ...TRIGGERS, ...PROPOSAL_TABLES];
+export const SCHEMA: readonly string[] = [...SCHEMA_OF_VERSION_1, ...ADDED_BY_VERSION_2];
 
 function refuse(name: string, act: string): string {
   return `CREATE TRIGGER ${name} BEFORE ${act}

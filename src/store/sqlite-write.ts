@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import type { Approval } from '../core/approval.ts';
 import { type Hash, parseHash } from '../core/hash.ts';
 import type { Answer, Answers, Write } from './lane-messages.ts';
+import { prepareAddNode } from './sqlite-nodes.ts';
 import {
   type AppendEntry,
   type AppendOutcome,
@@ -29,6 +30,9 @@ export class SqliteWriter {
       case 'drop_proposals':
         for (const payloadB3 of write.payloadB3s) this.#sql.dropProposal.run(parseHash(payloadB3));
         return 'dropped';
+      case 'put_checkpoint':
+        this.#sql.keepCheckpoint.run(write.note);
+        return 'kept';
     }
   }
 
@@ -51,6 +55,7 @@ export class SqliteWriter {
       entry.approvals,
       entry.payload,
     );
+    for (const { level, index, hash } of entry.nodes) this.#sql.addNode.run(level, index, hash);
     for (const change of entry.changes) this.#change(entry.version, change);
     this.#sql.dropProposal.run(payloadB3);
   }
@@ -93,6 +98,11 @@ function prepare(db: Database.Database) {
     addEntry: db.prepare<[number, Bytes, Bytes, string, string, Bytes, Bytes, Bytes]>(
       `INSERT INTO entries (version, entry_hash, payload_b3, type, expires_at, leaf, approvals, payload)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    addNode: prepareAddNode(db),
+    keepCheckpoint: db.prepare<[string]>(
+      `INSERT INTO checkpoint (only, note) VALUES (1, ?)
+       ON CONFLICT (only) DO UPDATE SET note = excluded.note`,
     ),
     descriptor: db
       .prepare<[string, string], number>(

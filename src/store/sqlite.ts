@@ -92,6 +92,10 @@ class SqliteStore extends SqliteReader implements Store {
     await this.#lane.submit({ type: 'drop_proposals', payloadB3s });
   }
 
+  async putCheckpoint(note: string): Promise<void> {
+    await this.#lane.submit({ type: 'put_checkpoint', note });
+  }
+
   /** After a failure nothing is closed, not even the lock is given back: the process must end. */
   override async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);

@@ -21,6 +21,8 @@ import {
   unknownHash,
 } from '../support/store-entries.ts';
 
+import { treeTests } from './contract-tree.ts';
+
 export interface ContractSubject {
   readonly name: string;
   /** An empty store, closed when the test ends. */
@@ -32,6 +34,7 @@ export interface ContractSubject {
 export function storeContract({ name, open, histories }: ContractSubject): void {
   suite(`the ${name} store`, () => {
     logTests(open);
+    treeTests(open);
     descriptorTests(open);
     historyTests(open, histories);
     proposalTests(open);

@@ -50,7 +50,7 @@ test('the writing connection keeps its settings', () => {
     mmap_size: 0,
     trusted_schema: 0,
     foreign_keys: 1,
-    user_version: 1,
+    user_version: 2,
     application_id: 0x51756f72,
   };
   for (const [name, value] of Object.entries(settings))

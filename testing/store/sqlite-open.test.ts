@@ -91,7 +91,7 @@ test('what a dead process left in the write-ahead log is in the main file once i
 
 test('a database of a newer program is refused', async (t) => {
   const path = makeClosed();
-  tamper(path, 'PRAGMA user_version = 2');
+  tamper(path, 'PRAGMA user_version = 3');
   await assert.rejects(openStore(t, path), { code: 'storage_newer' });
   assert.throws(() => openSqliteReader({ path }), { code: 'storage_newer' });
 });
@@ -193,9 +193,9 @@ test('a directory in the place of the database is refused', async (t) => {
 
 test('a refused database is free again', async (t) => {
   const path = makeClosed();
-  tamper(path, 'PRAGMA user_version = 2');
+  tamper(path, 'PRAGMA user_version = 3');
   await assert.rejects(openStore(t, path), { code: 'storage_newer' });
-  tamper(path, 'PRAGMA user_version = 1');
+  tamper(path, 'PRAGMA user_version = 2');
   const store = await openStore(t, path);
   assert.equal((await store.append({ expected: 1, entries: [makeEntry(2)] })).outcome, 'appended');
 });

@@ -3,6 +3,8 @@
 import type { Approval } from '../../src/core/approval.ts';
 import { blake3Bytes, type Hash, hashOf } from '../../src/core/hash.ts';
 import type { PayloadType } from '../../src/core/payload.ts';
+import { LogTree } from '../../src/core/tlog/log-tree.ts';
+import type { TreeNode } from '../../src/core/tlog/merkle.ts';
 import type {
   AppendEntry,
   DescriptorChange,
@@ -25,12 +27,31 @@ interface EntryParts {
   readonly changes?: readonly DescriptorChange[];
   readonly type?: PayloadType;
   readonly payload?: Uint8Array;
+  readonly nodes?: readonly TreeNode[];
+}
+
+/** The leaf of every entry with this version, whatever else is in it. */
+export function leafAt(version: number): Uint8Array {
+  return bytesOf(`leaf ${version}`);
+}
+
+const completed: (readonly TreeNode[])[] = [];
+let tree = LogTree.EMPTY;
+
+/** The nodes that the leaf of a version completes. */
+export function nodesAt(version: number): readonly TreeNode[] {
+  while (tree.size <= version) {
+    const next = tree.with(leafAt(tree.size));
+    completed.push(next.nodes);
+    tree = next.tree;
+  }
+  return completed[version] ?? [];
 }
 
 /** The payload differs with the version unless it is given. */
 export function makeEntry(version: number, parts: EntryParts = {}): AppendEntry {
   const payload = parts.payload ?? bytesOf(`payload ${version}`);
-  const leaf = bytesOf(`leaf ${version}`);
+  const leaf = leafAt(version);
   return {
     version,
     leaf,
@@ -41,6 +62,7 @@ export function makeEntry(version: number, parts: EntryParts = {}): AppendEntry 
     type: parts.type ?? (version === 0 ? 'genesis' : 'descriptors'),
     expiresAt: '2026-12-21T00:00:00.000Z',
     changes: parts.changes ?? [],
+    nodes: parts.nodes ?? nodesAt(version),
   };
 }
 

@@ -1,0 +1,61 @@
+/** The tree over the leaves and the checkpoint kept last, as SQLite has them. */
+import type Database from 'better-sqlite3';
+import type { NodePlace } from '../core/tlog/merkle.ts';
+import { plainBytes } from './sqlite-bytes.ts';
+
+interface NodeRow {
+  readonly place: number;
+  readonly hash: Uint8Array;
+}
+
+export class NodeReader {
+  readonly #sql: ReturnType<typeof prepareNodeQueries>;
+
+  constructor(db: Database.Database) {
+    this.#sql = prepareNodeQueries(db);
+  }
+
+  at(places: readonly NodePlace[]): readonly (Uint8Array | undefined)[] {
+    return places.map(({ level, index }) => {
+      const hash = this.#sql.node.get({ level, index });
+      return hash && plainBytes(hash);
+    });
+  }
+
+  run({ level, index, count }: NodePlace & { readonly count: number }): readonly Uint8Array[] {
+    const hashes: Uint8Array[] = [];
+    for (const { place, hash } of this.#sql.run.iterate({ level, index, count })) {
+      // No trigger leaves a gap; damage may.
+      if (place !== index + hashes.length) break;
+      hashes.push(plainBytes(hash));
+    }
+    return hashes;
+  }
+
+  checkpoint(): string | undefined {
+    return this.#sql.checkpoint.get({});
+  }
+}
+
+export function prepareNodeQueries(db: Database.Database) {
+  return {
+    node: db
+      .prepare<[NodePlace], Uint8Array>(
+        'SELECT hash FROM nodes WHERE level = $level AND place = $index',
+      )
+      .pluck(),
+    run: db.prepare<[NodePlace & { readonly count: number }], NodeRow>(
+      `SELECT place, hash FROM nodes WHERE level = $level AND place >= $index
+       ORDER BY place LIMIT $count`,
+    ),
+    checkpoint: db.prepare<[object], string>('SELECT note FROM checkpoint WHERE only = 1').pluck(),
+  };
+}
+
+export function prepareAddNode(
+  db: Database.Database,
+): Database.Statement<[number, number, Uint8Array]> {
+  return db.prepare<[number, number, Uint8Array]>(
+    'INSERT INTO nodes (level, place, hash) VALUES (?, ?, ?)',
+  );
+}
