@@ -5,13 +5,20 @@
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { RegistryLimits, RegistryTimers } from './options.ts';
 import { encodeFrame } from './published.ts';
-import type { Feed, FeedEvent, PublishedHead, Subscription } from './registry.ts';
+import type {
+  Feed,
+  FeedEvent,
+  PublishedCheckpoint,
+  PublishedHead,
+  Subscription,
+} from './registry.ts';
 import { damaged } from './stored.ts';
 
 const REPLAY_PAGE = 64;
 
 export interface FeedOptions {
   readonly head: () => PublishedHead | undefined;
+  readonly checkpoint: () => PublishedCheckpoint | undefined;
   /** Entries from a version on, ascending, at most `limit`. */
   readonly replay: (range: { from: number; limit: number }) => Promise<readonly PublishedHead[]>;
   readonly limits: RegistryLimits;
@@ -44,6 +51,11 @@ export class EventFeed implements Feed {
       this.#ring.delete(entry.version - this.#options.limits.recentEvents);
     }
     for (const cursor of this.#cursors) cursor.wake();
+  }
+
+  /** The checkpoint has new cosigners: those who wait hear it now, not with the next heartbeat. */
+  announceProgress(): void {
+    for (const cursor of this.#cursors) cursor.wake(true);
   }
 
   subscribe(options: { after?: number; mode: 'all' | 'latest'; consumer: string }): Subscription {
@@ -89,6 +101,7 @@ class Cursor implements Subscription {
   #wake: ((isTimeUp: boolean) => void) | undefined;
   #ended: EndReason | undefined;
   #isEndTold = false;
+  #isProgressDue = false;
 
   constructor(options: CursorOptions) {
     this.#options = options;
@@ -102,6 +115,7 @@ class Cursor implements Subscription {
       if (this.#ended !== undefined) return this.#endEvent(this.#ended);
       const head = this.#options.feed.head();
       if (head !== undefined && this.#version !== head.version) return this.#advance(head);
+      if (this.#isProgressDue && head !== undefined) return this.#progress();
       if (this.#options.feed.now() >= this.#expiresAt) this.end('age');
       else if (await this.#waitForWake()) return this.#progress();
     }
@@ -112,8 +126,9 @@ class Cursor implements Subscription {
     this.#isEndTold = true;
   }
 
-  wake(): void {
-    this.#wake?.(false);
+  wake(isProgress = false): void {
+    this.#isProgressDue ||= isProgress;
+    this.#wake?.(isProgress);
   }
 
   end(reason: EndReason): void {
@@ -175,11 +190,10 @@ class Cursor implements Subscription {
   }
 
   #progress(): FeedEvent {
-    const version = this.#options.feed.head()?.version ?? null;
-    return {
-      type: 'progress',
-      frame: encodeFrame({ event: 'registry.progress', data: { version } }),
-    };
+    this.#isProgressDue = false;
+    const { head, checkpoint } = this.#options.feed;
+    const data = { checkpoint: checkpoint()?.note ?? null, version: head()?.version ?? null };
+    return { type: 'progress', frame: encodeFrame({ event: 'registry.progress', data }) };
   }
 
   #endEvent(reason: EndReason): FeedEvent {

@@ -6,16 +6,13 @@
 import { isEqualBytes } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
 import { descriptorPath, descriptorValueHash } from '../core/descriptor.ts';
-import {
-  assertSuccession,
-  type Governance,
-  type SignerKeys,
-  withSigners,
-} from '../core/governance.ts';
+import { assertSuccession, type Governance, type SignerKeys } from '../core/governance.ts';
 import type { Hash } from '../core/hash.ts';
 import type { Leaf } from '../core/leaf.ts';
+import { withNamedSigners } from '../core/rules.ts';
 import { SetTree } from '../core/set-tree.ts';
 import type { Store, StoredDescriptor } from '../store/store.ts';
+import { loadTree } from './log-nodes.ts';
 import { assertPinned, type Pins } from './pins.ts';
 import { assertStoredEntry, damaged, storedPayload } from './stored.ts';
 
@@ -54,6 +51,7 @@ export async function loadChain(store: Store, pins: Pins = {}): Promise<Loaded |
     governance,
     signerKeys,
     set,
+    tree: await loadTree(store, leaf.version + 1),
   };
   return { chain, headLeaf: leaf, governances };
 }
@@ -79,7 +77,7 @@ async function loadGovernance(
       throw damaged(`expected governance at version ${leaf.version}, got ${payload.type}`);
     assertSuccession(governances.at(-1)?.governance ?? null, payload.governance, signerKeys);
     governances.push({ from: leaf.version, governance: payload.governance });
-    signerKeys = withSigners(signerKeys, payload.governance);
+    signerKeys = withNamedSigners(signerKeys, payload);
     registry ??= leaf.payload_b3;
   }
   if (registry === undefined || governances[0]?.from !== 0)

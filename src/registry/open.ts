@@ -2,15 +2,26 @@
 import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { catchUp } from './catch-up.ts';
+import { Checkpoints, type Sealed } from './checkpoints.ts';
 import { EventFeed } from './feed.ts';
 import { HeadWaiters } from './head-waiters.ts';
-import { type GovernanceSpan, loadChain } from './load.ts';
+import { type Kept, loadKept } from './kept-checkpoint.ts';
+import { type GovernanceSpan, type Loaded, loadChain } from './load.ts';
 import { DEFAULT_LIMITS, type RegistryLimits, type RegistryOptions } from './options.ts';
 import { ProposalBook } from './proposals.ts';
 import { publishEntry } from './published.ts';
 import { LogReader } from './reader.ts';
-import type { Feed, Proposals, PublishedHead, Reader, Readiness, Registry } from './registry.ts';
+import type {
+  Feed,
+  Proposals,
+  PublishedCheckpoint,
+  PublishedHead,
+  Reader,
+  Readiness,
+  Registry,
+} from './registry.ts';
 import { scrubLog } from './scrub.ts';
+import { assertSignable } from './seal.ts';
 import { type Committed, Sequencer } from './sequencer.ts';
 import { Trees } from './trees.ts';
 
@@ -18,10 +29,12 @@ import { Trees } from './trees.ts';
  * Resolves when reads can be served; writes are accepted once the whole log was walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
  */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
-  const loaded = await loadChain(options.store, options.pins);
+  const { store, pins, verifier } = options;
+  const loaded = await loadChain(store, pins);
+  const kept = loaded && (await loadKept(store, { ...loaded, verifier }));
   const registry = new OpenRegistry(options, loaded?.governances ?? [], loaded?.chain ?? null);
   if (loaded !== undefined) {
-    registry.publish([{ leaf: loaded.headLeaf, chain: loaded.chain, corrId: null }]);
+    await registry.recover(loaded, kept);
     options.metrics.recovered();
   }
   await registry.book.load();
@@ -37,6 +50,7 @@ class OpenRegistry implements Registry {
   readonly #sequencer: Sequencer;
   readonly #reader: LogReader;
   readonly #feed: EventFeed;
+  readonly #checkpoints: Checkpoints;
   readonly #scrub = new AbortController();
   readonly book: ProposalBook;
   #governances: readonly GovernanceSpan[];
@@ -45,6 +59,7 @@ class OpenRegistry implements Registry {
   /** Why the log is not known to be whole: under way, or damaged. */
   #unchecked: RegistryError | undefined;
   #isDraining = false;
+  #isFatal = false;
 
   constructor(
     options: RegistryOptions,
@@ -57,13 +72,24 @@ class OpenRegistry implements Registry {
     this.#governances = governances;
     this.#waiters = new HeadWaiters(timers);
     this.#trees = new Trees(store);
+    this.#checkpoints = new Checkpoints({
+      ...options,
+      cosigners: options.cosigners ?? [],
+      prove: async (sizes) => (await this.#reader.consistencyProof(sizes)) ?? [],
+      onRenewed: () => this.#feed.announceProgress(),
+    });
     this.#sequencer = new Sequencer({
       store,
       chain,
       limits: this.#limits,
       now: options.now,
       catchUp: (current) => catchUp(store, options.verifier, current),
-      onAppended: (batch) => this.#onAppended(batch),
+      assertSignable: (governance) => {
+        // An empty registry may be begun where its log key is not.
+        if (options.signers.length > 0) assertSignable(governance, options.signers);
+      },
+      seal: (sealed, from) => this.#checkpoints.seal(sealed, from),
+      onAppended: (batch, sealed) => this.#onAppended(batch, sealed),
       onFatal: (error) => this.#onFatal(error),
     });
     this.#reader = new LogReader({
@@ -72,12 +98,14 @@ class OpenRegistry implements Registry {
       head: () => this.#head,
       chain: () => this.#sequencer.chain,
       governances: () => this.#governances,
+      checkpoints: this.#checkpoints,
     });
     this.#feed = new EventFeed({
       ...options,
       limits: this.#limits,
       metrics,
       head: () => this.#head,
+      checkpoint: () => this.checkpoint(),
       replay: (range) => this.#reader.published(range),
     });
     this.book = new ProposalBook({
@@ -106,6 +134,10 @@ class OpenRegistry implements Registry {
     return this.#head;
   }
 
+  checkpoint(): PublishedCheckpoint | undefined {
+    return this.#checkpoints.published;
+  }
+
   async waitForHead({
     after,
     waitMs,
@@ -126,9 +158,14 @@ class OpenRegistry implements Registry {
     if (this.#sequencer.fatal !== undefined)
       missing.push('a writable store: the outcome of a write is unknown, the process must restart');
     if (this.#unchecked !== undefined) missing.push(this.#unchecked.message);
+    const refusal = this.#checkpoints.refusal(this.#sequencer.chain);
+    if (refusal !== undefined) missing.push(refusal.message);
     if (this.#isDraining) missing.push('time: the service is stopping');
     const isWritable =
-      this.#sequencer.fatal === undefined && this.#unchecked === undefined && !this.#isDraining;
+      this.#sequencer.fatal === undefined &&
+      this.#unchecked === undefined &&
+      refusal === undefined &&
+      !this.#isDraining;
     return {
       ready: this.#head !== undefined && !this.#isDraining,
       writeReady: isWritable,
@@ -148,15 +185,31 @@ class OpenRegistry implements Registry {
     this.drain();
     await this.#sequencer.idle();
     await this.#scrubbing;
+    await this.#checkpoints[Symbol.asyncDispose]();
     await this.#options.store[Symbol.asyncDispose]();
   }
 
+  /** What the store held at the start: visible at once; its checkpoint too, where one was kept or can be signed. */
+  async recover({ chain, headLeaf }: Loaded, kept: Kept | undefined): Promise<void> {
+    const { checkpoint, tree, isBridged } = kept ?? { isBridged: false };
+    if (checkpoint !== undefined && tree !== undefined)
+      this.#checkpoints.restore({ checkpoint, tree });
+    const isNewest = tree?.size === chain.tree.size && checkpoint !== undefined;
+    const sealed = isNewest || !isBridged ? undefined : await this.#checkpoints.sign(chain);
+    this.#publish([{ leaf: headLeaf, chain, corrId: null }], sealed);
+  }
+
   /** Visible with one assignment, the newest first of all; then announced. Awaits nobody. */
-  publish(batch: readonly Pick<Committed, 'leaf' | 'chain' | 'corrId'>[]): void {
+  #publish(
+    batch: readonly Pick<Committed, 'leaf' | 'chain' | 'corrId'>[],
+    sealed: Sealed | undefined,
+  ): void {
+    this.#checkpoints.publish(sealed);
+    const note = this.#checkpoints.published?.note;
     const entries = batch.map(({ leaf, chain, corrId }) => {
       this.#trees.remember(leaf.version, chain.set);
       const { entryHash, registry } = chain;
-      return publishEntry({ leaf, entryHash, registry, corrId });
+      return publishEntry({ leaf, entryHash, registry, note, corrId });
     });
     this.#head = entries.at(-1) ?? this.#head;
     if (this.#head !== undefined) this.#options.metrics.version(this.#head.version);
@@ -181,7 +234,10 @@ class OpenRegistry implements Registry {
         );
       },
     }).then(
-      () => {
+      async () => {
+        // Nothing else has vouched for a log without a kept checkpoint.
+        if (this.#checkpoints.tree.size < head.tree.size)
+          this.#checkpoints.publish(await this.#checkpoints.sign(head));
         this.#unchecked = undefined;
       },
       (error: unknown) => {
@@ -195,14 +251,14 @@ class OpenRegistry implements Registry {
     );
   }
 
-  #onAppended(batch: readonly Committed[]): void {
+  #onAppended(batch: readonly Committed[], sealed: Sealed | undefined): void {
     for (const { leaf, chain } of batch)
       if (leaf.type === 'genesis' || leaf.type === 'governance')
         this.#governances = [
           ...this.#governances,
           { from: leaf.version, governance: chain.governance },
         ];
-    this.publish(batch);
+    this.#publish(batch, sealed);
     const governances = this.#governances;
     this.book.settle(batch, (version) => {
       const span = governances.findLast(({ from }) => from < version);
@@ -212,6 +268,8 @@ class OpenRegistry implements Registry {
   }
 
   #onFatal(error: RegistryError): void {
+    if (this.#isFatal) return;
+    this.#isFatal = true;
     this.#options.log.error('the outcome of a write is unknown: no more writes', { cause: error });
     this.#options.onFatal(error);
   }
@@ -230,5 +288,7 @@ class OpenRegistry implements Registry {
         'not_ready',
         `expected a checked log, got ${unchecked.message}: repeat later`,
       );
+    const refusal = this.#checkpoints.refusal(this.#sequencer.chain);
+    if (refusal !== undefined) throw refusal;
   }
 }

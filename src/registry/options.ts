@@ -5,6 +5,7 @@ import type { Verifier } from '../core/verifier.ts';
 import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { OpenCosigner } from './cosigners.ts';
 import type { Pins } from './pins.ts';
 
 export interface RegistryLimits {
@@ -65,6 +66,7 @@ export interface RegistryOptions {
    * signed, and after genesis nothing is written.
    */
   readonly signers: readonly CheckpointSigner[];
+  readonly cosigners?: readonly OpenCosigner[];
   /** A store that holds another registry is refused. */
   readonly pins?: Pins;
   readonly limits?: Partial<RegistryLimits>;

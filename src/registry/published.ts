@@ -9,11 +9,14 @@ export function publishEntry({
   leaf,
   entryHash,
   registry,
+  note,
   corrId = null,
 }: {
   leaf: Leaf;
   entryHash: Hash;
   registry: Hash;
+  /** The signed checkpoint that readers are to hold it against. */
+  note: string | undefined;
   corrId?: string | null;
 }): PublishedHead {
   const object: HeadObject = Object.freeze({
@@ -37,7 +40,7 @@ export function publishEntry({
     frame: encodeFrame({
       event: 'registry.update',
       id: leaf.version,
-      data: { ...object, checkpoint: null, corr_id: corrId },
+      data: { ...object, checkpoint: note ?? null, corr_id: corrId },
     }),
   });
 }

@@ -8,8 +8,11 @@ import { formatHash } from '../core/hash.ts';
 import type { EntryBytes, Leaf } from '../core/leaf.ts';
 import { encodeSetProof } from '../core/set-proof.ts';
 import type { SetTree } from '../core/set-tree.ts';
+import type { TileName } from '../core/tlog/tiles.ts';
 import type { Store, StoredDescriptor, StoredEntry } from '../store/store.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import { assertDescriptor, type GovernanceSpan } from './load.ts';
+import { LogProofs } from './log-proofs.ts';
 import type { CommittedProposal } from './proposals.ts';
 import { publishEntry } from './published.ts';
 import type {
@@ -32,15 +35,18 @@ export interface LogReaderOptions {
   readonly chain: () => Chain | null;
   /** Ascending. */
   readonly governances: () => readonly GovernanceSpan[];
+  readonly checkpoints: Pick<Checkpoints, 'published' | 'tree'>;
 }
 
 export class LogReader implements Reader {
   readonly #options: LogReaderOptions;
   readonly #store: Store;
+  readonly #proofs: LogProofs;
 
   constructor(options: LogReaderOptions) {
     this.#options = options;
     this.#store = options.store;
+    this.#proofs = new LogProofs(options.store, () => options.checkpoints.tree);
   }
 
   async entry(
@@ -139,6 +145,24 @@ export class LogReader implements Reader {
       });
   }
 
+  tile(name: TileName): Promise<Uint8Array | undefined> {
+    return this.#proofs.tile(name);
+  }
+
+  inclusionProof(place: {
+    version: number;
+    size: number;
+  }): Promise<readonly Uint8Array[] | undefined> {
+    return this.#proofs.inclusion(place);
+  }
+
+  consistencyProof(sizes: {
+    from: number;
+    size: number;
+  }): Promise<readonly Uint8Array[] | undefined> {
+    return this.#proofs.consistency(sizes);
+  }
+
   /** Entries as events, ascending from `from`. */
   async published({
     from,
@@ -151,8 +175,9 @@ export class LogReader implements Reader {
     if (registry === undefined) return [];
     const head = this.#options.head()?.version ?? -1;
     const entries = await this.#store.entries({ from, limit: Math.min(limit, head + 1 - from) });
+    const note = this.#options.checkpoints.published?.note;
     return entries.map((entry) =>
-      publishEntry({ leaf: assertStoredEntry(entry), entryHash: entry.entryHash, registry }),
+      publishEntry({ leaf: assertStoredEntry(entry), entryHash: entry.entryHash, registry, note }),
     );
   }
 
@@ -164,7 +189,12 @@ export class LogReader implements Reader {
       proposal: storedPayload(stored.entry),
       approvals: decodeApprovals(stored.entry.approvals),
       chain: version === 0 ? null : { governance: this.#governanceAfter(version - 1) },
-      head: publishEntry({ leaf: stored.leaf, entryHash: stored.entry.entryHash, registry }),
+      head: publishEntry({
+        leaf: stored.leaf,
+        entryHash: stored.entry.entryHash,
+        registry,
+        note: this.#options.checkpoints.published?.note,
+      }),
     };
   }
 

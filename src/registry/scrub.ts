@@ -1,5 +1,12 @@
-/** Walks the whole log once after a start: every entry hashes to itself and follows the one before. */
+/**
+ * Walks the whole log once after a start: every entry hashes to itself, follows the one before, and the
+ * tree's nodes are those that the leaves give.
+ */
+import { isEqualBytes } from '../core/bytes.ts';
+import type { Chain } from '../core/chain.ts';
 import type { Hash } from '../core/hash.ts';
+import { LogTree } from '../core/tlog/log-tree.ts';
+import type { TreeNode } from '../core/tlog/merkle.ts';
 import type { Store } from '../store/store.ts';
 import { assertStoredEntry, damaged } from './stored.ts';
 
@@ -16,12 +23,13 @@ export async function scrubLog(
     onProgress,
     signal,
   }: {
-    readonly head: { readonly version: number; readonly entryHash: Hash };
+    readonly head: Pick<Chain, 'version' | 'entryHash' | 'tree'>;
     readonly onProgress: (checked: number) => void;
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
   let previous: Hash | null = null;
+  let tree = LogTree.EMPTY;
   for (let version = 0; version <= head.version; ) {
     const page = await store.entries({
       from: version,
@@ -29,6 +37,7 @@ export async function scrubLog(
     });
     if (signal.aborted) return;
     if (page.length === 0) throw damaged(`expected version ${version} in the log, got nothing`);
+    const nodes: TreeNode[] = [];
     for (const entry of page) {
       const leaf = assertStoredEntry(entry);
       if (leaf.version !== version || leaf.prev_hash !== previous)
@@ -36,10 +45,26 @@ export async function scrubLog(
           `expected version ${version} to follow ${previous ?? 'nothing'}, got version ${leaf.version} after ${leaf.prev_hash ?? 'nothing'}`,
         );
       previous = entry.entryHash;
+      const grown = tree.with(entry.leaf);
+      tree = grown.tree;
+      nodes.push(...grown.nodes);
       version++;
     }
+    await assertNodes(store, nodes);
     onProgress(version);
   }
   if (previous !== head.entryHash)
     throw damaged(`expected the log to lead to ${head.entryHash}, got ${previous}`);
+  if (!isEqualBytes(tree.root, head.tree.root))
+    throw damaged('expected the entries to give the tree that is published, got another');
+}
+
+async function assertNodes(store: Store, nodes: readonly TreeNode[]): Promise<void> {
+  const found = await store.nodes(nodes);
+  nodes.forEach(({ level, index, hash }, i) => {
+    if (!isEqualBytes(found[i] ?? new Uint8Array(), hash))
+      throw damaged(
+        `expected node ${level}/${index} of the tree as the entries give it, got another`,
+      );
+  });
 }

@@ -1,16 +1,18 @@
 /**
  * The one place where the log grows. Commits that wait at the same time become one durable batch of
- * consecutive versions; each gets its own answer. Durable, then visible, then announced: `onAppended`
- * runs after the store's answer and before any committer hears of it.
+ * consecutive versions; each gets its own answer. Durable, then sealed, then visible, then announced:
+ * `onAppended` runs after the store's answer and before any committer hears of it.
  */
 import type { Approval } from '../core/approval.ts';
 import { type Appended, appendEntry, type Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
+import type { Governance } from '../core/governance.ts';
 import type { Hash } from '../core/hash.ts';
 import type { DecodedPayload } from '../core/payload.ts';
 import { eligibleSigners } from '../core/quorum.ts';
 import { formatTime } from '../core/time.ts';
 import { type AppendEntry, EMPTY_VERSION, type Store } from '../store/store.ts';
+import type { Sealed } from './checkpoints.ts';
 import type { RegistryLimits } from './options.ts';
 
 export interface CommitRequest {
@@ -39,8 +41,12 @@ export interface SequencerOptions {
   readonly now: () => number;
   /** The verified entries after `chain` that another writer put into the store. */
   readonly catchUp: (chain: Chain | null) => Promise<readonly Appended[]>;
+  /** Throws unless a checkpoint could be signed under this governance. */
+  readonly assertSignable: (governance: Governance) => void;
+  /** Reads back what is durable from version `from` on, and signs; `undefined`: no key could. */
+  readonly seal: (chain: Chain, from: number) => Promise<Sealed | undefined>;
   /** Must not throw and awaits nobody: publishes, then announces. */
-  readonly onAppended: (batch: readonly Committed[]) => void;
+  readonly onAppended: (batch: readonly Committed[], sealed: Sealed | undefined) => void;
   readonly onFatal: (error: RegistryError) => void;
 }
 
@@ -131,7 +137,7 @@ export class Sequencer {
     const visible = this.#chain?.version ?? EMPTY_VERSION;
     // Committed by another writer: what is answered for must be visible here first.
     if (versions.some((version) => version !== undefined && version > visible))
-      this.#takeOver(await catchUp(this.#chain));
+      await this.#takeOver(await catchUp(this.#chain));
     return new Set(hashes.filter((_, i) => versions[i] !== undefined));
   }
 
@@ -154,6 +160,8 @@ export class Sequencer {
           committedAt: chain !== null && chain.committedAt > now ? chain.committedAt : now,
           isCommitted: (hash) => committed.has(hash),
         });
+        if ('governance' in proposal.payload)
+          this.#options.assertSignable(proposal.payload.governance);
         committed.add(proposal.payloadB3);
         planned.push({ waiting, appended });
         chain = appended.chain;
@@ -177,7 +185,7 @@ export class Sequencer {
     if (answer.outcome === 'conflict') {
       const expected = this.#chain?.version ?? 'none';
       // Another writer was first. What it wrote is believed only as a reader would believe it.
-      this.#takeOver(await this.#options.catchUp(this.#chain));
+      await this.#takeOver(await this.#options.catchUp(this.#chain));
       throw new RegistryError(
         'conflict',
         `expected the log's head at version ${expected}, got ${answer.head}: repeat the request`,
@@ -186,17 +194,22 @@ export class Sequencer {
         },
       );
     }
-    this.#advance(batch);
+    await this.#advance(batch);
     for (const { waiting, appended } of planned) waiting.resolve(appended);
   }
 
-  #takeOver(theirs: readonly Appended[]): void {
-    this.#advance(theirs.map((appended) => ({ ...appended, corrId: null })));
+  async #takeOver(theirs: readonly Appended[]): Promise<void> {
+    await this.#advance(theirs.map((appended) => ({ ...appended, corrId: null })));
   }
 
-  #advance(batch: readonly Committed[]): void {
-    this.#chain = batch.at(-1)?.chain ?? this.#chain;
-    this.#options.onAppended(batch);
+  /** Durable, then sealed, then visible. A store that does not give back what it took is fatal. */
+  async #advance(batch: readonly Committed[]): Promise<void> {
+    const newest = batch.at(-1)?.chain;
+    const from = batch[0]?.leaf.version;
+    if (newest === undefined || from === undefined) return;
+    const sealed = await this.#options.seal(newest, from);
+    this.#chain = newest;
+    this.#options.onAppended(batch, sealed);
   }
 
   /** A full disk and a lost race are certain; anything else from `append` is an unknown outcome. */
@@ -222,7 +235,7 @@ export class Sequencer {
 
 function toAppendEntry(
   { payload, payloadB3 }: DecodedPayload,
-  { chain, leaf, entry, changes }: Appended,
+  { chain, leaf, entry, changes, nodes }: Appended,
 ): AppendEntry {
   return {
     ...entry,
@@ -232,5 +245,6 @@ function toAppendEntry(
     type: leaf.type,
     expiresAt: payload.expires_at,
     changes,
+    nodes,
   };
 }

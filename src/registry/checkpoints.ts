@@ -1,0 +1,210 @@
+/**
+ * The owner of the published checkpoint: makes it for a grown log, adds what cosigners bring, keeps it
+ * over a restart. A log key that cannot sign holds back the checkpoint and the next write, never the
+ * entry that is durable already.
+ */
+import { encodeUtf8 } from '../core/bytes.ts';
+import type { Chain } from '../core/chain.ts';
+import { RegistryError } from '../core/error.ts';
+import { hashOf } from '../core/hash.ts';
+import type { Checkpoint } from '../core/tlog/checkpoint.ts';
+import { LogTree } from '../core/tlog/log-tree.ts';
+import { encodeNote, type Note, type NoteSignature } from '../core/tlog/note.ts';
+import type { Store } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Cosigner, CosignerPort, OpenCosigner } from './cosigners.ts';
+import type { CheckpointSigner, RegistryTimers } from './options.ts';
+import type { PublishedCheckpoint } from './registry.ts';
+import { assertReadBack, assertSignable, signCheckpoint } from './seal.ts';
+
+/** Written to the store at most this often: what is lost with a crash is signed again, to the same bytes. */
+const KEEP_MS = 1_000;
+const RETRY_MS = 1_000;
+
+/** A checkpoint and the tree whose root it signs. */
+export interface Sealed {
+  readonly checkpoint: Checkpoint & Note;
+  readonly tree: LogTree;
+}
+
+export interface CheckpointsOptions {
+  readonly store: Store;
+  readonly signers: readonly CheckpointSigner[];
+  readonly cosigners: readonly OpenCosigner[];
+  readonly prove: CosignerPort['prove'];
+  readonly timers: RegistryTimers;
+  readonly log: Log;
+  /** The published checkpoint is new in more than its times; the head is not. Must not throw. */
+  readonly onRenewed: () => void;
+  /** A write whose outcome is unknown. */
+  readonly onFatal: (error: RegistryError) => void;
+}
+
+export class Checkpoints {
+  readonly #options: CheckpointsOptions;
+  readonly #cosigners: readonly Cosigner[];
+  #sealed: Sealed | undefined;
+  #published: PublishedCheckpoint | undefined;
+  /** Why the newest entries are not under a checkpoint. */
+  #unsigned: RegistryError | undefined;
+  #retry: unknown;
+  #keepTimer: unknown;
+  #keeping: Promise<void> = Promise.resolve();
+  #kept: string | undefined;
+
+  constructor(options: CheckpointsOptions) {
+    this.#options = options;
+    this.#cosigners = options.cosigners.map((open) =>
+      open({
+        prove: options.prove,
+        onCosigned: (size, signatures) => this.#addCosignatures(size, signatures),
+      }),
+    );
+  }
+
+  get published(): PublishedCheckpoint | undefined {
+    return this.#published;
+  }
+
+  /** That the published checkpoint's root is of; the empty one while there is none. */
+  get tree(): LogTree {
+    return this.#sealed?.tree ?? LogTree.EMPTY;
+  }
+
+  /** Why nothing may be written; `governance` is the one in force. */
+  refusal(chain: Chain | null): RegistryError | undefined {
+    if (chain === null) return undefined;
+    try {
+      assertSignable(chain.governance, this.#options.signers);
+    } catch (error) {
+      return toRegistryError(error);
+    }
+    if (this.#unsigned !== undefined) return this.#unsigned;
+    for (const cosigner of this.#cosigners) {
+      const refusal = cosigner.refusal();
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
+  }
+
+  /** As it was kept and verified; `note` is its text as kept. */
+  restore(sealed: Sealed): void {
+    this.publish(sealed);
+    this.#kept = this.#published?.note;
+  }
+
+  /**
+   * Reads back what was appended from version `from` on, and signs. `undefined`: no key could; it is
+   * tried again. Throws `storage_damaged` when the store does not hold what it took.
+   */
+  async seal(chain: Chain, from: number): Promise<Sealed | undefined> {
+    await assertReadBack(this.#options.store, chain, from);
+    return this.sign(chain);
+  }
+
+  /** With one assignment; then cosigners hear of it. Never an older one than before. */
+  publish(sealed: Sealed | undefined): void {
+    if (sealed === undefined || sealed.tree.size < this.tree.size) return;
+    this.#unsigned = undefined;
+    this.#sealed = sealed;
+    const published = toPublished(sealed.checkpoint);
+    this.#published = published;
+    this.#keepSoon();
+    for (const cosigner of this.#cosigners) cosigner.submit(published);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.timers.clearTimeout(this.#retry);
+    this.#options.timers.clearTimeout(this.#keepTimer);
+    await Promise.all(this.#cosigners.map((cosigner) => cosigner[Symbol.asyncDispose]()));
+    await this.#keep();
+  }
+
+  /** Of a chain whose entries are known to be durable. `undefined`: no key could; it is tried again. */
+  async sign(chain: Chain): Promise<Sealed | undefined> {
+    const { signers, log, timers } = this.#options;
+    timers.clearTimeout(this.#retry);
+    try {
+      return { checkpoint: await signCheckpoint(chain, signers), tree: chain.tree };
+    } catch (cause) {
+      const error = toRegistryError(cause);
+      if (signers.length > 0) log.error('no checkpoint is signed', { cause });
+      this.#unsigned = new RegistryError(
+        'not_ready',
+        `expected a signed checkpoint of ${chain.tree.size} entries, got none: ${error.message}`,
+        { cause },
+      );
+      this.#retry = timers.setTimeout(() => void this.#signAgain(chain), RETRY_MS);
+      return undefined;
+    }
+  }
+
+  async #signAgain(chain: Chain): Promise<void> {
+    const sealed = await this.sign(chain);
+    if (sealed === undefined || sealed.tree.size <= this.tree.size) return;
+    this.publish(sealed);
+    this.#options.onRenewed();
+  }
+
+  /** Each cosigner's newest signature, in the order in which they first signed. */
+  #addCosignatures(size: number, signatures: readonly NoteSignature[]): void {
+    if (this.#sealed?.tree.size !== size || signatures.length === 0) return;
+    const { checkpoint, tree } = this.#sealed;
+    const lines = new Map(checkpoint.signatures.map((line) => [keyOf(line), line]));
+    const isGrown = signatures.some((line) => !lines.has(keyOf(line)));
+    for (const line of signatures) lines.set(keyOf(line), line);
+    this.#sealed = { checkpoint: { ...checkpoint, signatures: [...lines.values()] }, tree };
+    this.#published = toPublished(this.#sealed.checkpoint);
+    this.#keepSoon();
+    if (isGrown) this.#options.onRenewed();
+  }
+
+  #keepSoon(): void {
+    const { timers } = this.#options;
+    this.#keepTimer ??= timers.setTimeout(() => {
+      this.#keepTimer = undefined;
+      void this.#keep();
+    }, KEEP_MS);
+  }
+
+  /** Losing it costs a start a few more reads: a full disk is no reason to stop. */
+  #keep(): Promise<void> {
+    const { store, log, onFatal } = this.#options;
+    this.#keeping = this.#keeping.then(async () => {
+      const note = this.#published?.note;
+      if (note === undefined || note === this.#kept) return;
+      try {
+        await store.putCheckpoint(note);
+        this.#kept = note;
+      } catch (cause) {
+        const error = toRegistryError(cause);
+        log.warn('the checkpoint was not kept', { cause });
+        if (error.code !== 'read_only') onFatal(error);
+      }
+    });
+    return this.#keeping;
+  }
+}
+
+function toPublished({
+  origin,
+  size,
+  root,
+  text,
+  signatures,
+}: Checkpoint & Note): PublishedCheckpoint {
+  const note = encodeNote({ text, signatures });
+  const bytes = encodeUtf8(note);
+  return Object.freeze({ origin, size, root, note, bytes, etag: `"${hashOf(bytes)}"` });
+}
+
+function keyOf({ name, keyId }: NoteSignature): string {
+  return `${name}+${keyId}`;
+}
+
+function toRegistryError(error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error;
+  return new RegistryError('internal', `expected an answer, got ${String(error)}`, {
+    cause: error,
+  });
+}
