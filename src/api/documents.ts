@@ -62,9 +62,31 @@ const common = {
   note: Note,
 };
 
+const Previous = z
+  .strictObject({
+    checkpoint: z.string(),
+    governance: Governance,
+    origin: Origin,
+    registry: Hash,
+  })
+  .meta({
+    id: 'Previous',
+    description:
+      'The log that a new one goes on from: its last good checkpoint (a whole C2SP note of at least one leaf, of that origin), the governance in force there, its origin, which is not the new one, and its genesis hash.',
+  });
+
 const GenesisPayload = z
-  .strictObject({ ...common, type: z.literal('genesis'), governance: Governance })
-  .meta({ id: 'GenesisPayload' });
+  .strictObject({
+    ...common,
+    type: z.literal('genesis'),
+    governance: Governance,
+    previous: Previous.optional(),
+  })
+  .meta({
+    id: 'GenesisPayload',
+    description:
+      'Every signer approves it; with `previous`, the threshold of that governance does too.',
+  });
 
 const DescriptorsPayload = z
   .strictObject({

@@ -62,6 +62,7 @@ interface RuleCount {
 
 const RULES: Readonly<Record<string, string>> = {
   all: ' (every signer)',
+  previous: ' of the log before',
   current: '',
   next: ' of the next governance',
   entering: ' entering',

@@ -7,7 +7,7 @@ import { PAYLOAD_TYPES } from '../core/payload.ts';
 import type { ProposalJson, QuorumJson } from './client.ts';
 
 const STATES = ['pending', 'ready', 'blocked', 'expired', 'committed'] as const;
-const RULES = ['all', 'current', 'next', 'entering'] as const;
+const RULES = ['all', 'previous', 'current', 'next', 'entering'] as const;
 const TEXT: TextRule = { expected: 'text', test: () => true };
 
 const check = new Check('unexpected_answer');

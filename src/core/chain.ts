@@ -13,7 +13,6 @@ import {
 import { decodeBase64, isEqualBytes } from './bytes.ts';
 import { descriptorPath, descriptorValueHash, encodeDescriptor } from './descriptor.ts';
 import { RegistryError } from './error.ts';
-import { withSigners } from './governance.ts';
 import { type Hash, hashOf } from './hash.ts';
 import { decodeLeaf, type EntryBytes, encodeLeaf, entryHash, type Leaf } from './leaf.ts';
 import {
@@ -32,6 +31,7 @@ import {
   assertUnexpired,
   type Chain,
   nextGovernance,
+  withNamedSigners,
 } from './rules.ts';
 import { type SetChange, SetTree } from './set-tree.ts';
 import { LogTree } from './tlog/log-tree.ts';
@@ -115,7 +115,7 @@ export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
     entryHash: entryHash(entry.leaf),
     committedAt,
     governance,
-    signerKeys: withSigners(chain?.signerKeys ?? new Map(), governance),
+    signerKeys: withNamedSigners(chain?.signerKeys ?? new Map(), proposal.payload),
     set,
     tree,
   };

@@ -57,6 +57,7 @@ export {
   registryOf,
   SCHEMA_VERSION,
 } from './payload.ts';
+export type { Previous } from './previous.ts';
 export { countQuorum, eligibleSigners, type Quorum, type QuorumRule } from './quorum.ts';
 export { type BrokenFence, brokenFences, type Chain, changePaths } from './rules.ts';
 export {

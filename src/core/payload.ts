@@ -7,6 +7,7 @@ import { Check, ID, KIND, NOTE, ORIGIN } from './check.ts';
 import { RegistryError } from './error.ts';
 import { type Governance, readGovernance } from './governance.ts';
 import { type Hash, hashOf } from './hash.ts';
+import { type Previous, readPrevious } from './previous.ts';
 import { MAX_LIFETIME_MS } from './time.ts';
 
 export const SCHEMA_VERSION = '1.0.0';
@@ -53,6 +54,8 @@ interface Common {
 export interface GenesisPayload extends Common {
   readonly type: 'genesis';
   readonly governance: Governance;
+  /** The log that this one goes on from; absent for a registry that begins anew. */
+  readonly previous?: Previous;
 }
 
 export interface DescriptorsPayload extends Common {
@@ -137,13 +140,16 @@ export function compareKeys(
 
 function readPayload(value: Json): Payload {
   const type = check.literal(check.object(value, '').type, '/type', ...PAYLOAD_TYPES);
-  const object = check.members(value, '', MEMBERS[type]);
+  const isHandover = type === 'genesis' && Object.hasOwn(check.object(value, ''), 'previous');
+  const names = isHandover ? [...MEMBERS.genesis, 'previous'] : MEMBERS[type];
+  const object = check.members(value, '', names);
   const common = readCommon(object);
   if (type === 'genesis')
     return {
       ...common,
       type,
       governance: readGovernance(object.governance, '/governance', common.origin),
+      ...(isHandover && { previous: readPrevious(object.previous, '/previous', common.origin) }),
     };
   const registry = check.hash(object.registry, '/registry');
   switch (type) {

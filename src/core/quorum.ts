@@ -8,7 +8,8 @@ import type { Payload } from './payload.ts';
 
 /** One condition: at least `threshold` keys of `signers` (signer ids). */
 export interface QuorumRule {
-  readonly rule: 'all' | 'current' | 'next' | 'entering';
+  /** `previous`: of the log that a genesis goes on from. */
+  readonly rule: 'all' | 'previous' | 'current' | 'next' | 'entering';
   readonly threshold: number;
   readonly signers: readonly string[];
   /** Those of `signers` whose key approved, under whichever id. */
@@ -32,7 +33,8 @@ export function eligibleSigners(
   governance: Governance | null,
 ): ReadonlyMap<string, string> {
   const next = 'governance' in payload ? payload.governance.signers : [];
-  const current = payload.type === 'genesis' ? [] : (governance?.signers ?? []);
+  const before = payload.type === 'genesis' ? payload.previous?.governance : governance;
+  const current = before?.signers ?? [];
   return new Map([...next, ...current].map((s) => [s.signer_id, s.public_key]));
 }
 
@@ -77,14 +79,13 @@ export function assertQuorum(quorum: Quorum): void {
 function rulesFor(payload: Payload, governance: Governance | null): Omit<QuorumRule, 'approved'>[] {
   if (payload.type === 'genesis') {
     const signers = idsOf(payload.governance);
-    return [{ rule: 'all', threshold: signers.length, signers }];
+    return [
+      { rule: 'all', threshold: signers.length, signers },
+      ...(payload.previous === undefined ? [] : [ruleOf('previous', payload.previous.governance)]),
+    ];
   }
   if (governance === null) return [];
-  const current = {
-    rule: 'current',
-    threshold: governance.threshold,
-    signers: idsOf(governance),
-  } as const;
+  const current = ruleOf('current', governance);
   if (payload.type !== 'governance') return [current];
   const known = new Set(governance.signers.map((s) => s.public_key));
   const entering = payload.governance.signers
@@ -92,9 +93,13 @@ function rulesFor(payload: Payload, governance: Governance | null): Omit<QuorumR
     .map((s) => s.signer_id);
   return [
     current,
-    { rule: 'next', threshold: payload.governance.threshold, signers: idsOf(payload.governance) },
+    ruleOf('next', payload.governance),
     { rule: 'entering', threshold: entering.length, signers: entering },
   ];
+}
+
+function ruleOf(rule: QuorumRule['rule'], governance: Governance): Omit<QuorumRule, 'approved'> {
+  return { rule, threshold: governance.threshold, signers: idsOf(governance) };
 }
 
 function idsOf(governance: Governance): string[] {

@@ -9,6 +9,7 @@ import {
   type Governance,
   governanceHash,
   type SignerKeys,
+  withSigners,
 } from './governance.ts';
 import { formatHash, type Hash } from './hash.ts';
 import { changesOf, type DecodedPayload, type Payload } from './payload.ts';
@@ -75,7 +76,9 @@ export function assertUnexpired({ payload }: DecodedPayload, now: string): void 
 /** The governance after the payload; throws `invalid_governance` or `fence_broken`. */
 export function nextGovernance(chain: Chain | null, { payload }: DecodedPayload): Governance {
   if (payload.type === 'genesis') {
-    assertSuccession(null, payload.governance, new Map());
+    const { governance, previous } = payload;
+    const known = previous === undefined ? [] : previous.governance.signers;
+    assertSuccession(null, governance, new Map(known.map((s) => [s.signer_id, s.public_key])));
     return payload.governance;
   }
   if (chain === null)
@@ -92,6 +95,16 @@ export function nextGovernance(chain: Chain | null, { payload }: DecodedPayload)
     );
   assertSuccession(chain.governance, payload.governance, chain.signerKeys);
   return payload.governance;
+}
+
+/** `keys` with every signer that the payload names: an id means one key, from one epoch into the next too. */
+export function withNamedSigners(keys: SignerKeys, payload: Payload): SignerKeys {
+  if (!('governance' in payload)) return keys;
+  const before =
+    payload.type === 'genesis' && payload.previous !== undefined
+      ? withSigners(keys, payload.previous.governance)
+      : keys;
+  return withSigners(before, payload.governance);
 }
 
 /** The paths that a payload's changes touch, in their order. */

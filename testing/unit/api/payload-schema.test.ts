@@ -10,6 +10,7 @@ import { canonicalBytes, type Json, parseCanonical } from '../../../src/core/can
 import { excerpt, RegistryError } from '../../../src/core/error.ts';
 import { decodeLeaf } from '../../../src/core/leaf.ts';
 import { decodePayload } from '../../../src/core/payload.ts';
+import { signedNote } from '../../support/core-checkpoint.ts';
 import {
   ALICE,
   append,
@@ -29,9 +30,18 @@ const FIRST = append(
   descriptorsMembers(GENESIS.chain.registry, [put(null, 'a/b', { deep: [{ er: 1.5 }] })]),
 );
 const HASH = GENESIS.chain.entryHash;
+const OLD = 'registry.example.com/lost';
 
 const PAYLOADS: readonly Json[] = [
   genesisMembers(),
+  genesisMembers({
+    previous: {
+      checkpoint: signedNote({ origin: OLD }),
+      governance: governanceOf([ALICE], { threshold: 1, log_keys: [logKey(OLD)] }),
+      origin: OLD,
+      registry: HASH,
+    },
+  }),
   descriptorsMembers(HASH, [
     put(null, 'a'),
     put(null, 'b', { x: null }),
@@ -49,7 +59,11 @@ const BEYOND_SCHEMAS = [
   /^one key for each signer/,
   /^each log key once/,
   /^log keys that are no signer keys/,
-  /^a c2sp ed25519 verifier key named/, // its name and its key id
+  /^a c2sp verifier key .* named/, // its name, its key id and its type
+  /^an ed25519 log key among them/,
+  /^another origin than the new one/,
+  /^a c2sp checkpoint/,
+  /^a checkpoint of/,
   /^an integer from 1 to \d{1,3}$/, // a threshold above the number of signers
 ];
 
