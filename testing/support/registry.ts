@@ -72,6 +72,7 @@ export async function openTestRegistry(options: TestRegistryOptions = {}): Promi
     ...options,
     store,
   });
+  await checked(registry);
   const commit = async (
     proposal: DecodedPayload,
     by = signers.slice(0, threshold),
@@ -94,6 +95,19 @@ export async function openTestRegistry(options: TestRegistryOptions = {}): Promi
     commit,
     change,
   };
+}
+
+/** The walk over the log that follows a start is over, whatever it found. */
+async function checked(registry: Registry): Promise<void> {
+  while (registry.readiness().missing.some((reason) => reason.includes('entries so far')))
+    await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The newest checkpoint is in the store, as a second after it was signed. */
+export async function keepCheckpoint({ timers, store, registry }: TestRegistry): Promise<void> {
+  timers.advance(1_000);
+  while ((await store.checkpoint()) !== registry.checkpoint()?.note)
+    await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A `put` of `service/<id>`; `before` is the spec it replaces. */

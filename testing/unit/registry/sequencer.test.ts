@@ -170,6 +170,8 @@ test('the same payload twice in one batch is one entry', async () => {
     limits: DEFAULT_LIMITS,
     now: () => real.timers.now(),
     catchUp: (current) => catchUp(real.store, verifier, current),
+    assertSignable: () => undefined,
+    seal: async () => undefined,
     onAppended: () => undefined,
     onFatal: assert.fail,
   });
