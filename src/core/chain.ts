@@ -3,14 +3,9 @@
  * a payload and its approvals, `verifyEntry` makes it again from what a stranger serves and compares
  * bytes. Pure: no clock, no I/O; durability and order belong to the registry and the store.
  */
-import {
-  type Approval,
-  assertSignedInTime,
-  decodeApprovals,
-  encodeApprovals,
-  isApprovalValid,
-} from './approval.ts';
-import { decodeBase64, isEqualBytes } from './bytes.ts';
+import { type Approval, decodeApprovals, encodeApprovals } from './approval.ts';
+import { assertApprovals, assertApproved } from './approved.ts';
+import { isEqualBytes } from './bytes.ts';
 import { descriptorPath, descriptorValueHash, encodeDescriptor } from './descriptor.ts';
 import { RegistryError } from './error.ts';
 import { type Hash, hashOf } from './hash.ts';
@@ -20,11 +15,9 @@ import {
   changesOf,
   type DecodedPayload,
   decodePayload,
-  type Payload,
   registryOf,
   SCHEMA_VERSION,
 } from './payload.ts';
-import { assertQuorum, countQuorum, eligibleSigners } from './quorum.ts';
 import {
   assertBelongs,
   assertFences,
@@ -37,8 +30,8 @@ import { type SetChange, SetTree } from './set-tree.ts';
 import { LogTree } from './tlog/log-tree.ts';
 import type { TreeNode } from './tlog/merkle.ts';
 import type { Verifier } from './verifier.ts';
-import { parseVerifierKey } from './vkey.ts';
 
+export { assertAdmitted, assertApprovals, assertLogKeysAdmitted } from './approved.ts';
 export type { BrokenFence, Chain } from './rules.ts';
 
 /** One descriptor put or removed by an entry. */
@@ -81,7 +74,7 @@ export interface AppendInput {
 export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
   const { proposal, approvals, committedAt } = input;
   assertInTurn(chain, input);
-  assertApproved(chain, input);
+  assertApproved(chain?.governance ?? null, { payload: proposal.payload, approvals, committedAt });
   const governance = nextGovernance(chain, proposal);
   const changes = changesOf(proposal.payload).map(applyChange);
   assertFences(
@@ -140,32 +133,6 @@ function assertInTurn(
     );
 }
 
-/** Signatures apart: each approval is by a signer that may approve this payload, in time, and they are enough. */
-function assertApproved(
-  chain: Chain | null,
-  { proposal: { payload }, approvals, committedAt }: AppendInput,
-): void {
-  const governance = chain?.governance ?? null;
-  const keys = eligibleSigners(payload, governance);
-  for (const approval of approvals) {
-    eligibleKey(keys, approval);
-    assertSignedInTime(approval, { createdAt: payload.created_at, now: committedAt });
-  }
-  const approved = approvals.map((approval) => approval.signer_id);
-  assertQuorum(countQuorum(payload, governance, approved));
-}
-
-function eligibleKey(keys: ReadonlyMap<string, string>, { signer_id }: Approval): string {
-  const key = keys.get(signer_id);
-  if (key === undefined)
-    throw new RegistryError(
-      'unknown_signer',
-      `expected an approval by a signer in force, got one by ${signer_id}`,
-      { details: { signer_id } },
-    );
-  return key;
-}
-
 function nextVersion(chain: Chain | null): number {
   return chain === null ? 0 : chain.version + 1;
 }
@@ -183,11 +150,49 @@ export interface VerifyInput {
 export async function verifyEntry(
   chain: Chain | null,
   entry: EntryBytes,
-  input: VerifyInput,
+  { verifier, isCommitted }: VerifyInput,
 ): Promise<Appended> {
-  const leaf = decodeLeaf(entry.leaf);
-  const proposal = decodePayload(entry.payload);
-  const approvals = decodeApprovals(entry.approvals);
+  const read = decodeEntry(entry);
+  assertFollows(chain, read.leaf);
+  await assertApprovals(chain, { ...read, verifier });
+  return replayEntry(chain, read, isCommitted);
+}
+
+/** An entry's parts, each read strictly; whether they belong together is not yet known. */
+export interface DecodedEntry {
+  readonly leaf: Leaf;
+  readonly proposal: DecodedPayload;
+  readonly approvals: readonly Approval[];
+  readonly bytes: EntryBytes;
+}
+
+/** Throws what `decodeLeaf`, `decodePayload` and `decodeApprovals` throw. */
+export function decodeEntry(bytes: EntryBytes): DecodedEntry {
+  return {
+    leaf: decodeLeaf(bytes.leaf),
+    proposal: decodePayload(bytes.payload),
+    approvals: decodeApprovals(bytes.approvals),
+    bytes,
+  };
+}
+
+/**
+ * `verifyEntry` without its signatures. For a reader of many entries, who has `assertApprovals` check
+ * those of one entry while the next are replayed, and believes none before its own have held.
+ */
+export function replayEntry(
+  chain: Chain | null,
+  { leaf, proposal, approvals, bytes }: DecodedEntry,
+  isCommitted: VerifyInput['isCommitted'],
+): Appended {
+  assertFollows(chain, leaf);
+  const committedAt = leaf.committed_at;
+  const appended = appendEntry(chain, { proposal, approvals, committedAt, isCommitted });
+  if (!isEqualBytes(appended.entry.leaf, bytes.leaf)) throw differentLeaf(leaf, appended.leaf);
+  return appended;
+}
+
+function assertFollows(chain: Chain | null, leaf: Leaf): void {
   const head = chain?.entryHash ?? null;
   if (leaf.version === nextVersion(chain) && leaf.prev_hash !== head)
     throw new RegistryError(
@@ -195,82 +200,6 @@ export async function verifyEntry(
       `expected version ${leaf.version} to follow ${head}, got one that follows ${leaf.prev_hash}`,
       { details: { version: leaf.version } },
     );
-  await assertApprovals(chain, { proposal, approvals, verifier: input.verifier });
-  const appended = appendEntry(chain, {
-    proposal,
-    approvals,
-    committedAt: leaf.committed_at,
-    isCommitted: input.isCommitted,
-  });
-  if (!isEqualBytes(appended.entry.leaf, entry.leaf)) throw differentLeaf(leaf, appended.leaf);
-  return appended;
-}
-
-/** Every signature must hold, counted or not: an entry carries no unverified approval. */
-export async function assertApprovals(
-  chain: Chain | null,
-  {
-    proposal,
-    approvals,
-    verifier,
-  }: { proposal: DecodedPayload; approvals: readonly Approval[]; verifier: Verifier },
-): Promise<void> {
-  const keys = eligibleSigners(proposal.payload, chain?.governance ?? null);
-  const statement = {
-    origin: proposal.payload.origin,
-    registry: registryOf(proposal),
-    payloadB3: proposal.payloadB3,
-  };
-  await Promise.all(
-    approvals.map(async (approval) => {
-      const publicKey = eligibleKey(keys, approval);
-      if (!(await isApprovalValid(verifier, { approval, publicKey, statement })))
-        throw new RegistryError(
-          'invalid_signature',
-          `expected a signature by ${approval.signer_id} over this payload, got one that does not verify`,
-          { details: { signer_id: approval.signer_id } },
-        );
-    }),
-  );
-  assertAdmitted(chain, proposal, verifier);
-}
-
-/** QV1 key admission for every key a governance names; throws `invalid_governance`. */
-export function assertAdmitted(
-  chain: Chain | null,
-  { payload }: DecodedPayload,
-  verifier: Verifier,
-): void {
-  if (!('governance' in payload)) return;
-  const known = new Set(chain?.governance.signers.map((s) => s.public_key));
-  for (const { signer_id, public_key } of payload.governance.signers)
-    if (!known.has(public_key) && !isAdmitted(verifier, decodeBase64(public_key)))
-      throw new RegistryError(
-        'invalid_governance',
-        `expected an ed25519 key of prime order for ${signer_id}, got ${public_key}`,
-        { details: { signer_id } },
-      );
-  assertLogKeysAdmitted(payload, verifier);
-}
-
-/**
- * The part of `assertAdmitted` that no approval implies: a signer's key is admitted when its approval
- * verifies, a log key approves nothing.
- */
-export function assertLogKeysAdmitted(payload: Payload, verifier: Verifier): void {
-  if (!('governance' in payload)) return;
-  for (const vkey of payload.governance.log_keys) {
-    const key = parseVerifierKey(vkey);
-    if (key?.type !== 'ml-dsa-44' && !isAdmitted(verifier, key?.publicKey))
-      throw new RegistryError(
-        'invalid_governance',
-        `expected an ed25519 log key of prime order, got ${vkey}`,
-      );
-  }
-}
-
-function isAdmitted(verifier: Verifier, key: Uint8Array | undefined): boolean {
-  return key !== undefined && verifier.admit(key);
 }
 
 function applyChange(change: Change): AppliedChange {
