@@ -24,18 +24,30 @@ const RESULTS = ['committed', 'rejected', 'conflict', 'unknown'];
 // Route patterns and consumer names come from our own code and are few; the room is a stop against a mistake.
 const MAX_ROUTES = 64;
 const MAX_CONSUMERS = 8;
+// Witnesses come from the configuration.
+const MAX_WITNESSES = 64;
+const MAX_WITNESS_RESULTS = 16;
+const ALARMS = ['ahead', 'fork'];
 
 export function createMetrics({ build, reasons, now, isProcessObserved }: MetricsOptions): Metrics {
   const registry = new Registry();
   let checkpointedAt = now();
-  const golden = createGoldenMetrics(registry, () => Math.max(0, now() - checkpointedAt) / 1000);
+  const cosignedAt = new Map<string, number>();
+  const golden = createGoldenMetrics(
+    registry,
+    () => Math.max(0, now() - checkpointedAt) / 1000,
+    () => new Map([...cosignedAt].map(([name, at]) => [name, (now() - at) / 1000])),
+  );
   if (isProcessObserved) addProcessMetrics(registry);
   for (const reason of [...reasons, OTHER]) golden.rejected.inc({ reason }, 0);
   for (const result of RESULTS) golden.updates.inc({ result }, 0);
+  for (const alarm of ALARMS) golden.witnessAlarm.set({ reason: alarm }, 0);
   golden.version.set(-1);
   golden.buildInfo.set(build, 1);
   const reason = new ClosedLabel(reasons);
   const consumer = new ClosedLabel([], MAX_CONSUMERS);
+  const witness = new ClosedLabel([], MAX_WITNESSES);
+  const witnessResult = new ClosedLabel([], MAX_WITNESS_RESULTS);
   return {
     httpRequest: requestRecorder(golden),
     inflight: (change) => golden.inflight.inc(change),
@@ -56,6 +68,11 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
       checkpointedAt = now();
     },
     recovered: () => golden.recoveries.inc(),
+    witnessRequested: ({ witness: name, result }) =>
+      golden.witnessRequests.inc({ witness: witness.of(name), result: witnessResult.of(result) }),
+    witnessSize: (name, size) => golden.witnessSize.set({ witness: witness.of(name) }, size),
+    cosigned: (name, ageSeconds) => cosignedAt.set(witness.of(name), now() - ageSeconds * 1000),
+    witnessAlarm: (why) => golden.witnessAlarm.set({ reason: why }, 1),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

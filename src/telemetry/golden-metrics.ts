@@ -15,15 +15,49 @@ const APPROVALS = [1, 2, 3, 5, 8, 13, 21, 34];
 
 export type GoldenMetrics = ReturnType<typeof createGoldenMetrics>;
 
-/** `checkpointAgeSeconds` is asked at every scrape. */
-export function createGoldenMetrics(registry: Registry, checkpointAgeSeconds: () => number) {
+/** The ages are asked for at every scrape; those of cosignatures by cosigner. */
+export function createGoldenMetrics(
+  registry: Registry,
+  checkpointAgeSeconds: () => number,
+  cosignatureAges: () => ReadonlyMap<string, number>,
+) {
   const make = new Maker(registry);
   make.observed(
     'registry_checkpoint_age_seconds',
     'Time since the write-ahead log was last folded into the main file, or since the start.',
     checkpointAgeSeconds,
   );
-  return { ...requestMetrics(make), ...commitMetrics(make), ...stateMetrics(make) };
+  return {
+    ...requestMetrics(make),
+    ...commitMetrics(make),
+    ...stateMetrics(make),
+    ...witnessMetrics(make, cosignatureAges),
+  };
+}
+
+function witnessMetrics(make: Maker, ages: () => ReadonlyMap<string, number>) {
+  make.observedBy('registry_cosignature_age_seconds', {
+    help: 'Age of the newest cosignature of each witness, and of the clock.',
+    label: 'witness',
+    values: ages,
+  });
+  return {
+    witnessRequests: make.counter(
+      'registry_witness_requests_total',
+      'Requests for cosignatures, by what the answer means.',
+      ['witness', 'result'],
+    ),
+    witnessSize: make.gauge(
+      'registry_witness_size',
+      'Size of the newest checkpoint that a witness has cosigned here.',
+      ['witness'],
+    ),
+    witnessAlarm: make.gauge(
+      'registry_witness_alarm',
+      '1 once a witness knows more of the log than its server, or something else: nothing is written any more.',
+      ['reason'],
+    ),
+  };
 }
 
 function requestMetrics(make: Maker) {
@@ -128,6 +162,26 @@ class Maker {
       registers: this.#registers,
       collect() {
         this.set(value());
+      },
+    });
+  }
+
+  /** The same with one label. */
+  observedBy(
+    name: string,
+    {
+      help,
+      label,
+      values,
+    }: { help: string; label: string; values: () => ReadonlyMap<string, number> },
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: this.#registers,
+      collect() {
+        for (const [member, value] of values()) this.set({ [label]: member }, value);
       },
     });
   }

@@ -22,6 +22,14 @@ export interface Metrics {
   /** Durable write-ahead log folded into the main file. */
   checkpointed(): void;
   recovered(): void;
+  /** One request to a witness; `result` from a closed list, `other` beside it. */
+  witnessRequested(sample: { witness: string; result: string }): void;
+  /** The newest size this cosigner has signed here. */
+  witnessSize(witness: string, size: number): void;
+  /** `ageSeconds`: of its newest cosignature, now. */
+  cosigned(witness: string, ageSeconds: number): void;
+  /** Stays raised for the life of the process. */
+  witnessAlarm(reason: 'ahead' | 'fork'): void;
   /** Prometheus text exposition. */
   render(): Promise<{ contentType: string; text: string }>;
 }

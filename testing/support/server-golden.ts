@@ -18,5 +18,9 @@ export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: 
   registry_recoveries_total: ['counter'],
   registry_stream_subscribers: ['gauge'],
   storage_fsync_seconds: ['histogram'],
+  registry_witness_requests_total: ['counter', 'result', 'witness'],
+  registry_witness_size: ['gauge', 'witness'],
+  registry_cosignature_age_seconds: ['gauge', 'witness'],
+  registry_witness_alarm: ['gauge', 'reason'],
   registry_build_info: ['gauge', 'node', 'version'],
 };

@@ -30,6 +30,10 @@ function reportEverything(metrics: Metrics): void {
   metrics.storageBytes(4096);
   metrics.checkpointed();
   metrics.recovered();
+  metrics.witnessRequested({ witness: 'w1', result: 'signed' });
+  metrics.witnessSize('w1', 8);
+  metrics.cosigned('w1', 2);
+  metrics.witnessAlarm('fork');
 }
 
 async function textOf(metrics: Metrics): Promise<string> {
@@ -72,6 +76,11 @@ test('what the service reports is what a scrape shows', async () => {
     registry_version: 7,
     registry_recoveries_total: 2,
     storage_fsync_seconds_count: 2,
+    'registry_witness_requests_total{witness="w1",result="signed"}': 2,
+    'registry_witness_size{witness="w1"}': 8,
+    'registry_cosignature_age_seconds{witness="w1"}': 2,
+    'registry_witness_alarm{reason="fork"}': 1,
+    'registry_witness_alarm{reason="ahead"}': 0,
     registry_storage_bytes: 4096,
     'registry_build_info{version="1.2.3",node="24.0.0"}': 1,
   };
@@ -92,6 +101,9 @@ test('no client can add time series: values outside the closed sets are counted 
   for (let i = 0; i < 500; i++) {
     metrics.rejected(`reason-${i}`);
     metrics.lagged(`consumer-${i}`, 1);
+    metrics.witnessRequested({ witness: `w${i}`, result: `result-${i}` });
+    metrics.witnessSize(`w${i}`, i);
+    metrics.cosigned(`w${i}`, i);
     metrics.httpRequest({ route: `/guess/${i}`, method: `M${i}`, code: i * 7, seconds: 0 });
   }
   const text = await textOf(metrics);
@@ -102,6 +114,19 @@ test('no client can add time series: values outside the closed sets are counted 
     text.match(/^http_requests_total\{/gm)?.length,
   );
   assert.ok((text.match(/^request_latency_seconds_count\{/gm)?.length ?? 0) <= 65);
+  assert.ok((text.match(/^registry_witness_requests_total\{/gm)?.length ?? 0) <= 65 + 17);
+  assert.equal(text.match(/^registry_witness_size\{/gm)?.length, 65);
+  assert.equal(text.match(/^registry_cosignature_age_seconds\{/gm)?.length, 65);
+});
+
+test('the age of a cosignature grows with the clock until the next one', async () => {
+  let nowMs = 1_000;
+  const metrics = metricsWith({ now: () => nowMs });
+  metrics.cosigned('w1', 3);
+  nowMs += 10_000;
+  assert.equal(await sample(metrics, 'registry_cosignature_age_seconds{witness="w1"}'), 13);
+  metrics.cosigned('w1', 0);
+  assert.equal(await sample(metrics, 'registry_cosignature_age_seconds{witness="w1"}'), 0);
 });
 
 test('the checkpoint age grows with the clock and a checkpoint sets it back', async () => {
