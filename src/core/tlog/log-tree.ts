@@ -21,8 +21,9 @@ export class LogTree {
 
   /** Throws `malformed` unless `edge` has the hashes that a tree of `size` leaves has. */
   static fromEdge({ size, edge }: Pick<LogTree, 'size' | 'edge'>): LogTree {
-    const places = subtreesOf({ begin: 0, end: size });
-    if (edge.length !== places.length || edge.some((hash) => hash.length !== 32))
+    const isSize = Number.isSafeInteger(size) && size >= 0;
+    const places = isSize ? subtreesOf({ begin: 0, end: size }) : [];
+    if (!isSize || edge.length !== places.length || edge.some((hash) => hash.length !== 32))
       throw new RegistryError(
         'malformed',
         `expected ${places.length} hashes of 32 bytes at the edge of a tree of ${size} leaves, got ${edge.length}`,

@@ -93,7 +93,7 @@ export function proveConsistency(
   if (from === 0 || from === size) return Promise.resolve([]);
   const ranges: Range[] = [];
   let [begin, end] = [0, size];
-  while (from !== end) {
+  while (from < end) {
     const middle = begin + splitOf(end - begin);
     if (from <= middle) {
       ranges.unshift({ begin: middle, end });
@@ -135,7 +135,8 @@ export function foldInclusion({
   size,
   proof,
 }: Omit<InclusionClaim, 'root'>): { root: Uint8Array; prefixRoot: Uint8Array } | undefined {
-  if (index >= size) return undefined;
+  if (!areCounts([index, size]) || index >= size || !areHashes([record, ...proof]))
+    return undefined;
   let [fn, sn, root, prefixRoot] = [index, size - 1, record, record];
   for (const sibling of proof) {
     if (sn === 0) return undefined;
@@ -160,7 +161,8 @@ export interface ConsistencyClaim {
 
 /** RFC 9162 2.1.4.2; a tree is consistent with the empty one without a proof. */
 export function isConsistent({ from, size, proof, fromRoot, root }: ConsistencyClaim): boolean {
-  if (from > size) return false;
+  if (!areCounts([from, size]) || from > size || !areHashes([fromRoot, root, ...proof]))
+    return false;
   if (from === size) return proof.length === 0 && isEqualBytes(fromRoot, root);
   if (from === 0) return proof.length === 0 && isEqualBytes(fromRoot, EMPTY_ROOT);
   const [first, ...rest] = isPowerOfTwo(from) ? [fromRoot, ...proof] : proof;
@@ -198,6 +200,16 @@ function splitOf(count: number): number {
   let half = 1;
   while (half * 2 < count) half *= 2;
   return half;
+}
+
+/** Proofs come from outside: -1 or a half would walk the tree's path of another leaf. */
+function areCounts(values: readonly number[]): boolean {
+  return values.every((value) => Number.isSafeInteger(value) && value >= 0);
+}
+
+/** A node's two hashes given as one "hash" of 64 bytes, beside an empty one, would hash to the same node. */
+function areHashes(values: readonly Uint8Array[]): boolean {
+  return values.every(({ length }) => length === 32);
 }
 
 function isPowerOfTwo(value: number): boolean {

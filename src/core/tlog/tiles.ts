@@ -47,7 +47,8 @@ export function parseTileName(text: string): TileName | undefined {
   const isPossible =
     (name.level === 'entries' || name.level <= MAX_LEVEL) &&
     Number.isSafeInteger(name.index) &&
-    name.width >= 1;
+    name.width >= 1 &&
+    name.width <= TILE_WIDTH;
   return isPossible && formatTileName(name) === text ? name : undefined;
 }
 
