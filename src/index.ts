@@ -20,6 +20,7 @@ export {
   readConfigFile,
 } from './server/config.ts';
 export type { Address } from './server/config-values.ts';
+export type { KeySource } from './server/key-source.ts';
 export { createNativeVerifier as nativeVerifier } from './server/native-verifier.ts';
 export type { RunningServer } from './server/running.ts';
 export { type StartOptions, startServer } from './server/start.ts';

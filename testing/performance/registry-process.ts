@@ -3,13 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '../../src/client/create.ts';
+import { logKeyFile } from '../support/log-key-file.ts';
 import { genesisPayload, makeGovernance, makeSigners } from '../support/signers.ts';
 import { type ChildServer, startChild } from './child.ts';
 import type { Profile } from './result.ts';
 
 export async function startRegistry(profile: Profile): Promise<ChildServer> {
   const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-'));
-  const child = await startChild('registry-server.ts', [profile, directory]);
+  const child = await startChild('registry-server.ts', [profile, directory, logKeyFile()]);
   await begin(child.url);
   return {
     url: child.url,

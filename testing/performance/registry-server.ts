@@ -1,14 +1,15 @@
 /**
- * A registry as `quorate serve` runs it, on free ports, as a program of its own: `macronode DIRECTORY`
- * or `micronode DIRECTORY`. Prints its URL; stops when its standard input ends.
+ * A registry as `quorate serve` runs it, on free ports, as a program of its own: `macronode DIRECTORY LOG_KEY`
+ * or `micronode DIRECTORY LOG_KEY`. Prints its URL; stops when its standard input ends.
  */
 import { loadConfig } from '../../src/server/config.ts';
 import { startServer } from '../../src/server/start.ts';
 
-const [profile, data] = process.argv.slice(2);
+const [profile, data, logKey] = process.argv.slice(2);
 const flags = {
   profile,
   data,
+  log_key: logKey,
   listen: '127.0.0.1:0',
   metrics_listen: 'off',
   log_level: 'error',

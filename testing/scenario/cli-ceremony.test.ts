@@ -53,7 +53,7 @@ before(async () => {
   );
   const approvals = SIGNERS.map((name) => `${name}.approval.json`);
   registry = await done('init', 'commit', 'genesis.json', ...approvals, '--data', 'data');
-  service = start({ cwd, env }, 'serve', '--data', 'data', ...LISTEN);
+  service = start({ cwd, env }, 'serve', '--data', 'data', '--log-key', 'log.pem', ...LISTEN);
   env.QUORATE_URL = (await service.said(/\n/)).trim();
   env.QUORATE_REGISTRY = registry;
   watch = start({ cwd, env: { ...env, QUORATE_STATE: join(cwd, 'watching') } }, 'watch', '--json');

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { on, once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { connected } from '../support/server-socket.ts';
-import { makeDataDir } from '../support/server-start.ts';
+import { LOG_KEY, makeDataDir } from '../support/server-start.ts';
 
 const BIN = join(import.meta.dirname, '../../bin/quorate.mjs');
 
@@ -63,7 +63,7 @@ test('an old node is told what is missing, in one line, before anything is loade
 });
 
 test('serve prints its url, logs to standard error, and SIGTERM ends it with 0', async (t) => {
-  const { child, url } = await serve(t, '--data', makeDataDir());
+  const { child, url } = await serve(t, '--data', makeDataDir(), '--log-key', LOG_KEY);
   const { status } = await fetch(new URL('/healthz', url));
   assert.equal(status, 200);
   const end = ended(child);
@@ -91,6 +91,18 @@ test('a second signal ends a server at once that still waits for a request to en
   child.kill('SIGTERM');
   const [, signal] = await once(child, 'exit');
   assert.equal(signal, 'SIGTERM');
+});
+
+test('serve does not start with a log key that others can read, and opens nothing', async (t) => {
+  const data = makeDataDir();
+  mkdirSync(data, { recursive: true });
+  const key = join(data, 'key.pem');
+  writeFileSync(key, readFileSync(LOG_KEY), { mode: 0o644 });
+  const args = ['--log-key', key, '--data', join(data, 'not')];
+  const { code, out, err } = await ended(startBin(t, ['serve', ...args]));
+  assert.deepEqual([code, out], [1, '']);
+  assert.match(err, /^quorate: expected a key that its owner alone may use at .*: chmod 600 .*\n/);
+  assert.equal(existsSync(join(data, 'not')), false);
 });
 
 test('a bad configuration is refused with every mistake, and nothing is opened', async (t) => {

@@ -1,11 +1,12 @@
-/** A server as a process of its own, for tests that kill it: data directory as argument, URL on standard output. */
+/** A server as a process of its own, for tests that kill it: data directory and log key as arguments, URL on standard output. */
 import { flushCompileCache } from 'node:module';
 import { loadConfig } from '../../src/server/config.ts';
 import { startServer } from '../../src/server/start.ts';
 
-const [data] = process.argv.slice(2);
+const [data, logKey] = process.argv.slice(2);
 const flags = {
   data,
+  log_key: logKey,
   listen: '127.0.0.1:0',
   metrics_listen: 'off',
   log_level: 'warn',

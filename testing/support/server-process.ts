@@ -6,6 +6,9 @@ import type { Client } from '../../src/client/client.ts';
 import { createClient } from '../../src/client/create.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { CHILD_ENV } from './child.ts';
+import { logKeyFile } from './log-key-file.ts';
+
+const LOG_KEY = logKeyFile();
 
 export interface ServerProcess {
   readonly url: string;
@@ -20,7 +23,8 @@ export interface ServerProcess {
 }
 
 export async function spawnServer(dataDir: string): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'server-main.ts'), dataDir], {
+  const program = join(import.meta.dirname, 'server-main.ts');
+  const child = spawn(process.execPath, [program, dataDir, LOG_KEY], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: CHILD_ENV,
   });

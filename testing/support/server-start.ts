@@ -13,11 +13,15 @@ import { createLog } from '../../src/server/log.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import type { RunningServer } from '../../src/server/running.ts';
 import { startServer } from '../../src/server/start.ts';
+import { logKeyFile } from './log-key-file.ts';
 import { put } from './registry.ts';
 import { descriptorsPayload, genesisPayload, makeGovernance, makeSigners } from './signers.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'quorate-server-'));
 process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+
+/** Of the key that the genesis of `beginOver` lists. */
+export const LOG_KEY = logKeyFile();
 
 export function makeDataDir(): string {
   return join(mkdtempSync(join(root, 'test-')), 'data');
@@ -29,7 +33,7 @@ export interface TestServer extends RunningServer {
   readonly records: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** `settings` by key; micronode unless they say otherwise. Stopped when the test ends. */
+/** `settings` by key; a micronode with a log key unless they say otherwise. Stopped when the test ends. */
 export async function startTestServer(
   t: TestContext,
   settings: Readonly<Record<string, string>> = {},
@@ -38,6 +42,7 @@ export async function startTestServer(
   const write = (line: string) => records.push(JSON.parse(line) as Record<string, unknown>);
   const flags = {
     profile: 'micronode',
+    log_key: LOG_KEY,
     listen: '127.0.0.1:0',
     metrics_listen: 'off',
     drain_timeout: '5s',

@@ -1,5 +1,5 @@
 /** Signers, payloads and approvals for tests: deterministic keys from node:crypto, canonical bytes from core. */
-import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { type Approval, approvalStatement } from '../../src/core/approval.ts';
 import { canonicalBytes, type JsonObject } from '../../src/core/canonical.ts';
 import { descriptorValueHash, encodeDescriptor } from '../../src/core/descriptor.ts';
@@ -26,7 +26,7 @@ export interface TestSigner {
 
 /** The same name gives the same key. */
 export function makeSigner(name: string): TestSigner {
-  const { publicKey, sign: signBytes } = keyFromSeed(createHash('sha256').update(name).digest());
+  const { publicKey, sign: signBytes } = keyOf(name);
   const signer: Signer = {
     signer_id: `org:acme#${name}`,
     algo: 'ed25519',
@@ -58,7 +58,7 @@ export function makeSigners(count: number): TestSigner[] {
 export const LOG_SIGNER = makeLogSigner('log');
 
 export function makeLogSigner(name: string): CheckpointSigner {
-  const key = keyFromSeed(createHash('sha256').update(name).digest());
+  const key = keyOf(name);
   return {
     type: 'ed25519',
     publicKey: Uint8Array.from(key.publicKey),
@@ -159,9 +159,15 @@ function payloadOf(value: object): DecodedPayload {
   return decodePayload(canonicalBytes(value));
 }
 
-function keyFromSeed(seed: Buffer): { publicKey: Buffer; sign: (bytes: Uint8Array) => Buffer } {
-  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
-  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+function keyOf(name: string): { publicKey: Buffer; sign: (bytes: Uint8Array) => Buffer } {
+  const privateKey = privateKeyOf(name);
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
   return { publicKey: spki.subarray(-32), sign: (bytes) => sign(null, bytes, privateKey) };
+}
+
+/** What `makeSigner` and `makeLogSigner` sign with. */
+export function privateKeyOf(name: string): KeyObject {
+  const seed = createHash('sha256').update(name).digest();
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
 }
