@@ -233,7 +233,8 @@ export class Sequencer {
   }
 }
 
-function toAppendEntry(
+/** What a store keeps of an entry. */
+export function toAppendEntry(
   { payload, payloadB3 }: DecodedPayload,
   { chain, leaf, entry, changes, nodes }: Appended,
 ): AppendEntry {
