@@ -5,7 +5,7 @@ export const STREAM_EVENTS = {
   update: 'registry.update',
   /** The cursor is not in the log: `{oldest, head}`; the stream goes on after `head`. */
   reset: 'registry.reset',
-  /** A heartbeat: `{version}`. Has no `id`. */
+  /** A heartbeat, and at once when the checkpoint has new cosignatures: `{checkpoint, version}`. Has no `id`. */
   progress: 'registry.progress',
   /** The server ends the stream: `{reason}`, with a `retry:` line. Reconnect with the last `id`. */
   closing: 'registry.closing',

@@ -81,6 +81,15 @@ const leaf = {
   version: 1,
 };
 
+const firstRecordHash = 'WR/YccuhK9bHoDghTPIE66gOdauzR1P/mbiWNIY+4Mo=';
+
+const checkpoint = `${origin}
+2
+dDWuhvcPhl9WzN3eqOEstKbSGmU0YUpF8/Tju0C3NBY=
+
+\u2014 ${origin} 2ObUZrwfFRzsIF7j1fTZyMNs3bMOCcZuheKkamaPRzn2+AyFeD5aOkumapIYeVgqiqo5HYnf0gn/EL6KNa+rHrNOmg4=
+`;
+
 const quorum = {
   reached: false,
   approvals: ['org:acme#alice-2026'],
@@ -150,6 +159,14 @@ export const EXAMPLES = {
     value_hash: valueHash,
     version: 1,
   },
+  checkpoint,
+  inclusion: { leaf_index: 1, proof: [firstRecordHash], size: 2 },
+  consistency: {
+    from: 1,
+    proof: ['upME3SBRZwsXHg/M6lwh3nKTKs3vQEu9rp55q+tz26w='],
+    size: 2,
+  },
+  proofFile: `c2sp.org/tlog-proof@v1\nindex 1\n${firstRecordHash}\n\n${checkpoint}`,
   governance: { governance, origin, version: 1 },
   difference: {
     changes: [{ after: descriptor, before: null, id: 'checkout', kind: 'service' }],

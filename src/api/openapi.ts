@@ -12,7 +12,7 @@ import { COMMON_ERRORS, type Route, type RouteAnswer, TAGS } from './route.ts';
 import { operations } from './routes.ts';
 import { Problem } from './schemas.ts';
 
-const DESCRIPTION = `An append-only registry of signed descriptors. Every answer about the log can be verified: descriptors and entries by signature and hash, absence by proof.
+const DESCRIPTION = `An append-only registry of signed descriptors. Every answer about the log can be verified: descriptors and entries by signature and hash, absence by proof, all of them against the signed checkpoint of a C2SP transparency log.
 
 Refusals are RFC 9457 problems with a \`code\` from a closed list. 2xx: done. 4xx: certainly not done. 5xx, a timeout or a broken connection: the outcome is unknown, and repeating the same request resolves it, for every write is idempotent by payload hash.
 
@@ -31,7 +31,7 @@ const HEADERS = {
   conditional: {
     ETag: { description: 'Strong.', schema: { type: 'string' } },
     'Content-Location': {
-      description: 'Of answers under `head`: the URL that names the version.',
+      description: 'Of answers under `head`: the URL that names the version, if there is one.',
       schema: { type: 'string' },
     },
   },

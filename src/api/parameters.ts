@@ -35,6 +35,30 @@ const VersionOrHead = z
   .regex(/^(?:head|0|[1-9][0-9]{0,15})$/, { error: 'a version or head' })
   .transform((text) => (text === 'head' ? text : Number(text)));
 
+/** Larger than any checkpoint is no error either. */
+const TreeSize = z
+  .string()
+  .regex(DIGITS, { error: 'a number of leaves: digits without a leading zero' })
+  .transform(Number);
+
+/**
+ * Parts of a name as C2SP tlog-tiles writes it, documented and not checked: who asks for a name that no
+ * tile has is told that there is nothing here, for a monitor of any log knows what a 404 means.
+ */
+function tileText(pattern: string, description: string, example: string) {
+  return z.string().meta({
+    description,
+    examples: [example],
+    override: ({ jsonSchema }) => Object.assign(jsonSchema, { pattern }),
+  });
+}
+
+const TileIndex = tileText(
+  '^(?:x[0-9]{3}/){0,5}[0-9]{3}(?:\\.p/[1-9][0-9]{0,2})?$',
+  'The index in groups of three digits, all but the last after an `x`, and for a partial tile `.p/` and its width, 1 to 255.',
+  'x001/x234/067.p/8',
+);
+
 const DescriptorKey = {
   kind: Kind,
   id: Id.meta({
@@ -51,6 +75,13 @@ export const PATHS = {
   descriptor: z.strictObject({ version: VersionOrHead, ...DescriptorKey }),
   history: z.strictObject(DescriptorKey),
   proposal: z.strictObject({ id: Hash }),
+  tile: z.strictObject({
+    level: tileText('^(?:0|[1-9]|[1-5][0-9]|6[0-3])$', 'The level, 0 to 63.', '0'),
+    index: TileIndex,
+  }),
+  bundle: z.strictObject({ index: TileIndex }),
+  inclusion: z.strictObject({ version: VersionPath, size: TreeSize }),
+  consistency: z.strictObject({ from: TreeSize, size: TreeSize }),
   schema: z.strictObject({
     name: z.enum(['approval', 'descriptor-set', 'governance', 'payload']),
   }),
@@ -76,6 +107,11 @@ export const QUERIES = {
       .enum(['0', '1'], { error: '0 or 1' })
       .default('0')
       .meta({ description: '1: with a proof against `set_root`, of presence or of absence.' }),
+  }),
+  inclusion: z.strictObject({
+    size: integerText({})
+      .optional()
+      .meta({ description: 'Leaves of the tree; without it, those of the checkpoint.' }),
   }),
   diff: z.strictObject({
     from: integerText({}),

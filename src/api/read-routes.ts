@@ -107,7 +107,7 @@ export const READ_ROUTES = {
     tag: 'follow',
     summary: 'New versions as server-sent events',
     description:
-      'Without a cursor the head comes first. With `Last-Event-ID` or `after` exactly the versions after it are replayed, then live. `registry.update` carries the version as `id`; `registry.progress` is a heartbeat; `registry.reset` means that the cursor is not in the log; after `registry.closing`, reconnect.',
+      'Without a cursor the head comes first. With `Last-Event-ID` or `after` exactly the versions after it are replayed, then live. `registry.update` carries the version as `id`; `registry.progress` is a heartbeat, and comes at once when the checkpoint has got new cosignatures; `registry.reset` means that the cursor is not in the log; after `registry.closing`, reconnect.',
     caching: 'none',
     query: QUERIES.stream,
     headers: HEADERS.stream,
@@ -176,7 +176,7 @@ export const READ_ROUTES = {
     tag: 'read',
     summary: 'One descriptor at a version, with a proof if wanted',
     description:
-      'An absent descriptor is 404; with `proof=1` it is 200 with a null descriptor and the proof of its absence.',
+      'An absent descriptor is 404; with `proof=1` it is 200 with a null descriptor and the proof of its absence. Under `head` a proof also ties the set root to the checkpoint; that answer changes with the checkpoint and has no `Content-Location`.',
     caching: 'version',
     params: PATHS.descriptor,
     query: QUERIES.descriptor,

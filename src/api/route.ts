@@ -6,6 +6,7 @@ import type { Caching } from './caching.ts';
 export const TAGS = {
   read: 'Open to everybody; every answer can be verified.',
   follow: 'Hear of new versions as they are committed.',
+  log: 'The transparency log as C2SP describes it: checkpoints, tiles, and proofs against them.',
   write: 'Propose, approve, commit. The signatures decide, nothing else.',
   service: 'The program itself.',
 } as const;
@@ -14,10 +15,12 @@ export interface RouteAnswer {
   readonly description: string;
   readonly mediaType:
     | 'application/json'
+    | 'application/octet-stream'
     | 'application/schema+json'
     | 'application/x-ndjson'
     | 'text/event-stream'
-    | 'text/plain';
+    | 'text/plain'
+    | 'text/plain; charset=utf-8';
   /** Of the body; for NDJSON and events, of one line. */
   readonly schema: z.ZodType;
   readonly example?: unknown;
@@ -28,7 +31,7 @@ export type ParameterSchema = z.ZodType<unknown, Record<string, unknown>>;
 
 export interface Route {
   readonly method: 'get' | 'post';
-  /** An OpenAPI template; the label of metrics and logs. `{id}` may hold slashes where it is last. */
+  /** An OpenAPI template; the label of metrics and logs. `{id}` and `{index}` may hold slashes where they are last. */
   readonly path: string;
   readonly tag: keyof typeof TAGS;
   readonly summary: string;

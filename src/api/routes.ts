@@ -1,4 +1,5 @@
 /** The whole HTTP contract by operation. A server that lacks one of them does not compile. */
+import { LOG_ROUTES } from './log-routes.ts';
 import { READ_ROUTES } from './read-routes.ts';
 import type { Route } from './route.ts';
 import { SERVICE_ROUTES } from './service-routes.ts';
@@ -8,6 +9,7 @@ import { WRITE_ROUTES } from './write-routes.ts';
 export const ROUTES = {
   ...WRITE_ROUTES,
   ...READ_ROUTES,
+  ...LOG_ROUTES,
   ...SERVICE_ROUTES,
 } as const satisfies Record<string, Route>;
 

@@ -9,6 +9,9 @@ import { Approval, Descriptor, Governance, Leaf, Payload } from './documents.ts'
 import { EXAMPLES } from './examples.ts';
 import { Count, Hash, Id, Kind, Origin, SignerId, Time, Version } from './scalars.ts';
 
+/** C2SP: no tree is higher. */
+const MAX_PROOF_HASHES = 63;
+
 const head = {
   origin: Origin,
   registry: Hash,
@@ -48,6 +51,14 @@ const SetProof = z
       'The way from `set_root` down to the place of a descriptor, and the leaf found there: its own, another one, or null.',
   });
 
+const TreeProof = z
+  .array(z.string().regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/))
+  .max(MAX_PROOF_HASHES)
+  .meta({
+    id: 'TreeProof',
+    description: 'SHA-256 hashes in base64, of an RFC 6962 tree over the leaves, lowest first.',
+  });
+
 export const DescriptorAtVersion = z
   .looseObject({
     descriptor: Descriptor.nullable(),
@@ -57,11 +68,27 @@ export const DescriptorAtVersion = z
     set_version: Version.nullable(),
     value_hash: Hash.nullable(),
     version: Version,
+    leaf: Leaf.optional(),
+    inclusion_proof: TreeProof.optional(),
+    checkpoint: z.string().optional(),
   })
   .meta({
     id: 'DescriptorAtVersion',
-    description: '`set_version` put this value. Null members: absent, or no proof was asked for.',
+    description:
+      '`set_version` put this value. Null members: absent, or no proof was asked for. Under `head` with a proof, `leaf` is that of `version`, and `inclusion_proof` leads from its canonical bytes to the root in `checkpoint`, a C2SP note: all three, once a checkpoint covers the version.',
   });
+
+export const InclusionProof = z
+  .looseObject({ leaf_index: Version, proof: TreeProof, size: Count })
+  .meta({
+    id: 'InclusionProof',
+    description: 'RFC 9162 2.1.3: leaf `leaf_index` is in the tree of `size` leaves.',
+  });
+
+export const ConsistencyProof = z.looseObject({ from: Count, proof: TreeProof, size: Count }).meta({
+  id: 'ConsistencyProof',
+  description: 'RFC 9162 2.1.4: the tree of `size` leaves begins with the tree of `from`.',
+});
 
 export const GovernanceAtVersion = z
   .looseObject({ governance: Governance, origin: Origin, version: Version })
@@ -96,7 +123,7 @@ export const History = z
 
 const QuorumRule = z
   .looseObject({
-    rule: z.enum(['all', 'current', 'next', 'entering']),
+    rule: z.enum(['all', 'previous', 'current', 'next', 'entering']),
     threshold: Count,
     signers: z.array(SignerId),
     approved: z.array(SignerId),
@@ -189,7 +216,10 @@ export const Problem = z
 export const StreamUpdate = z
   .looseObject({
     ...head,
-    checkpoint: z.null(),
+    checkpoint: z.string().nullable().meta({
+      description:
+        'The newest checkpoint, a C2SP note, when the event was made: of an older tree while no log key can sign.',
+    }),
     corr_id: z.string().nullable().meta({
       description: 'Of the request that committed it; null when it is read back from the log.',
     }),
@@ -198,6 +228,9 @@ export const StreamUpdate = z
 
 export const StreamReset = z.looseObject({ head: Version.nullable(), oldest: Version });
 
-export const StreamProgress = z.looseObject({ version: Version.nullable() });
+export const StreamProgress = z.looseObject({
+  checkpoint: z.string().nullable(),
+  version: Version.nullable(),
+});
 
 export const StreamClosing = z.looseObject({ reason: z.enum(['slow', 'age', 'closing']) });

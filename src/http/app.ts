@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono';
 import type { Route } from '../api/route.ts';
 import { type OperationId, operations } from '../api/routes.ts';
 import { excerpt, RegistryError } from '../core/error.ts';
+import { BodyCache } from './body-cache.ts';
 import { preflight } from './cors.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpDeps } from './deps.ts';
 import { descriptorRoutes } from './descriptors.ts';
@@ -11,7 +12,9 @@ import { entryRoutes } from './entries.ts';
 import { answerFailure, exchange, type Handler } from './exchange.ts';
 import { guardRead, guardWrite } from './guard.ts';
 import { headRoutes } from './head.ts';
+import { logRoutes } from './log.ts';
 import { metaRoutes } from './meta.ts';
+import { proofRoutes } from './proofs.ts';
 import { proposalRoutes } from './proposals.ts';
 import { setRoutes } from './sets.ts';
 import { streamRoutes } from './stream.ts';
@@ -49,14 +52,17 @@ function createHandlers(deps: HttpDeps): Handlers {
   const { registry } = deps;
   const limits = { ...DEFAULT_HTTP_LIMITS, ...deps.limits };
   const slots = new StreamSlots(limits);
+  const bodies = new BodyCache(limits.maxCachedBytes);
   return {
     ...headRoutes(deps, slots),
     ...streamRoutes(deps, limits, slots),
     ...versionRoutes(registry),
-    ...setRoutes(deps, limits),
+    ...setRoutes(deps, limits, bodies),
     ...descriptorRoutes(registry),
     ...diffRoutes(registry),
     ...entryRoutes(registry),
+    ...logRoutes(deps, bodies),
+    ...proofRoutes(registry),
     ...proposalRoutes(registry.proposals),
     ...metaRoutes(deps),
   };
@@ -75,7 +81,7 @@ function guard(deps: HttpDeps, route: Route, handler: Handler): Handler {
 }
 
 /**
- * A version in a path is digits, and an id at the end may hold slashes. What matches neither is no
+ * A version in a path is digits, and an id or a tile's index at the end may hold slashes. What matches neither is no
  * route, so that `/registry/supersede` is 405 and not a bad version. The group matters: the router
  * anchors a pattern without one.
  */
@@ -84,6 +90,7 @@ function honoPath(template: string): string {
     .replace(/\{version\}$/, ':version{[0-9]+}')
     .replace('{version}', ':version{(?:head|[0-9]+)}')
     .replace(/(?<=\{kind\}\/)\{id\}$/, ':id{.+}')
+    .replace(/\{index\}$/, ':index{.+}')
     .replace(/\{(\w+)\}/g, ':$1');
 }
 

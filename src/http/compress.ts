@@ -17,6 +17,19 @@ export function acceptedCodings(acceptEncoding: string | undefined): readonly Re
   return [...sorted, 'identity'];
 }
 
+/** A strong tag names bytes, so each coding of a body has one. `opaque`: names the body as it is. */
+export function codedEtag(opaque: string, coding: Representation): string {
+  return `"${opaque}${coding === 'identity' ? '' : `.${coding}`}"`;
+}
+
+/** What a negotiated answer says of its coding. */
+export function codingHeaders(coding: Representation): Readonly<Record<string, string>> {
+  return {
+    Vary: 'Accept-Encoding',
+    ...(coding !== 'identity' && { 'Content-Encoding': coding }),
+  };
+}
+
 function readWeights(acceptEncoding: string): ReadonlyMap<string, number> {
   const weights = new Map<string, number>();
   for (const element of acceptEncoding.split(',')) {

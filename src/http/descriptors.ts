@@ -1,12 +1,13 @@
 /** One descriptor at a version, with its proof if wanted, and its history. */
 import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
+import { encodeBase64 } from '../core/bytes.ts';
 import { canonicalBytes } from '../core/canonical.ts';
 import { RegistryError } from '../core/error.ts';
 import type { DescriptorAnswer, Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, placeOf } from './place.ts';
-import { spliceObject } from './splice.ts';
+import { type Spliced, spliceObject } from './splice.ts';
 
 export interface DescriptorRoutes {
   readonly readDescriptor: Handler;
@@ -23,10 +24,16 @@ export function descriptorRoutes(registry: Registry): DescriptorRoutes {
       const found = await registry.reader.descriptor(query);
       if (found === undefined) throw noSuchVersion(registry, place.version);
       if (found.bytes === null && !isProofWanted) throw absent(query);
-      return answerBytes(encodeDescriptorAnswer(found, currentHead(registry).object.origin), {
+      const isTied = isProofWanted && version === 'head';
+      const tie = isTied ? await tieToCheckpoint(registry, place.version) : undefined;
+      const { origin } = currentHead(registry).object;
+      return answerBytes(encodeDescriptorAnswer(found, { origin, ...tie?.members }), {
         caching: place.caching,
-        etag: etagOf(found),
-        headers: place.locate(`/descriptors/${kind}/${id}${isProofWanted ? '?proof=1' : ''}`),
+        etag: etagOf(found, tie?.etag),
+        // What is tied to a checkpoint is found under no number.
+        ...(tie === undefined && {
+          headers: place.locate(`/descriptors/${kind}/${id}${isProofWanted ? '?proof=1' : ''}`),
+        }),
       });
     },
     readHistory: (c) => {
@@ -61,21 +68,47 @@ async function answerHistory(
   return answerBytes(body, { caching: 'head', etag: head.etag });
 }
 
-function encodeDescriptorAnswer(found: DescriptorAnswer, origin: string): Uint8Array {
+interface Tie {
+  readonly members: Readonly<Record<string, Spliced>>;
+  /** Of the checkpoint with its signatures. */
+  readonly etag: string;
+}
+
+/** What leads from the set root of a version to the checkpoint; `undefined` while none covers it. */
+async function tieToCheckpoint(registry: Registry, version: number): Promise<Tie | undefined> {
+  const checkpoint = registry.checkpoint();
+  if (checkpoint === undefined || version >= checkpoint.size) return undefined;
+  const { etag, note, size } = checkpoint;
+  const proof = await registry.reader.inclusionProof({ version, size });
+  const entry = await registry.reader.entry(version);
+  if (proof === undefined || entry === undefined) return undefined;
+  const members = { checkpoint: note, inclusion_proof: proof.map(encodeBase64), leaf: entry.leaf };
+  return { members, etag };
+}
+
+function encodeDescriptorAnswer(
+  found: DescriptorAnswer,
+  others: Readonly<Record<string, Spliced>>,
+): Uint8Array {
   return spliceObject({
     descriptor: found.bytes,
-    origin,
     proof: found.proof === null ? null : canonicalBytes(found.proof),
     set_root: found.setRoot,
     set_version: found.setVersion,
     value_hash: found.valueHash,
     version: found.version,
+    ...others,
   });
 }
 
 /** The set root commits to the value and to the proof; `set_version` is the one member beside it. */
-function etagOf({ setRoot, version, setVersion, proof }: DescriptorAnswer): string {
-  return `"${setRoot}.${version}.${setVersion ?? 'absent'}${proof === null ? '' : '.proof'}"`;
+function etagOf(
+  { setRoot, version, setVersion, proof }: DescriptorAnswer,
+  checkpointEtag?: string,
+): string {
+  const kind = proof === null ? '' : '.proof';
+  const tie = checkpointEtag === undefined ? '' : `.${checkpointEtag.slice(1, -1)}`;
+  return `"${setRoot}.${version}.${setVersion ?? 'absent'}${kind}${tie}"`;
 }
 
 function absent({

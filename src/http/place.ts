@@ -3,7 +3,7 @@ import type { Caching } from '../api/caching.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { decodeLeaf } from '../core/leaf.ts';
-import type { PublishedHead, Registry } from '../registry/registry.ts';
+import type { PublishedCheckpoint, PublishedHead, Registry } from '../registry/registry.ts';
 
 export interface Place {
   readonly version: number;
@@ -43,6 +43,20 @@ export function noSuchVersion(registry: Registry, version: number): RegistryErro
     `expected a version up to the head (${head?.version ?? 'there is none'}), got ${version}`,
     { details: { head: head?.version ?? null } },
   );
+}
+
+/**
+ * Read it once for an answer, so that the answer is about one checkpoint. Throws `not_found`: C2SP
+ * knows no other answer of a log that has none yet.
+ */
+export function currentCheckpoint(registry: Registry): PublishedCheckpoint {
+  const checkpoint = registry.checkpoint();
+  if (checkpoint !== undefined) return checkpoint;
+  const why =
+    registry.head() === undefined
+      ? 'the registry has no genesis'
+      : 'no log key of the governance has signed one here';
+  throw new RegistryError('not_found', `expected a signed checkpoint, got none: ${why}`);
 }
 
 /** Costs no tree: an ETag must be cheaper than the answer it stands for. */

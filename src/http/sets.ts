@@ -6,8 +6,8 @@ import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts'
 import type { Hash } from '../core/hash.ts';
 import type { SetAnswer } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
-import { BodyCache } from './body-cache.ts';
-import { acceptedCodings, type Representation } from './compress.ts';
+import type { BodyCache } from './body-cache.ts';
+import { acceptedCodings, codedEtag, codingHeaders, type Representation } from './compress.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps, HttpLimits } from './deps.ts';
 import type { Handler } from './exchange.ts';
@@ -21,9 +21,10 @@ interface SetKey {
 
 export function setRoutes(
   deps: Pick<HttpDeps, 'registry' | 'compress'>,
-  limits: Pick<HttpLimits, 'maxBufferedBytes' | 'maxCachedBytes'>,
+  limits: Pick<HttpLimits, 'maxBufferedBytes'>,
+  cache: BodyCache,
 ): { readonly readSet: Handler } {
-  const bodies = new SetBodies(deps, limits);
+  const bodies = new SetBodies(deps, limits, cache);
   return {
     readSet: async (c) => {
       readQuery(QUERIES.none, c.req.url);
@@ -47,9 +48,8 @@ export function setRoutes(
   };
 }
 
-/** One tag for each coding: a strong tag names bytes. */
 function etagOf({ setRoot, version }: SetKey, coding: Representation): string {
-  return `"${setRoot}.${version}${coding === 'identity' ? '' : `.${coding}`}"`;
+  return codedEtag(`${setRoot}.${version}`, coding);
 }
 
 function answerSet(
@@ -60,8 +60,7 @@ function answerSet(
     caching: place.caching,
     etag: etagOf(key, coding),
     headers: {
-      Vary: 'Accept-Encoding',
-      ...(coding !== 'identity' && { 'Content-Encoding': coding }),
+      ...codingHeaders(coding),
       ...place.locate('/set'),
     },
   });
@@ -74,11 +73,12 @@ class SetBodies {
 
   constructor(
     deps: Pick<HttpDeps, 'registry' | 'compress'>,
-    { maxBufferedBytes, maxCachedBytes }: Pick<HttpLimits, 'maxBufferedBytes' | 'maxCachedBytes'>,
+    { maxBufferedBytes }: Pick<HttpLimits, 'maxBufferedBytes'>,
+    cache: BodyCache,
   ) {
     this.#deps = deps;
     this.#maxBytes = maxBufferedBytes;
-    this.#cache = new BodyCache(maxCachedBytes);
+    this.#cache = cache;
   }
 
   /** `undefined`: too large to be held. */

@@ -10,6 +10,10 @@ function pathOf(template: string): string {
     .replace('{version}', '0')
     .replace('{kind}/{id}', 'service/a')
     .replace('{id}', ID)
+    .replace('{level}', '0')
+    .replace('{index}', '000.p/1')
+    .replace('{from}', '0')
+    .replace('{size}', '1')
     .replace('{name}', 'payload');
 }
 

@@ -17,6 +17,7 @@ function patternOf(template: string): RegExp {
     .replace(/\{version\}$/, '[0-9]+')
     .replace('{version}', '(?:head|[0-9]+)')
     .replace(/(?<=\{kind\}\/)\{id\}$/, '.+')
+    .replace(/\{index\}$/, '.+')
     .replace(/\{\w+\}/g, '[^/]+');
   return new RegExp(`^${pattern}$`);
 }
@@ -75,10 +76,12 @@ function assertCaching(route: Route | undefined, { headers }: Response): void {
 
 async function assertBody({ mediaType, schema }: RouteAnswer, response: Response): Promise<void> {
   if (mediaType === 'text/event-stream') return;
-  const text = await response.clone().text();
+  const bytes = await response.clone().bytes();
   const length = response.headers.get('content-length');
-  if (length !== null) assert.equal(Number(length), Buffer.byteLength(text));
-  if (mediaType === 'text/plain') schema.parse(text);
+  if (length !== null) assert.equal(Number(length), bytes.length);
+  if (mediaType === 'application/octet-stream') return;
+  const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  if (mediaType.startsWith('text/plain')) schema.parse(text);
   else if (mediaType === 'application/x-ndjson')
     for (const line of text.split('\n').slice(0, -1)) schema.parse(JSON.parse(line));
   else schema.parse(JSON.parse(text));
