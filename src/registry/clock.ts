@@ -1,0 +1,134 @@
+/**
+ * The clock: a cosigner of this service's own that says every few seconds that the checkpoint was still
+ * the newest. It vouches for time alone, and never goes back in it.
+ */
+import type { RegistryError } from '../core/error.ts';
+import {
+  type NoteVerifier,
+  readSignedCheckpoint,
+  type SignedCheckpoint,
+  signersOf,
+} from '../core/tlog/note-signatures.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Cosigner, CosignerPort, OpenCosigner } from './cosigners.ts';
+import type { CheckpointSigner, RegistryTimers } from './options.ts';
+import type { PublishedCheckpoint } from './registry.ts';
+import { type CosignerKey, cosign, createCosignerKey } from './witness-cosign.ts';
+
+export interface ClockOptions {
+  readonly signer: CheckpointSigner;
+  /** `null`: `<origin>/clock`. */
+  readonly name: string | null;
+  readonly intervalMs: number;
+  readonly verifier: NoteVerifier;
+  readonly metrics: Pick<Metrics, 'cosigned' | 'witnessSize'>;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly timers: RegistryTimers;
+}
+
+/** Throws `invalid_request` for a name that cannot stand in a note. */
+export function openClock(options: ClockOptions): OpenCosigner {
+  if (options.name !== null) createCosignerKey(options.name, options.signer);
+  return (port) => new Clock(options, port);
+}
+
+/** The name of a clock that was given none. */
+export function clockNameOf(origin: string): string {
+  return `${origin}/clock`;
+}
+
+class Clock implements Cosigner {
+  readonly #options: ClockOptions;
+  readonly #port: CosignerPort;
+  #newest: PublishedCheckpoint | undefined;
+  #key: CosignerKey | undefined;
+  /** POSIX seconds. */
+  #last = 0;
+  #signing: Promise<void> | undefined;
+  #timer: unknown;
+  #isClosed = false;
+  #isBehind = false;
+
+  constructor(options: ClockOptions, port: CosignerPort) {
+    this.#options = options;
+    this.#port = port;
+  }
+
+  submit(checkpoint: PublishedCheckpoint): void {
+    this.#newest = checkpoint;
+    this.#tick();
+  }
+
+  refusal(): RegistryError | undefined {
+    return undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#options.timers.clearTimeout(this.#timer);
+    await this.#signing;
+  }
+
+  #tick(): void {
+    if (this.#signing !== undefined || this.#isClosed) return;
+    const { timers, intervalMs } = this.#options;
+    timers.clearTimeout(this.#timer);
+    const asked = this.#newest;
+    this.#signing = this.#sign().finally(() => {
+      this.#signing = undefined;
+      if (this.#isClosed) return;
+      if (asked !== this.#newest) this.#tick();
+      else this.#timer = timers.setTimeout(() => this.#tick(), intervalMs);
+    });
+  }
+
+  /** Never rejects. */
+  async #sign(): Promise<void> {
+    const { log, metrics, now } = this.#options;
+    if (this.#newest === undefined) return;
+    try {
+      const checkpoint = readSignedCheckpoint(this.#newest.note);
+      const key = this.#key ?? (await this.#open(checkpoint));
+      this.#key = key;
+      const time = Math.floor(now() / 1000);
+      if (time < this.#last) {
+        if (!this.#isBehind)
+          log.error(
+            'the clock of this machine went back: its time is not vouched for until it has caught up',
+            {
+              seconds: this.#last - time,
+            },
+          );
+        this.#isBehind = true;
+        return;
+      }
+      this.#isBehind = false;
+      this.#last = time;
+      const signature = await cosign(checkpoint, key, time);
+      this.#port.onCosigned(checkpoint.size, [signature]);
+      metrics.witnessSize(key.key.name, checkpoint.size);
+      metrics.cosigned(key.key.name, now() / 1000 - time);
+    } catch (cause) {
+      log.error('the clock could not sign', { cause });
+    }
+  }
+
+  /** Goes on from its own newest time in the checkpoint that was kept. */
+  async #open(checkpoint: SignedCheckpoint): Promise<CosignerKey> {
+    const { name, signer, verifier } = this.#options;
+    const key = createCosignerKey(name ?? clockNameOf(checkpoint.origin), signer);
+    const own = checkpoint.signatures.filter(({ keyId }) => keyId === key.key.keyId);
+    try {
+      const times = await signersOf({ ...checkpoint, signatures: own }, [key.key], verifier);
+      this.#last = times.get(key.key) ?? 0;
+    } catch (cause) {
+      this.#options.log.warn('a time that the clock is said to have signed does not verify', {
+        cause,
+      });
+    }
+    return key;
+  }
+}
