@@ -25,7 +25,7 @@ import {
 } from '../core/tlog/tiles.ts';
 import type { Store } from '../store/store.ts';
 import { nodeReader } from './log-nodes.ts';
-import { assertStoredEntry, damaged } from './stored.ts';
+import { damaged } from './stored.ts';
 
 export class LogProofs {
   readonly #store: Store;
@@ -149,21 +149,13 @@ export class LogProofs {
     { index, width }: Pick<TileName, 'index' | 'width'>,
     records: readonly Uint8Array[],
   ): Promise<Uint8Array> {
-    const leaves: Uint8Array[] = [];
-    while (leaves.length < width) {
-      const from = index * TILE_WIDTH + leaves.length;
-      const page = await this.#store.entries({ from, limit: width - leaves.length });
-      if (page.length === 0) throw damaged(`expected version ${from} in the log, got nothing`);
-      for (const entry of page) {
-        assertStoredEntry(entry);
-        const record = records[leaves.length];
-        if (record === undefined || !isEqualBytes(recordHash(entry.leaf), record))
-          throw damaged(
-            `expected the leaf of version ${entry.version} that the tree holds, got another`,
-          );
-        leaves.push(entry.leaf);
-      }
-    }
+    const from = index * TILE_WIDTH;
+    const leaves = await this.#store.leaves({ from, limit: width });
+    records.forEach((record, i) => {
+      const leaf = leaves[i];
+      if (leaf === undefined || !isEqualBytes(recordHash(leaf), record))
+        throw damaged(`expected the leaf of version ${from + i} that the tree holds, got another`);
+    });
     return encodeBundle(leaves);
   }
 }

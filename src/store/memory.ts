@@ -57,6 +57,10 @@ class MemoryStore implements Store {
     return page;
   }
 
+  async leaves({ from, limit }: { from: number; limit: number }): Promise<readonly Uint8Array[]> {
+    return this.#entries.slice(from, from + limit).map(({ leaf }) => leaf);
+  }
+
   async governanceEntries(): Promise<readonly StoredEntry[]> {
     return [...this.#governanceEntries];
   }

@@ -50,6 +50,10 @@ export class EntryReader {
     return page;
   }
 
+  leaves(range: { readonly from: number; readonly limit: number }): readonly Uint8Array[] {
+    return this.#sql.leaves.all(range.from, range.limit).map(plainBytes);
+  }
+
   governanceEntries(): readonly StoredEntry[] {
     return this.#sql.governanceEntries.all().map(toEntry);
   }
@@ -87,6 +91,11 @@ function prepare(db: Database.Database) {
     entries: db.prepare<[number, number], EntryRow>(
       `${select} WHERE version >= ? ORDER BY version LIMIT ?`,
     ),
+    leaves: db
+      .prepare<[number, number], Uint8Array>(
+        'SELECT leaf FROM entries WHERE version >= ? ORDER BY version LIMIT ?',
+      )
+      .pluck(),
     governanceEntries: db.prepare<[], EntryRow>(
       `${select} WHERE type IN ('genesis', 'governance') ORDER BY version`,
     ),

@@ -58,6 +58,13 @@ export class SqliteReader implements ReadStore {
     return this.#read(() => this.#entries.entries(range));
   }
 
+  async leaves(range: {
+    readonly from: number;
+    readonly limit: number;
+  }): Promise<readonly Uint8Array[]> {
+    return this.#read(() => this.#entries.leaves(range));
+  }
+
   async governanceEntries(): Promise<readonly StoredEntry[]> {
     return this.#read(() => this.#entries.governanceEntries());
   }

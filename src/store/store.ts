@@ -84,6 +84,8 @@ export interface Store extends AsyncDisposable {
     readonly from: number;
     readonly limit: number;
   }): Promise<readonly StoredEntry[]>;
+  /** Leaf bytes alone, ascending from `from`, at most `limit`: what the tree is made of. */
+  leaves(range: { readonly from: number; readonly limit: number }): Promise<readonly Uint8Array[]>;
   /** Genesis and every governance entry, ascending: a registry has few. */
   governanceEntries(): Promise<readonly StoredEntry[]>;
   /** The version that committed a payload; `undefined` when none did. */

@@ -50,6 +50,16 @@ async function assertTree(store: Store, size: number): Promise<void> {
 }
 
 export function treeTests(open: Open): void {
+  test('leaves come alone, in order, and end with the log', async (t) => {
+    const store = await open(t);
+    const entries = [0, 1, 2, 3, 4].map((version) => makeEntry(version));
+    await store.append({ expected: EMPTY_VERSION, entries });
+    const leaves = entries.map(({ leaf }) => leaf);
+    assert.deepEqual(await store.leaves({ from: 0, limit: 10 }), leaves);
+    assert.deepEqual(await store.leaves({ from: 1, limit: 2 }), leaves.slice(1, 3));
+    assert.deepEqual(await store.leaves({ from: 5, limit: 2 }), []);
+  });
+
   readTests(open);
   writeTests(open);
   checkpointTests(open);
