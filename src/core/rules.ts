@@ -16,8 +16,8 @@ import { changesOf, type DecodedPayload, type Payload } from './payload.ts';
 import type { SetTree } from './set-tree.ts';
 import type { LogTree } from './tlog/log-tree.ts';
 
-/** Everything the next entry depends on. Immutable: an append makes a new one. */
-export interface Chain {
+/** Where a log stands, as far as single entries show it: who may append what, and after when. */
+export interface Lineage {
   readonly origin: string;
   readonly registry: Hash;
   readonly version: number;
@@ -25,6 +25,10 @@ export interface Chain {
   readonly committedAt: string;
   readonly governance: Governance;
   readonly signerKeys: SignerKeys;
+}
+
+/** Everything the next entry depends on. Immutable: an append makes a new one. */
+export interface Chain extends Lineage {
   readonly set: SetTree;
   /** Over the leaves up to this entry. */
   readonly tree: LogTree;
@@ -39,7 +43,7 @@ export interface BrokenFence {
 }
 
 /** Throws `wrong_registry` unless the payload may be appended to this chain at all. */
-export function assertBelongs(chain: Chain | null, { payload }: DecodedPayload): void {
+export function assertBelongs(chain: Lineage | null, { payload }: DecodedPayload): void {
   if (payload.type === 'genesis') {
     if (chain !== null)
       throw new RegistryError(
@@ -74,7 +78,7 @@ export function assertUnexpired({ payload }: DecodedPayload, now: string): void 
 }
 
 /** The governance after the payload; throws `invalid_governance` or `fence_broken`. */
-export function nextGovernance(chain: Chain | null, { payload }: DecodedPayload): Governance {
+export function nextGovernance(chain: Lineage | null, { payload }: DecodedPayload): Governance {
   if (payload.type === 'genesis') {
     const { governance, previous } = payload;
     const known = previous === undefined ? [] : previous.governance.signers;
