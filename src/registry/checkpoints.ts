@@ -87,10 +87,14 @@ export class Checkpoints {
     return undefined;
   }
 
-  /** As it was kept and verified; `note` is its text as kept. */
-  restore(sealed: Sealed): void {
-    this.publish(sealed);
+  /**
+   * As it was kept and verified. Cosigners hear of it only where it covers the whole log: what was kept
+   * lags, and a witness that has seen more would look as if it were ahead.
+   */
+  restore(sealed: Sealed, { isNewest }: { readonly isNewest: boolean }): void {
+    this.#replace(sealed);
     this.#kept = this.#published?.note;
+    if (isNewest) this.#submit();
   }
 
   /**
@@ -105,12 +109,8 @@ export class Checkpoints {
   /** With one assignment; then cosigners hear of it. Never an older one than before. */
   publish(sealed: Sealed | undefined): void {
     if (sealed === undefined || sealed.tree.size < this.tree.size) return;
-    this.#unsigned = undefined;
-    this.#sealed = sealed;
-    const published = toPublished(sealed.checkpoint);
-    this.#published = published;
-    this.#keepSoon();
-    for (const cosigner of this.#cosigners) cosigner.submit(published);
+    this.#replace(sealed);
+    this.#submit();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -144,6 +144,18 @@ export class Checkpoints {
     if (sealed === undefined || sealed.tree.size <= this.tree.size) return;
     this.publish(sealed);
     this.#options.onRenewed();
+  }
+
+  #replace(sealed: Sealed): void {
+    this.#unsigned = undefined;
+    this.#sealed = sealed;
+    this.#published = toPublished(sealed.checkpoint);
+    this.#keepSoon();
+  }
+
+  #submit(): void {
+    if (this.#published === undefined) return;
+    for (const cosigner of this.#cosigners) cosigner.submit(this.#published);
   }
 
   /** Each cosigner's newest signature, in the order in which they first signed. */

@@ -192,9 +192,9 @@ class OpenRegistry implements Registry {
   /** What the store held at the start: visible at once; its checkpoint too, where one was kept or can be signed. */
   async recover({ chain, headLeaf }: Loaded, kept: Kept | undefined): Promise<void> {
     const { checkpoint, tree, isBridged } = kept ?? { isBridged: false };
-    if (checkpoint !== undefined && tree !== undefined)
-      this.#checkpoints.restore({ checkpoint, tree });
     const isNewest = tree?.size === chain.tree.size && checkpoint !== undefined;
+    if (checkpoint !== undefined && tree !== undefined)
+      this.#checkpoints.restore({ checkpoint, tree }, { isNewest });
     const sealed = isNewest || !isBridged ? undefined : await this.#checkpoints.sign(chain);
     this.#publish([{ leaf: headLeaf, chain, corrId: null }], sealed);
   }
