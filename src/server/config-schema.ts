@@ -88,6 +88,49 @@ export const configSchema = z.strictObject({
       'the keys that sign checkpoints, each where governance names it; empty: `log.pem` in `data`, if it is there',
     metric: 'registry_checkpoint_age_seconds',
   }),
+  witness_policy: setting({
+    ...pathOrNone(),
+    meaning:
+      'a C2SP tlog-policy file: the witnesses that are asked to cosign each checkpoint, and how many must have before the first write after a start; empty: none',
+    metric: 'registry_witness_requests_total',
+  }),
+  recosign_interval: setting({
+    ...duration({ min: '10s', max: '24h' }),
+    initial: '5m',
+    meaning:
+      'a cosignature is asked for again at this age, so that readers see how fresh the head is',
+    metric: 'registry_cosignature_age_seconds',
+  }),
+  clock_key: setting({
+    expected: 'empty, or the path of a private key or exec:COMMAND',
+    parse: (text) => {
+      const sources = parseKeySources(text);
+      return sources === undefined || sources.length > 1 ? undefined : (sources[0] ?? null);
+    },
+    initial: '',
+    meaning:
+      'the key of the clock, a cosigner of its own that says every few seconds that the head is still the newest; empty: no clock',
+    metric: 'registry_cosignature_age_seconds',
+  }),
+  clock_name: setting({
+    expected: 'empty, or a name without spaces and + such as registry.example.com/clock',
+    parse: (text) => (/^[^\s+\p{Cc}]{0,255}$/u.test(text) ? text : undefined),
+    initial: '',
+    meaning: 'the name of the clock among cosigners; empty: the origin and /clock',
+    metric: 'registry_cosignature_age_seconds',
+  }),
+  clock_interval: setting({
+    ...duration({ min: '1s', max: '10m' }),
+    initial: '5s',
+    meaning: 'how often the clock signs',
+    metric: 'registry_cosignature_age_seconds',
+  }),
+  high_water: setting({
+    ...pathOrNone(),
+    meaning:
+      'a file outside `data` and its backups that keeps the newest checkpoint, so that a restored older database is not written to; empty: none',
+    metric: 'none: the log says when it can not be kept',
+  }),
   log_level: setting({
     ...choice(LOG_LEVELS),
     initial: 'info',
@@ -187,6 +230,14 @@ function choice<const T extends string>(values: readonly T[]) {
   return {
     expected: values.join(', ').replace(/, (?=[^,]*$)/, ' or '),
     parse: (text: string) => values.find((value) => value === text),
+  };
+}
+
+function pathOrNone() {
+  return {
+    expected: 'empty, or a path without NUL',
+    parse: (text: string) => (text.includes('\0') ? undefined : text),
+    initial: '',
   };
 }
 

@@ -22,6 +22,19 @@ export interface Config {
   readonly pins: { readonly origin?: string; readonly registry?: Hash };
   /** Empty: `log.pem` in `dataDir`, if a macronode has it. */
   readonly logKeys: readonly KeySource[];
+  /** Who signs checkpoints beside the log, and what its store must not fall behind. */
+  readonly cosigners: {
+    /** `null`: no witnesses. */
+    readonly witnessPolicy: string | null;
+    readonly recosignMs: number;
+    /** `null`: no clock. */
+    readonly clockKey: KeySource | null;
+    /** `null`: after the origin. */
+    readonly clockName: string | null;
+    readonly clockIntervalMs: number;
+    /** `null`: no high-water mark. */
+    readonly highWater: string | null;
+  };
   readonly logLevel: LogLevel;
   readonly limits: {
     readonly maxPendingProposals: number;
@@ -173,6 +186,14 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
       ...(parsed.registry !== '' && { registry: parsed.registry }),
     },
     logKeys: parsed.log_key,
+    cosigners: {
+      witnessPolicy: parsed.witness_policy || null,
+      recosignMs: parsed.recosign_interval,
+      clockKey: parsed.clock_key,
+      clockName: parsed.clock_name || null,
+      clockIntervalMs: parsed.clock_interval,
+      highWater: parsed.high_water || null,
+    },
     logLevel: parsed.log_level,
     limits: {
       maxPendingProposals: parsed.max_pending_proposals,

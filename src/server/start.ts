@@ -13,6 +13,7 @@ import { apiListener } from './api-listener.ts';
 import { type BuildInfo, readBuildInfo } from './build-info.ts';
 import type { Config } from './config.ts';
 import { type Address, formatAddress } from './config-values.ts';
+import { openCosigners } from './cosigners.ts';
 import { createFatal, killProcess } from './fatal.ts';
 import { HttpServer, type HttpServerOptions } from './http-server.ts';
 import { createLog } from './log.ts';
@@ -94,6 +95,7 @@ async function openStoredRegistry(parts: Parts): Promise<{ store: Store; registr
     log.warn(
       'there is no log key: no checkpoint is signed, and after genesis nothing is written; name the key that governance lists in log_key (a new one: `quorate keygen --log`)',
     );
+  const cosigners = await openCosigners(config, { metrics, log });
   const store = await openStore(config, { metrics, onFatal });
   try {
     const registry = await openRegistry({
@@ -105,6 +107,7 @@ async function openStoredRegistry(parts: Parts): Promise<{ store: Store; registr
       random: Math.random,
       timers: TIMERS,
       signers,
+      cosigners,
       pins: config.pins,
       limits: {
         maxPendingProposals: config.limits.maxPendingProposals,

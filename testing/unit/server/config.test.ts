@@ -36,6 +36,14 @@ test('without any source the defaults hold', () => {
     dataDir: './data',
     pins: {},
     logKeys: [],
+    cosigners: {
+      witnessPolicy: null,
+      recosignMs: 300_000,
+      clockKey: null,
+      clockName: null,
+      clockIntervalMs: 5_000,
+      highWater: null,
+    },
     logLevel: 'info',
     limits: {
       maxPendingProposals: 1000,

@@ -1,0 +1,93 @@
+/**
+ * The cosigners of a server, from its configuration: witnesses elsewhere, the clock, the high-water
+ * mark. Whatever is wrong with what the settings name is told before anything is opened.
+ */
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, relative, resolve } from 'node:path';
+import { RegistryError } from '../core/error.ts';
+import { parsePolicy, type WitnessPolicy } from '../core/tlog/policy.ts';
+import { openClock } from '../registry/clock.ts';
+import type { OpenCosigner } from '../registry/cosigners.ts';
+import { openHighWater } from '../registry/high-water.ts';
+import { openWitnesses } from '../registry/witnesses.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Config } from './config.ts';
+import { createMarkFile } from './high-water-file.ts';
+import { createNativeVerifier } from './native-verifier.ts';
+import { createNoteVerifier } from './note-verifier.ts';
+import { openSigningKey } from './signing-key.ts';
+import { TIMERS } from './timers.ts';
+import { postToWitness } from './witness-post.ts';
+
+const WITNESS_TIMEOUT_MS = 10_000;
+
+export interface CosignerParts {
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Throws `invalid_request`, naming the setting or the file and the remedy. */
+export async function openCosigners(
+  { cosigners, dataDir, profile }: Pick<Config, 'cosigners' | 'dataDir' | 'profile'>,
+  { metrics, log }: CosignerParts,
+): Promise<readonly OpenCosigner[]> {
+  const world = { metrics, log, now: Date.now, timers: TIMERS, verifier: createNoteVerifier() };
+  const { witnessPolicy, clockKey, highWater } = cosigners;
+  const opened: OpenCosigner[] = [];
+  if (clockKey !== null)
+    opened.push(
+      openClock({
+        ...world,
+        signer: await openSigningKey(clockKey),
+        name: cosigners.clockName,
+        intervalMs: cosigners.clockIntervalMs,
+      }),
+    );
+  if (highWater !== null) {
+    if (profile === 'macronode') assertOutside(highWater, dataDir);
+    opened.push(openHighWater({ ...world, file: createMarkFile(highWater) }));
+  }
+  if (witnessPolicy !== null)
+    opened.push(
+      openWitnesses(await readWitnessPolicy(witnessPolicy), {
+        ...world,
+        post: postToWitness,
+        random: Math.random,
+        recosignMs: cosigners.recosignMs,
+        timeoutMs: WITNESS_TIMEOUT_MS,
+      }),
+    );
+  return opened;
+}
+
+/** Throws `invalid_request` for a file that cannot be read or used, naming it. */
+export async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
+  try {
+    const policy = parsePolicy(await readFile(path, 'utf8'));
+    const { admit } = createNativeVerifier();
+    for (const { name, key } of policy.witnesses)
+      if (key.type === 'cosigner' && !admit(key.publicKey))
+        throw new RegistryError(
+          'invalid_request',
+          `expected a key on the curve for the witness ${name}, got another`,
+        );
+    return policy;
+  } catch (cause) {
+    const what =
+      cause instanceof Error && 'code' in cause && !(cause instanceof RegistryError)
+        ? `expected a readable file, got ${cause.code}`
+        : String(cause instanceof Error ? cause.message : cause);
+    throw new RegistryError('invalid_request', `witness_policy ${path}: ${what}`, { cause });
+  }
+}
+
+/** In the same directory it would be restored together with what it is to be compared with. */
+function assertOutside(path: string, dataDir: string): void {
+  const way = relative(resolve(dataDir), resolve(path));
+  if (way !== '' && (way.startsWith('..') || isAbsolute(way))) return;
+  throw new RegistryError(
+    'invalid_request',
+    `expected high_water outside of data, got ${path}: a backup that is restored would bring its own mark along`,
+  );
+}
