@@ -24,7 +24,7 @@ export class NodeReader {
 
   run({ level, index, count }: NodePlace & { readonly count: number }): readonly Uint8Array[] {
     const hashes: Uint8Array[] = [];
-    for (const { place, hash } of this.#sql.run.iterate({ level, index, count })) {
+    for (const { place, hash } of this.#sql.run.all({ level, index, count })) {
       // No trigger leaves a gap; damage may.
       if (place !== index + hashes.length) break;
       hashes.push(plainBytes(hash));

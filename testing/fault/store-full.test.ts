@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { mountSmall } from '../support/mount.ts';
 import { makeEntry, makeProposal } from '../support/store-entries.ts';
+import { assertWholeTree } from '../support/store-log.ts';
 import { openObserved } from '../support/store-sqlite.ts';
 
 test('a full disk refuses writes without harm, and they resume when there is space', async (t) => {
@@ -24,15 +25,20 @@ test('a full disk refuses writes without harm, and they resume when there is spa
   assert.ok(head > 0 && head < 1_000, `the disk was never full: ${head}`);
   await assert.rejects(append(head + 1), { code: 'read_only' });
   await assert.rejects(store.putProposal(makeProposal('p')), { code: 'read_only' });
+  await assert.rejects(store.putCheckpoint('refused'), { code: 'read_only' });
   assert.equal((await store.head())?.version, head);
   assert.equal((await store.entry(0))?.payload.length, 50_000);
+  await assertWholeTree(store, head + 1);
 
   rmSync(ballast);
   assert.deepEqual(await append(head + 1), { outcome: 'appended', head: head + 1 });
+  await store.putCheckpoint('kept');
   assert.deepEqual(fatals, []);
   await store[Symbol.asyncDispose]();
   const again = await openObserved(t, { path });
   assert.equal((await again.store.head())?.version, head + 1);
+  assert.equal(await again.store.checkpoint(), 'kept');
+  await assertWholeTree(again.store, head + 2);
 });
 
 function isReadOnly(error: unknown): boolean {

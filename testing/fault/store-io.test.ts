@@ -1,13 +1,14 @@
 /**
- * Every write and every fsync of a store fails once: at opening, appending, checkpointing, closing.
- * Nothing acknowledged is lost, nothing is acknowledged after a failure, and what a failed append
- * left behind is a whole version or none.
+ * Every write and every fsync of a store fails once: at opening, appending, keeping a checkpoint,
+ * folding the log, closing. Nothing acknowledged is lost, nothing is acknowledged after a failure, and
+ * what a failed write left behind is whole or not there.
  */
 import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Run, run } from '../support/child.ts';
+import type { WholeLog } from '../support/store-log.ts';
 import { recover } from '../support/store-recover.ts';
 import { makeDirectory, makePath } from '../support/store-sqlite.ts';
 import { type Fault, failEachCall, isStraceMissing } from '../support/strace.ts';
@@ -25,10 +26,10 @@ async function makeDatabase(): Promise<string> {
 }
 
 interface Outcome extends Run {
-  /** The highest version that was there or acknowledged. */
-  readonly acknowledged: number;
+  /** The highest versions that were there or acknowledged. */
+  readonly acknowledged: WholeLog;
   /** What a store that is opened afterwards finds. */
-  readonly head: number;
+  readonly found: WholeLog;
   readonly failed: string;
 }
 
@@ -44,25 +45,28 @@ async function outcomesOf(t: TestContext, fault: Fault): Promise<readonly Outcom
       return [process.execPath, CHILD, join(directory, 'q.db'), APPENDS];
     },
     check: async (run, { k, directory, failed }) => {
-      const head = await recover(join(directory, 'q.db'));
-      const acks = run.lines
-        .filter((line) => line.startsWith('ack '))
-        .map((l) => Number(l.slice(4)));
-      const acknowledged = Math.max(...BEFORE, ...acks);
-      assert.ok(
-        head >= acknowledged,
-        `call ${k}: version ${acknowledged} was acknowledged and lost`,
-      );
-      assert.ok(
-        head <= acknowledged + 1,
-        `call ${k}: ${head} is there, ${acknowledged} acknowledged`,
-      );
+      const found = await recover(join(directory, 'q.db'));
+      const acknowledged = {
+        head: lastOf(run, 'ack'),
+        kept: lastOf(run, 'kept'),
+      };
+      for (const part of ['head', 'kept'] as const)
+        assert.ok(
+          found[part] - acknowledged[part] === 0 || found[part] - acknowledged[part] === 1,
+          `call ${k}: ${part} ${acknowledged[part]} was acknowledged, ${found[part]} is there`,
+        );
       assert.ok(!run.lines.includes('wrong answer'), `call ${k}`);
-      outcomes.push({ ...run, acknowledged, head, failed });
+      outcomes.push({ ...run, acknowledged, found, failed });
     },
   });
   t.diagnostic(`${count} calls of ${fault.call} failed, one in each run`);
   return outcomes;
+}
+
+/** The highest version that was there before, or is in a line that begins so. */
+function lastOf({ lines }: Run, word: string): number {
+  const told = lines.filter((line) => line.startsWith(`${word} `));
+  return Math.max(...BEFORE, ...told.map((line) => Number(line.split(' ')[1])));
 }
 
 function isDirectory(failed: string): boolean {
@@ -87,10 +91,14 @@ for (const call of ['fsync', 'pwrite64'])
       const failure = lines.findIndex((line) => /^(unknown|fatal|refused)/.test(line));
       assert.ok(failure >= 0, `nobody was told: ${lines}`);
       const after = lines.slice(failure);
-      assert.ok(!after.some((line) => /^(ack|read_only|closed)/.test(line)), `went on: ${lines}`);
+      assert.ok(
+        !after.some((line) => /^(ack|kept|read_only|closed)/.test(line)),
+        `went on: ${lines}`,
+      );
       assert.ok(lines.filter((line) => line.startsWith('fatal')).length <= 1, `${lines}`);
     }
-    assertReached(outcomes, 'unknown');
+    assertReached(outcomes, 'unknown 3');
+    assertReached(outcomes, 'unknown checkpoint 3');
     assertReached(outcomes, 'refused');
     const directories = outcomes.filter(({ failed }) => isDirectory(failed));
     if (call === 'fsync') assertReached(directories, 'refused');
@@ -99,11 +107,12 @@ for (const call of ['fsync', 'pwrite64'])
 test('without space nothing is written, and the next append goes through', async (t) => {
   if (isStraceMissing(t)) return;
   const outcomes = await outcomesOf(t, { call: 'pwrite64', effect: 'error=ENOSPC' });
-  for (const { lines, head, acknowledged } of outcomes) {
+  for (const { lines, found, acknowledged } of outcomes) {
     assert.ok(!lines.some((line) => /^(unknown|fatal)/.test(line)), `${lines}`);
-    assert.equal(head, acknowledged, 'a version that was refused is there');
+    assert.deepEqual(found, acknowledged, 'what was refused is there');
   }
-  assertReached(outcomes, 'read_only');
+  assertReached(outcomes, 'read_only 3');
+  assertReached(outcomes, 'read_only checkpoint 3');
 });
 
 test('a process that is killed at any write leaves a whole log', async (t) => {
@@ -112,4 +121,5 @@ test('a process that is killed at any write leaves a whole log', async (t) => {
   for (const { signal } of outcomes) assert.equal(signal, 'SIGKILL');
   assertReached(outcomes, 'opened');
   assertReached(outcomes, 'ack');
+  assertReached(outcomes, 'kept');
 });

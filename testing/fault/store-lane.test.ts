@@ -26,6 +26,7 @@ async function assertFatal({ store, fatal, fatals, worker }: Subject): Promise<v
   await assert.rejects(store.append(append), { code: 'outcome_unknown' });
   await assert.rejects(store.putProposal(makeProposal('p')), { code: 'outcome_unknown' });
   await assert.rejects(store.dropProposals([]), { code: 'outcome_unknown' });
+  await assert.rejects(store.putCheckpoint('lost'), { code: 'outcome_unknown' });
   assert.equal((await store.head())?.version, 0);
   await store[Symbol.asyncDispose]();
   assert.equal((await store.head())?.version, 0, 'a store whose writes are unknown was closed');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
+import { prepareNodeQueries } from '../../src/store/sqlite-nodes.ts';
 import { assertSynchronous, openReadOnly, openWriter } from '../../src/store/sqlite-open.ts';
 import { prepareSpanQueries } from '../../src/store/sqlite-span-queries.ts';
 import { SqliteWriter } from '../../src/store/sqlite-write.ts';
@@ -75,6 +76,13 @@ for (const statement of [
   'UPDATE spans SET set_version = 0 WHERE end_version IS NULL',
   'UPDATE spans SET end_version = NULL WHERE end_version IS NOT NULL',
   'DELETE FROM spans WHERE end_version IS NOT NULL',
+  'UPDATE nodes SET hash = zeroblob(32) WHERE level = 0 AND place = 1',
+  'UPDATE nodes SET place = 9 WHERE level = 0 AND place = 2',
+  'DELETE FROM nodes WHERE level = 1',
+  'INSERT INTO nodes VALUES (0, 1, zeroblob(32))',
+  'INSERT OR REPLACE INTO nodes VALUES (0, 1, zeroblob(32))',
+  'INSERT OR IGNORE INTO nodes VALUES (0, 4, zeroblob(32))',
+  'INSERT INTO nodes VALUES (3, 1, zeroblob(32))',
 ])
   test(`the database refuses: ${statement.slice(0, 60)}`, () => {
     const { db } = makeWritten();
@@ -88,12 +96,23 @@ test('tables are strict: text is no version', () => {
   assert.throws(() => db.exec(insert), { code: 'SQLITE_CONSTRAINT_DATATYPE' });
 });
 
-test('every read of the descriptor index is a seek or a walk along an index, and sorts nothing', () => {
+for (const statement of [
+  'INSERT INTO nodes VALUES (0, 3, zeroblob(31))',
+  "INSERT INTO checkpoint (only, note) VALUES (2, 'a second')",
+])
+  test(`the database refuses: ${statement}`, () => {
+    const { db } = makeWritten();
+    assert.throws(() => db.exec(statement), { code: 'SQLITE_CONSTRAINT_CHECK' });
+  });
+
+test('every read of the descriptor index and of the tree is a seek or a walk along an index, and sorts nothing', () => {
   const { db } = makeWritten();
-  const statements = Object.entries(prepareSpanQueries(db));
+  const statements = Object.entries({ ...prepareSpanQueries(db), ...prepareNodeQueries(db) });
   const version = { version: 1, from: 0, to: 1, high: 1, limit: 9 };
-  const bound = { ...version, kind: 'thing', id: 'a', descriptor: 1, descriptors: '[1]' };
-  assert.equal(statements.length, 6);
+  const place = { level: 0, index: 0, count: 9 };
+  const key = { kind: 'thing', id: 'a', descriptor: 1, descriptors: '[1]' };
+  const bound = { ...version, ...place, ...key };
+  assert.equal(statements.length, 9);
   for (const [name, { source }] of statements) {
     const explain = db.prepare<[typeof bound], { detail: string }>(`EXPLAIN QUERY PLAN ${source}`);
     const plan = explain.all(bound);

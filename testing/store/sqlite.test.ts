@@ -12,6 +12,7 @@ import {
   put,
   remove,
 } from '../support/store-entries.ts';
+import { assertWholeTree } from '../support/store-log.ts';
 import { makePath, openObserved, openStore } from '../support/store-sqlite.ts';
 import { storeContract } from './contract.ts';
 
@@ -24,6 +25,8 @@ test('what was acknowledged is there when the store is opened again', async (t) 
   const proposal = makeProposal('p');
   await store.putProposal(proposal);
   await store.putApproval(proposal.payloadB3, makeApproval('alice'));
+  await store.putCheckpoint('replaced');
+  await store.putCheckpoint('kept');
   const [head, set, proposals] = [
     await store.head(),
     await collect(store.set(1)),
@@ -35,6 +38,10 @@ test('what was acknowledged is there when the store is opened again', async (t) 
   assert.deepEqual(await collect(again.set(1)), set);
   assert.deepEqual(await again.proposals(), proposals);
   assert.equal(await again.committedVersion(makeEntry(1).payloadB3), 1);
+  await assertWholeTree(again, 3);
+  assert.equal(await again.checkpoint(), 'kept');
+  await again.putCheckpoint('kept later');
+  assert.equal(await again.checkpoint(), 'kept later');
   assert.deepEqual(await again.append({ expected: 2, entries: [makeEntry(3)] }), {
     outcome: 'appended',
     head: 3,
@@ -75,6 +82,19 @@ test('writes one after another take a transaction each, and one that changes not
   await store.append({ expected: 0, entries: [makeEntry(1)] });
   assert.equal(fsyncs.length, 5);
   assert.ok(fsyncs.every((seconds) => seconds > 0));
+});
+
+test('a checkpoint shares the transaction of what waits with it', async (t) => {
+  const { store, fsyncs } = await openObserved(t, { path: makePath() });
+  const first = store.putProposal(makeProposal('first'));
+  await Promise.all([
+    first,
+    store.append({ expected: -1, entries: [makeEntry(0)] }),
+    store.putCheckpoint('of 0'),
+    store.putCheckpoint('of 0 with more signatures'),
+  ]);
+  assert.equal(fsyncs.length, 2);
+  assert.equal(await store.checkpoint(), 'of 0 with more signatures');
 });
 
 test('a conflict in a shared transaction does not undo the writes beside it', async (t) => {
@@ -135,7 +155,10 @@ test('a reader follows a database that a store is writing, and cannot write', as
   assert.equal((await reader.head())?.version, 1);
   await store.append({ expected: 1, entries: [makeEntry(2)] });
   assert.equal((await reader.head())?.version, 2);
-  assert.ok(!('append' in reader));
+  await assertWholeTree(reader, 3);
+  await store.putCheckpoint('kept');
+  assert.equal(await reader.checkpoint(), 'kept');
+  assert.ok(!('append' in reader) && !('putCheckpoint' in reader));
 });
 
 test('a read that SQLite cannot answer is a refusal, never an answer', async (t) => {

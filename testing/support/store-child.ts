@@ -1,15 +1,16 @@
 /**
- * A process that appends to a SQLite store and says what it was told, one line each: `opened`,
- * `ack V`, `read_only V`, `unknown V`, `fatal CODE`, `closed`, or `refused CODE` when it cannot open.
+ * A process that appends to a SQLite store, keeps a checkpoint after each append, and says what it was
+ * told, one line each: `opened`, `ack V`, `kept V`, `read_only V`, `unknown V` (of a checkpoint:
+ * `unknown checkpoint V`), `fatal CODE`, `closed`, or `refused CODE` when it cannot open.
  * `node store-child.ts PATH COUNT`; it ends itself by SIGKILL after an unknown outcome, as a server must.
  */
 import { writeSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { RegistryError } from '../../src/core/error.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
-import type { Store } from '../../src/store/store.ts';
+import { EMPTY_VERSION, type Store } from '../../src/store/store.ts';
 import { makeEntry } from './store-entries.ts';
-import { changesAt } from './store-log.ts';
+import { changesAt, checkpointAt } from './store-log.ts';
 
 const [path = '', count = '0'] = process.argv.slice(2);
 
@@ -33,27 +34,49 @@ async function open(): Promise<Store> {
 }
 
 /** Answers whether to go on. */
-async function append(store: Store, version: number): Promise<boolean> {
-  const entry = makeEntry(version, { changes: changesAt(version) });
+async function attempt(
+  write: () => Promise<void>,
+  { done, what }: { readonly done: string; readonly what: string },
+): Promise<boolean> {
   try {
-    const answer = await store.append({ expected: version - 1, entries: [entry] });
-    if (!isDeepStrictEqual(answer, { outcome: 'appended', head: version })) say('wrong answer');
-    say(`ack ${version}`);
+    await write();
+    say(done);
     return true;
   } catch (error) {
     const code = codeOf(error);
-    say(code === 'read_only' ? `read_only ${version}` : `unknown ${version}`);
+    say(code === 'read_only' ? `read_only ${what}` : `unknown ${what}`);
     return code === 'read_only';
   }
+}
+
+async function headOf(store: Store): Promise<number> {
+  return (await store.head())?.version ?? EMPTY_VERSION;
+}
+
+function append(store: Store, version: number): Promise<boolean> {
+  const entry = makeEntry(version, { changes: changesAt(version) });
+  const write = async () => {
+    const answer = await store.append({ expected: version - 1, entries: [entry] });
+    if (!isDeepStrictEqual(answer, { outcome: 'appended', head: version })) say('wrong answer');
+  };
+  return attempt(write, { done: `ack ${version}`, what: `${version}` });
+}
+
+/** Keeps a checkpoint of what is in the log. */
+async function keep(store: Store): Promise<boolean> {
+  const version = await headOf(store);
+  const write = () => store.putCheckpoint(checkpointAt(version));
+  return attempt(write, { done: `kept ${version}`, what: `checkpoint ${version}` });
 }
 
 const store = await open();
 say('opened');
 for (let done = 0; done < Number(count); done++) {
-  const version = ((await store.head())?.version ?? -1) + 1;
-  if (await append(store, version)) continue;
+  const version = (await headOf(store)) + 1;
+  if ((await append(store, version)) && (await keep(store))) continue;
   // Nothing may be acknowledged any more, whatever the disk says now.
   await append(store, version);
+  await keep(store);
   await append(store, version + 1);
   process.kill(process.pid, 'SIGKILL');
 }
