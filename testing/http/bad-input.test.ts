@@ -189,6 +189,9 @@ test('an unknown query parameter is refused on every route that has parameters',
     ...['/registry/0/governance', '/registry/0/descriptors/service/a', '/registry/stream'],
     ...['/registry/diff?from=0', '/registry/entries?from=0', '/registry/history/service/a'],
     ...['/registry/proposals', `/registry/proposals/${ID}`, '/version', '/openapi.json'],
+    ...['/checkpoint', '/tile/0/000.p/1', '/tile/entries/000.p/1', '/registry/0/tlog-proof'],
+    ...['/registry/proof/inclusion/0', '/registry/proof/inclusion/0/1'],
+    ...['/registry/proof/consistency/0/1'],
   ];
   for (const path of paths) {
     const response = await app.get(`${path}${path.includes('?') ? '&' : '?'}utm=1`);
@@ -203,11 +206,12 @@ test('no path, query or header makes a read fail', async () => {
   const segment = fc.oneof(
     text,
     fc.constantFrom('registry', 'head', '0', 'set', 'diff', '%', '%2F'),
+    fc.constantFrom('tile', 'entries', '000.p', '1', 'proof', 'inclusion', 'consistency'),
   );
   await fc.assert(
     fc.asyncProperty(
       fc.array(segment, { maxLength: 6 }),
-      fc.array(fc.tuple(fc.constantFrom('after', 'from', 'to', 'limit', 'proof'), text)),
+      fc.array(fc.tuple(fc.constantFrom('after', 'from', 'to', 'limit', 'proof', 'size'), text)),
       text.filter((t) => /^[\x21-\x7e]*$/.test(t)),
       async (segments, query, header) => {
         const search = query

@@ -14,7 +14,11 @@ import { decodeLeaf, entryHash } from '../../../src/core/leaf.ts';
 import { decodePayload } from '../../../src/core/payload.ts';
 import { decodeSetProof, readSetProof, verifyBranch } from '../../../src/core/set-proof.ts';
 import { SetTree } from '../../../src/core/set-tree.ts';
+import { isConsistent, isIncluded, recordHash } from '../../../src/core/tlog/merkle.ts';
+import { readSignedCheckpoint, signersOf } from '../../../src/core/tlog/note-signatures.ts';
+import { parseProofFile } from '../../../src/core/tlog/proof-file.ts';
 import { createPortableVerifier } from '../../../src/core/verifier.ts';
+import { parseVerifierKey } from '../../../src/core/vkey.ts';
 
 const { head, entry, descriptor } = EXAMPLES;
 
@@ -76,4 +80,23 @@ test('the example proof leads from the example descriptor to the example set roo
     decodeSetProof(readSetProof(json(descriptor.proof))),
   );
   assert.equal(verdict.state, 'present');
+});
+
+test('the example checkpoint is signed by the example log key, and the example proofs lead to it', async () => {
+  const { size, root, ...checkpoint } = readSignedCheckpoint(EXAMPLES.checkpoint);
+  const keys = EXAMPLES.governance.governance.log_keys.map(
+    (text) => parseVerifierKey(text) ?? assert.fail(text),
+  );
+  const signers = await signersOf({ size, root, ...checkpoint }, keys, createPortableVerifier());
+  assert.deepEqual([...signers.keys()], keys);
+  const record = recordHash(canonicalBytes(entry.leaf));
+  const { leaf_index: index } = EXAMPLES.inclusion;
+  const { note, proof } = parseProofFile(EXAMPLES.proofFile);
+  assert.equal(note, EXAMPLES.checkpoint);
+  assert.deepEqual(proof, EXAMPLES.inclusion.proof.map(decodeBase64));
+  assert.ok(isIncluded({ record, index, size, proof, root }));
+  const { from } = EXAMPLES.consistency;
+  const [fromRoot = new Uint8Array()] = proof;
+  const tail = EXAMPLES.consistency.proof.map((text) => decodeBase64(text) ?? assert.fail(text));
+  assert.ok(isConsistent({ from, size, proof: tail, fromRoot, root }));
 });
