@@ -59,7 +59,8 @@ export function isSignatureBy({ name, keyId }: NoteSignature, key: VerifierKey):
 }
 
 function parseSignature(line: string): NoteSignature {
-  const match = /^\u2014 ([^+\s]+) ([A-Za-z0-9+/]+={0,2})$/u.exec(line);
+  // U+0085 is a space to Unicode, and so to other readers, but not to \s.
+  const match = /^\u2014 ([^+\s\u0085]+) ([A-Za-z0-9+/]+={0,2})$/u.exec(line);
   const bytes = match?.[2] === undefined ? undefined : decodeBase64(match[2]);
   if (match?.[1] === undefined || bytes === undefined || bytes.length < 5)
     throw noNote(`the signature line ${excerpt(line)}`);

@@ -2,6 +2,7 @@
  * C2SP tlog-policy: which witnesses there are and which of their cosignatures are enough. One grammar
  * for the service that collects them and for the readers that demand them.
  */
+import { isEqualBytes } from '../bytes.ts';
 import { RegistryError } from '../error.ts';
 import { parseVerifierKey, type VerifierKey } from '../vkey.ts';
 
@@ -37,8 +38,11 @@ export const NO_WITNESSES: WitnessPolicy = {
 export function parsePolicy(text: string): WitnessPolicy {
   const reader = new PolicyReader();
   for (const [i, line] of text.split('\n').entries()) {
-    const words = (line.split('#', 1)[0] ?? '').split(/[ \t\r]+/).filter((word) => word !== '');
-    if (words.length > 0) reader.add(i + 1, words);
+    if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(line))
+      throw refused(i + 1, 'no control character but the tab', line);
+    const words = line.split(/[ \t]+/).filter((word) => word !== '');
+    // Only a whole line is a comment: a name or a url may hold a '#'.
+    if (words[0] !== undefined && !words[0].startsWith('#')) reader.add(i + 1, words);
   }
   return reader.policy();
 }
@@ -112,16 +116,14 @@ class PolicyReader {
   #addLog(line: number, [vkey, url, ...rest]: readonly string[]): void {
     const key = keyAt(line, vkey, ['ed25519', 'ml-dsa-44']);
     if (rest.length > 0) throw refused(line, 'log <vkey> [url]', rest.join(' '));
+    refuseTwin(line, key, this.#logs);
     this.#logs.push({ key, url: urlAt(line, url) });
   }
 
   #addWitness(line: number, [name, vkey, url, ...rest]: readonly string[]): void {
     const key = keyAt(line, vkey, ['cosigner', 'ml-dsa-44']);
     if (rest.length > 0) throw refused(line, 'witness <name> <vkey> [url]', rest.join(' '));
-    const twin = this.#witnesses.find(
-      ({ key: { name: n, keyId } }) => n === key.name && keyId === key.keyId,
-    );
-    if (twin !== undefined) throw refused(line, 'each key once', `that of ${twin.name} again`);
+    refuseTwin(line, key, this.#witnesses);
     this.#witnesses.push({ name: this.#newName(line, name), key, url: urlAt(line, url) });
   }
 
@@ -161,6 +163,16 @@ function keyAt(line: number, vkey: string | undefined, types: readonly string[])
   if (key === undefined || !types.includes(key.type))
     throw refused(line, `a c2sp verifier key (${types.join(' or ')})`, vkey);
   return key;
+}
+
+/** By the key's bytes: one key under two names would count as two. */
+function refuseTwin(
+  line: number,
+  key: VerifierKey,
+  others: readonly { readonly key: VerifierKey }[],
+): void {
+  const twin = others.find((other) => isEqualBytes(other.key.publicKey, key.publicKey));
+  if (twin !== undefined) throw refused(line, 'each key once', `that of ${twin.key.name} again`);
 }
 
 function urlAt(line: number, url: string | undefined): string | null {

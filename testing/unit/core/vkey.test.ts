@@ -29,6 +29,29 @@ test('a key whose base64 has a plus is read whole', () => {
   assert.deepEqual(parseVerifierKey(text)?.publicKey, withPlus);
 });
 
+test('a key of each type is read back as it was written', () => {
+  const keys = [
+    { type: 'ed25519', length: 32, byte: 0x01 },
+    { type: 'cosigner', length: 32, byte: 0x04 },
+    { type: 'ml-dsa-44', length: 1312, byte: 0x06 },
+  ] as const;
+  for (const { type, length, byte } of keys) {
+    const bytes = new Uint8Array(length).fill(0xfb);
+    const text = encodeVerifierKey({ name: 'a.example', type, publicKey: bytes });
+    assert.equal(text, vkeyText('a.example', Uint8Array.of(byte, ...bytes)));
+    const keyId = text.split('+')[1];
+    assert.deepEqual(parseVerifierKey(text), {
+      name: 'a.example',
+      keyId,
+      type,
+      publicKey: bytes,
+    });
+    const short = Uint8Array.of(byte, ...bytes.subarray(1));
+    assert.equal(parseVerifierKey(vkeyText('a.example', short)), undefined);
+    assert.equal(parseVerifierKey(vkeyText('a.example', Uint8Array.of(...short, 0, 0))), undefined);
+  }
+});
+
 test('an id that does not fit name and key is refused', () => {
   const good = encodeVerifierKey({ name: 'a.example', publicKey });
   assert.ok(parseVerifierKey(good));
@@ -47,7 +70,11 @@ test('any other form is refused', () => {
     vkeyText('a\u2003example', typed),
     vkeyText('a+example', typed),
     vkeyText('a.example', Uint8Array.of(2, ...publicKey)), // ECDSA
-    vkeyText('a.example', Uint8Array.of(4, ...publicKey)), // cosignature/v1
+    vkeyText('a.example', Uint8Array.of(5, ...publicKey)), // RFC 6962 tree head
+    vkeyText('a.example', Uint8Array.of(6, ...publicKey)), // ML-DSA-44 is longer
+    vkeyText('a.example', Uint8Array.of(255, ...publicKey)),
+    vkeyText('a.example', new Uint8Array()),
+    vkeyText('a\u0085example', typed),
     vkeyText('a.example', typed.subarray(0, 32)),
     vkeyText('a.example', Uint8Array.of(...typed, 0)),
     vkeyText('a.example', typed).toUpperCase(),
