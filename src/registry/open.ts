@@ -7,6 +7,7 @@ import { EventFeed } from './feed.ts';
 import { HeadWaiters } from './head-waiters.ts';
 import { type Kept, loadKept } from './kept-checkpoint.ts';
 import { type GovernanceSpan, type Loaded, loadChain } from './load.ts';
+import { LogWalk } from './log-walk.ts';
 import { DEFAULT_LIMITS, type RegistryLimits, type RegistryOptions } from './options.ts';
 import { ProposalBook } from './proposals.ts';
 import { publishEntry } from './published.ts';
@@ -20,13 +21,13 @@ import type {
   Readiness,
   Registry,
 } from './registry.ts';
-import { scrubLog } from './scrub.ts';
 import { assertSignable } from './seal.ts';
 import { type Committed, Sequencer } from './sequencer.ts';
 import { Trees } from './trees.ts';
 
 /**
- * Resolves when reads can be served; writes are accepted once the whole log was walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
+ * Resolves when reads can be served; writes are accepted at once where a kept checkpoint vouches for the
+ * log, else once it was walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
  */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
   const { store, pins, verifier } = options;
@@ -38,7 +39,6 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     options.metrics.recovered();
   }
   await registry.book.load();
-  registry.startScrub();
   return registry;
 }
 
@@ -51,13 +51,10 @@ class OpenRegistry implements Registry {
   readonly #reader: LogReader;
   readonly #feed: EventFeed;
   readonly #checkpoints: Checkpoints;
-  readonly #scrub = new AbortController();
   readonly book: ProposalBook;
   #governances: readonly GovernanceSpan[];
   #head: PublishedHead | undefined;
-  #scrubbing: Promise<void> = Promise.resolve();
-  /** Why the log is not known to be whole: under way, or damaged. */
-  #unchecked: RegistryError | undefined;
+  #walk: LogWalk | undefined;
   #isDraining = false;
   #isFatal = false;
 
@@ -157,13 +154,14 @@ class OpenRegistry implements Registry {
     if (this.#head === undefined) missing.push('a genesis: create one with `quorate init`');
     if (this.#sequencer.fatal !== undefined)
       missing.push('a writable store: the outcome of a write is unknown, the process must restart');
-    if (this.#unchecked !== undefined) missing.push(this.#unchecked.message);
+    const unchecked = this.#walk?.missing;
+    if (unchecked !== undefined) missing.push(unchecked.message);
     const refusal = this.#checkpoints.refusal(this.#sequencer.chain);
     if (refusal !== undefined) missing.push(refusal.message);
     if (this.#isDraining) missing.push('time: the service is stopping');
     const isWritable =
       this.#sequencer.fatal === undefined &&
-      this.#unchecked === undefined &&
+      unchecked === undefined &&
       refusal === undefined &&
       !this.#isDraining;
     return {
@@ -176,7 +174,7 @@ class OpenRegistry implements Registry {
 
   drain(): void {
     this.#isDraining = true;
-    this.#scrub.abort();
+    this.#walk?.stop();
     this.#feed.close();
     this.#waiters.wake();
   }
@@ -184,7 +182,7 @@ class OpenRegistry implements Registry {
   async [Symbol.asyncDispose](): Promise<void> {
     this.drain();
     await this.#sequencer.idle();
-    await this.#scrubbing;
+    await this.#walk?.idle();
     await this.#checkpoints[Symbol.asyncDispose]();
     await this.#options.store[Symbol.asyncDispose]();
   }
@@ -197,6 +195,15 @@ class OpenRegistry implements Registry {
       this.#checkpoints.restore({ checkpoint, tree }, { isNewest });
     const sealed = isNewest || !isBridged ? undefined : await this.#checkpoints.sign(chain);
     this.#publish([{ leaf: headLeaf, chain, corrId: null }], sealed);
+    this.#walk = new LogWalk({
+      ...this.#options,
+      isVouched: isBridged && checkpoint !== undefined,
+      onWhole: async () => {
+        if (this.#checkpoints.tree.size < chain.tree.size)
+          this.#checkpoints.publish(await this.#checkpoints.sign(chain));
+      },
+    });
+    this.#walk.start(chain);
   }
 
   /** Visible with one assignment, the newest first of all; then announced. Awaits nobody. */
@@ -215,40 +222,6 @@ class OpenRegistry implements Registry {
     if (this.#head !== undefined) this.#options.metrics.version(this.#head.version);
     this.#waiters.wake();
     this.#feed.announce(entries);
-  }
-
-  startScrub(): void {
-    const head = this.#sequencer.chain;
-    if (head === null) return;
-    this.#unchecked = new RegistryError(
-      'not_ready',
-      `a check of the log: 0 of ${head.version + 1} entries so far`,
-    );
-    this.#scrubbing = scrubLog(this.#options.store, {
-      head,
-      signal: this.#scrub.signal,
-      onProgress: (checked) => {
-        this.#unchecked = new RegistryError(
-          'not_ready',
-          `a check of the log: ${checked} of ${head.version + 1} entries so far`,
-        );
-      },
-    }).then(
-      async () => {
-        // Nothing else has vouched for a log without a kept checkpoint.
-        if (this.#checkpoints.tree.size < head.tree.size)
-          this.#checkpoints.publish(await this.#checkpoints.sign(head));
-        this.#unchecked = undefined;
-      },
-      (error: unknown) => {
-        this.#options.log.error('the log is damaged: nothing more is written', { cause: error });
-        this.#unchecked = new RegistryError(
-          'storage_damaged',
-          'a whole log: restore the store from a replica or a backup',
-          { cause: error },
-        );
-      },
-    );
   }
 
   #onAppended(batch: readonly Committed[], sealed: Sealed | undefined): void {
@@ -281,13 +254,7 @@ class OpenRegistry implements Registry {
         'expected a running service, got one that is stopping: repeat the request elsewhere or later',
       );
     if (this.#sequencer.fatal !== undefined) throw this.#sequencer.fatal;
-    const unchecked = this.#unchecked;
-    if (unchecked?.code === 'storage_damaged') throw unchecked;
-    if (unchecked !== undefined)
-      throw new RegistryError(
-        'not_ready',
-        `expected a checked log, got ${unchecked.message}: repeat later`,
-      );
+    this.#walk?.assertWhole();
     const refusal = this.#checkpoints.refusal(this.#sequencer.chain);
     if (refusal !== undefined) throw refusal;
   }

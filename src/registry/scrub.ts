@@ -10,7 +10,8 @@ import type { TreeNode } from '../core/tlog/merkle.ts';
 import type { Store } from '../store/store.ts';
 import { assertStoredEntry, damaged } from './stored.ts';
 
-const PAGE = 256;
+/** Few enough that requests are answered in between. */
+const PAGE = 64;
 
 /**
  * Throws `storage_damaged` at the first entry that is missing, altered or does not follow. `head` is

@@ -111,6 +111,14 @@ async function checked(registry: Registry): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Writes have ended because the walk over the log found damage; throws when it never does. */
+export async function damageFound(registry: Registry): Promise<void> {
+  for (let turns = 0; registry.readiness().writeReady; turns++) {
+    if (turns === 10_000) throw new Error('expected the walk to find damage, it found none');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 /** The newest checkpoint is in the store, as a second after it was signed. */
 export async function keepCheckpoint({ timers, store, registry }: TestRegistry): Promise<void> {
   timers.advance(1_000);
