@@ -77,7 +77,7 @@ interface Tie {
 /** What leads from the set root of a version to the checkpoint; `undefined` while none covers it. */
 async function tieToCheckpoint(registry: Registry, version: number): Promise<Tie | undefined> {
   const checkpoint = registry.checkpoint();
-  if (checkpoint === undefined || version >= checkpoint.size) return undefined;
+  if (checkpoint === undefined) return undefined;
   const { etag, note, size } = checkpoint;
   const proof = await registry.reader.inclusionProof({ version, size });
   const entry = await registry.reader.entry(version);

@@ -56,16 +56,11 @@ export function proofRoutes(registry: Registry): ProofRoutes {
       return answerBytes(encodeUtf8(encodeProofFile({ index, proof, note })), {
         mediaType: NOTE_MEDIA_TYPE,
         caching: 'head',
-        etag: etagUnder(checkpoint, index),
+        etag: `"${checkpoint.etag.slice(1, -1)}.${index}"`,
         headers: place.locate('/tlog-proof'),
       });
     },
   };
-}
-
-/** Of an answer that a version and a checkpoint with its signatures determine. */
-export function etagUnder({ etag }: Pick<PublishedCheckpoint, 'etag'>, version: number): string {
-  return `"${etag.slice(1, -1)}.${version}"`;
 }
 
 async function inclusionOf(
