@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { canonicalText, parseCanonical } from '../../src/core/canonical.ts';
 import { blake3Bytes } from '../../src/core/hash.ts';
+import { isConsistent, isIncluded } from '../../src/core/tlog/merkle.ts';
 import { createPortableVerifier } from '../../src/core/verifier.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { codeOf } from '../support/core-assert.ts';
@@ -177,6 +178,74 @@ test(
     assert.equal(
       hash.digest('hex'),
       '22776e6d4b49fa294a0d0f349268e5c28808fe7e0cb2bcbe28f63894e494d4c7',
+    );
+  },
+);
+
+/** Every JSON file under a folder, in the order of their paths; `sha256` is over all of them together. */
+function pinnedFolder<T>(path: string, sha256: string): readonly T[] {
+  const names = readdirSync(join(folder, path), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.json'))
+    .sort();
+  const texts = names.map((name) => readFileSync(join(folder, path, name), 'utf8'));
+  assert.equal(createHash('sha256').update(texts.join('')).digest('hex'), sha256, path);
+  return texts.map((text): T => JSON.parse(text));
+}
+
+interface ProofCase {
+  readonly desc: string;
+  readonly wantErr: boolean;
+  readonly proof: readonly string[] | null;
+}
+
+const fromBase64 = (text: string | null): Uint8Array =>
+  Uint8Array.from(Buffer.from(text ?? '', 'base64'));
+
+test('transparency-dev/merkle: all 98 proofs of inclusion get their verdicts', options, () => {
+  const cases = pinnedFolder<
+    ProofCase & { leafIdx: number; treeSize: number; root: string; leafHash: string }
+  >(
+    'transparency-dev/merkle/testdata/inclusion',
+    '4bac25d56bb2d347cea42be95f5b9facdd7f88e009cd152b93ee81dde5e81f6b',
+  );
+  assert.equal(cases.length, 98);
+  for (const { desc, wantErr, leafIdx, treeSize, leafHash, root, proof } of cases) {
+    const answer = isIncluded({
+      record: fromBase64(leafHash),
+      index: leafIdx,
+      size: treeSize,
+      proof: (proof ?? []).map(fromBase64),
+      root: fromBase64(root),
+    });
+    assert.equal(answer, !wantErr, `${leafIdx} of ${treeSize}: ${desc}`);
+  }
+});
+
+test(
+  'transparency-dev/merkle: 97 of 98 proofs of consistency get their verdicts, one is none to us',
+  options,
+  () => {
+    const cases = pinnedFolder<
+      ProofCase & { size1: number; size2: number; root1: string; root2: string }
+    >(
+      'transparency-dev/merkle/testdata/consistency',
+      'ebfb13ee3792619a02edea9900f3f611dbc6d725265005e1d1bf73878e14f4b9',
+    );
+    assert.equal(cases.length, 98);
+    const others = cases.filter(({ wantErr, size1, size2, root1, root2, proof }) => {
+      const answer = isConsistent({
+        from: size1,
+        size: size2,
+        proof: (proof ?? []).map(fromBase64),
+        fromRoot: fromBase64(root1),
+        root: fromBase64(root2),
+      });
+      return answer === wantErr;
+    });
+    // Its roots are 12 bytes of text: to us no hashes at all.
+    assert.deepEqual(
+      others.map(({ desc, root1 }) => [desc, fromBase64(root1).length]),
+      [['sizes are equal (one) and proof is empty', 12]],
     );
   },
 );
