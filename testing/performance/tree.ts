@@ -1,0 +1,167 @@
+/**
+ * What the log's tree costs as it grows, on the store of a macronode: a durable append and a proof at
+ * 10^3 to 10^6 leaves, and what a start reads. Costs are held against each other, not against a clock;
+ * the one figure in milliseconds is the proof's, which is promised to be below one.
+ *
+ *   node testing/performance/tree.ts [--leaves 1000000] [--output FILE]
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs, styleText } from 'node:util';
+import { encodeUtf8 } from '../../src/core/bytes.ts';
+import { formatHash } from '../../src/core/hash.ts';
+import { LogTree } from '../../src/core/tlog/log-tree.ts';
+import { isIncluded, recordHash } from '../../src/core/tlog/merkle.ts';
+import { loadTree } from '../../src/registry/log-nodes.ts';
+import { LogProofs } from '../../src/registry/log-proofs.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { AppendEntry, Store } from '../../src/store/store.ts';
+
+const SAMPLES = 200;
+const BATCH = 2_000;
+/** Cost must grow with log n: from 10^3 to 10^6 leaves log n doubles, a power of 0.1. */
+const MAX_EXPONENT = 0.15;
+const MAX_PROOF_MS = 1;
+
+interface Measured {
+  readonly leaves: number;
+  readonly appendMs: number;
+  readonly proofMs: number;
+  readonly proofP99Ms: number;
+  readonly startNodes: number;
+}
+
+/** As large as a leaf is; nothing here reads what it says. */
+function leafAt(version: number): Uint8Array {
+  return encodeUtf8(JSON.stringify({ filler: 'x'.repeat(540), version }));
+}
+
+class Log {
+  readonly #store: Store;
+  tree: LogTree = LogTree.EMPTY;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async grow(count: number): Promise<void> {
+    const expected = this.tree.size - 1;
+    const entries = Array.from({ length: count }, () => this.#next());
+    const answer = await this.#store.append({ expected, entries });
+    if (answer.outcome !== 'appended') throw new Error(`expected to append, got ${answer.outcome}`);
+  }
+
+  #next(): AppendEntry {
+    const version = this.tree.size;
+    const leaf = leafAt(version);
+    const { tree, nodes } = this.tree.with(leaf);
+    this.tree = tree;
+    const [entryHash, payloadB3] = [formatHash(randomBytes(32)), formatHash(randomBytes(32))];
+    const bytes = { leaf, payload: encodeUtf8('{}'), approvals: encodeUtf8('[]') };
+    const expiresAt = '2026-11-28T09:00:00.000Z';
+    const type = version === 0 ? 'genesis' : 'descriptors';
+    return { ...bytes, version, entryHash, payloadB3, type, expiresAt, changes: [], nodes };
+  }
+}
+
+function quantile(samples: readonly number[], q: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
+async function measureAt(store: Store, log: Log): Promise<Measured> {
+  const leaves = log.tree.size;
+  const proofs = new LogProofs(store, () => log.tree);
+  const proofMs: number[] = [];
+  for (let i = 0; i < SAMPLES; i++) {
+    const place = { version: Math.floor(Math.random() * leaves), size: leaves };
+    let proof: readonly Uint8Array[] | undefined;
+    proofMs.push(await timed(async () => (proof = await proofs.inclusion(place))));
+    const { root } = log.tree;
+    const claim = { index: place.version, size: leaves, proof: proof ?? [], root };
+    if (!isIncluded({ ...claim, record: recordHash(leafAt(place.version)) }))
+      throw new Error(`expected a proof of ${place.version} in ${leaves}, got none that holds`);
+  }
+  let startNodes = 0;
+  await loadTree(
+    {
+      nodes: (places) => {
+        startNodes += places.length;
+        return store.nodes(places);
+      },
+    },
+    leaves,
+  );
+  const appendMs: number[] = [];
+  for (let i = 0; i < SAMPLES; i++) appendMs.push(await timed(() => log.grow(1)));
+  return {
+    leaves,
+    appendMs: quantile(appendMs, 0.5),
+    proofMs: quantile(proofMs, 0.5),
+    proofP99Ms: quantile(proofMs, 0.99),
+    startNodes,
+  };
+}
+
+/** The power of the number of leaves with which a cost grew from the first to the last. */
+function exponent(measured: readonly Measured[], cost: (at: Measured) => number): number {
+  const [first, last] = [measured[0], measured.at(-1)];
+  if (first === undefined || last === undefined) return Number.NaN;
+  return Math.log(cost(last) / cost(first)) / Math.log(last.leaves / first.leaves);
+}
+
+const { values } = parseArgs({
+  options: { leaves: { type: 'string', default: '1000000' }, output: { type: 'string' } },
+});
+const most = Number(values.leaves);
+const directory = mkdtempSync(join(tmpdir(), 'quorate-tree-'));
+const measured: Measured[] = [];
+try {
+  await using store = await openSqliteStore({
+    path: join(directory, 'registry.db'),
+    metrics: { fsync: () => undefined, checkpointed: () => undefined },
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  const log = new Log(store);
+  for (let target = 1_000; target <= most; target *= 10) {
+    while (log.tree.size < target) {
+      await log.grow(Math.min(BATCH, target - log.tree.size));
+      if (process.stderr.isTTY) process.stderr.write(`\r${log.tree.size} leaves `);
+    }
+    if (process.stderr.isTTY) process.stderr.write('\r');
+    const at = await measureAt(store, log);
+    measured.push(at);
+    console.log(
+      `${String(at.leaves).padStart(9)} leaves: append ${at.appendMs.toFixed(3)} ms, proof ${at.proofMs.toFixed(3)} ms (p99 ${at.proofP99Ms.toFixed(3)}), a start reads ${at.startNodes} nodes`,
+    );
+  }
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
+const appendExponent = exponent(measured, ({ appendMs }) => appendMs);
+const proofExponent = exponent(measured, ({ proofMs }) => proofMs);
+const isGood =
+  appendExponent <= MAX_EXPONENT &&
+  measured.every(({ proofMs, startNodes, leaves }) => {
+    return proofMs < MAX_PROOF_MS && startNodes <= Math.log2(leaves) + 1;
+  });
+console.log(
+  `append grows with n^${appendExponent.toFixed(3)}, a proof with n^${proofExponent.toFixed(3)}`,
+);
+console.log(isGood ? styleText('green', 'as promised') : styleText('red', 'more than promised'));
+if (values.output !== undefined)
+  writeFileSync(
+    values.output,
+    `${JSON.stringify({ appendExponent, proofExponent, measured }, null, 2)}\n`,
+  );
+process.exitCode = isGood ? 0 : 1;
