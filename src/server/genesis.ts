@@ -1,6 +1,7 @@
 /** Begins a registry in a database that no server has open: the same path as over HTTP, without HTTP. */
 import type { Approval } from '../core/approval.ts';
-import { ERROR_CODES } from '../core/error.ts';
+import { ERROR_CODES, RegistryError } from '../core/error.ts';
+import { hashOf } from '../core/hash.ts';
 import { openRegistry } from '../registry/open.ts';
 import type { HeadObject } from '../registry/registry.ts';
 import { createMetrics } from '../telemetry/create-metrics.ts';
@@ -48,7 +49,7 @@ export async function commitGenesis({
     now,
     random: Math.random,
     timers: TIMERS,
-    // The server that is started on it signs its checkpoint.
+    // The server that is started on the database signs its checkpoint.
     signers: [],
     onFatal,
   }).catch(async (error: unknown) => {
@@ -56,6 +57,13 @@ export async function commitGenesis({
     await store[Symbol.asyncDispose]();
     throw error;
   });
+  const begun = registry.head()?.object.registry;
+  // Without a log key a begun registry would only say that it takes nothing more.
+  if (begun !== undefined && begun !== hashOf(payload))
+    throw new RegistryError(
+      'wrong_registry',
+      `expected no second genesis, got one: this registry is ${begun}`,
+    );
   const { proposal } = await registry.proposals.propose(payload, { types: ['genesis'] });
   for (const approval of approvals) await registry.proposals.approve(proposal.id, approval);
   return (await registry.proposals.commit(proposal.id)).head.object;

@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { hashOf } from '../../../src/core/hash.ts';
-import { parseVerifierKey } from '../../../src/core/vkey.ts';
+import { encodeVerifierKey, parseVerifierKey } from '../../../src/core/vkey.ts';
 import { type CliStage, openCliStage } from '../../support/cli-stage.ts';
-import { ORIGIN } from '../../support/signers.ts';
+import { LOG_SIGNER, ORIGIN } from '../../support/signers.ts';
 
 const NAMES = ['signer-000', 'signer-001', 'signer-002'];
 
-/** An empty registry, a log key, and a genesis of three signers. */
+/** An empty registry, its log key, and a genesis of three signers. */
 async function openCeremony(...options: readonly string[]): Promise<CliStage> {
   const stage = await openCliStage({ isBegun: false });
-  await stage.cli('keygen', '--log', '--origin', ORIGIN, '-o', stage.file('log.pem'));
+  const { publicKey } = LOG_SIGNER;
+  stage.write('log.vkey', `${encodeVerifierKey({ name: ORIGIN, publicKey })}\n`);
   const { code, stderr } = await init(stage, ...options);
   assert.equal(code, 0, stderr);
   return stage;
