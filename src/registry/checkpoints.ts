@@ -15,11 +15,12 @@ import type { Log } from '../telemetry/log.ts';
 import type { Cosigner, CosignerPort, OpenCosigner } from './cosigners.ts';
 import type { CheckpointSigner, RegistryTimers } from './options.ts';
 import type { PublishedCheckpoint } from './registry.ts';
-import { assertReadBack, assertSignable, signCheckpoint } from './seal.ts';
+import { assertReadBack, isSignable, signCheckpoint, unsignable } from './seal.ts';
 
 /** Written to the store at most this often: what is lost with a crash is signed again, to the same bytes. */
 const KEEP_MS = 1_000;
 const RETRY_MS = 1_000;
+const MAX_RETRY_MS = 60_000;
 
 /** A checkpoint and the tree whose root it signs. */
 export interface Sealed {
@@ -48,6 +49,7 @@ export class Checkpoints {
   /** Why the newest entries are not under a checkpoint. */
   #unsigned: RegistryError | undefined;
   #retry: unknown;
+  #failures = 0;
   #keepTimer: unknown;
   #keeping: Promise<void> = Promise.resolve();
   #kept: string | undefined;
@@ -74,11 +76,8 @@ export class Checkpoints {
   /** Why nothing may be written; `governance` is the one in force. */
   refusal(chain: Chain | null): RegistryError | undefined {
     if (chain === null) return undefined;
-    try {
-      assertSignable(chain.governance, this.#options.signers);
-    } catch (error) {
-      return toRegistryError(error);
-    }
+    const { signers } = this.#options;
+    if (!isSignable(chain.governance, signers)) return unsignable(chain.governance, signers);
     if (this.#unsigned !== undefined) return this.#unsigned;
     for (const cosigner of this.#cosigners) {
       const refusal = cosigner.refusal();
@@ -124,17 +123,21 @@ export class Checkpoints {
   async sign(chain: Chain): Promise<Sealed | undefined> {
     const { signers, log, timers } = this.#options;
     timers.clearTimeout(this.#retry);
+    // Without a key there is nothing to try again: `refusal` says so.
+    if (!isSignable(chain.governance, signers)) return undefined;
     try {
-      return { checkpoint: await signCheckpoint(chain, signers), tree: chain.tree };
+      const checkpoint = await signCheckpoint(chain, signers);
+      this.#failures = 0;
+      return { checkpoint, tree: chain.tree };
     } catch (cause) {
-      const error = toRegistryError(cause);
-      if (signers.length > 0) log.error('no checkpoint is signed', { cause });
+      log.error('the log key does not sign', { cause });
       this.#unsigned = new RegistryError(
         'not_ready',
-        `expected a signed checkpoint of ${chain.tree.size} entries, got none: ${error.message}`,
+        `expected a signed checkpoint of ${chain.tree.size} entries, got none: ${toRegistryError(cause).message}`,
         { cause },
       );
-      this.#retry = timers.setTimeout(() => void this.#signAgain(chain), RETRY_MS);
+      const delayMs = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** this.#failures++);
+      this.#retry = timers.setTimeout(() => void this.#signAgain(chain), delayMs);
       return undefined;
     }
   }
@@ -216,7 +219,11 @@ function keyOf({ name, keyId }: NoteSignature): string {
 
 function toRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
-  return new RegistryError('internal', `expected an answer, got ${String(error)}`, {
-    cause: error,
-  });
+  return new RegistryError(
+    'internal',
+    `expected an answer, got ${error instanceof Error ? error.message : String(error)}`,
+    {
+      cause: error,
+    },
+  );
 }

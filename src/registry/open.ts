@@ -21,7 +21,7 @@ import type {
   Readiness,
   Registry,
 } from './registry.ts';
-import { assertSignable } from './seal.ts';
+import { isSignable, unsignable } from './seal.ts';
 import { type Committed, Sequencer } from './sequencer.ts';
 import { Trees } from './trees.ts';
 
@@ -83,7 +83,9 @@ class OpenRegistry implements Registry {
       catchUp: (current) => catchUp(store, options.verifier, current),
       assertSignable: (governance) => {
         // An empty registry may be begun where its log key is not.
-        if (options.signers.length > 0) assertSignable(governance, options.signers);
+        const { signers } = options;
+        if (signers.length > 0 && !isSignable(governance, signers))
+          throw unsignable(governance, signers);
       },
       seal: (sealed, from) => this.#checkpoints.seal(sealed, from),
       onAppended: (batch, sealed) => this.#onAppended(batch, sealed),

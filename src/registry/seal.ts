@@ -34,15 +34,22 @@ export function logKeysInForce(
   });
 }
 
-/** Throws `not_ready` unless a checkpoint under `governance` would have an Ed25519 signature. */
-export function assertSignable(
+/** Whether a checkpoint under `governance` would have the Ed25519 signature that every reader can check. */
+export function isSignable(
   governance: Pick<Governance, 'log_keys'>,
   signers: readonly CheckpointSigner[],
-): void {
-  if (logKeysInForce(governance, signers).some(({ key }) => key.type === 'ed25519')) return;
-  throw new RegistryError(
+): boolean {
+  return logKeysInForce(governance, signers).some(({ key }) => key.type === 'ed25519');
+}
+
+/** Why it would not, and what to do. */
+export function unsignable(
+  { log_keys }: Pick<Governance, 'log_keys'>,
+  signers: readonly CheckpointSigner[],
+): RegistryError {
+  return new RegistryError(
     'not_ready',
-    `expected an ed25519 log key that governance names (${governance.log_keys.join(', ')}), got ${signers.length === 0 ? 'none' : 'only others'}: configure \`log_key\` and restart`,
+    `expected an ed25519 log key that governance names (${log_keys.join(', ')}), got ${signers.length === 0 ? 'none' : 'only others'}: configure \`log_key\` and restart`,
   );
 }
 
@@ -72,12 +79,11 @@ export async function assertReadBack(store: Store, chain: Chain, from: number): 
   if (!isSame) throw damaged(`expected the nodes of the tree of ${chain.tree.size}, got others`);
 }
 
-/** The checkpoint of the chain's tree as a note. Throws `not_ready`, and what a signer throws. */
+/** The checkpoint of the chain's tree as a note, for a signable governance. Throws what a signer throws. */
 export async function signCheckpoint(
   { origin, tree, governance }: Chain,
   signers: readonly CheckpointSigner[],
 ): Promise<Checkpoint & Note> {
-  assertSignable(governance, signers);
   const checkpoint = { origin, size: tree.size, root: tree.root };
   const text = encodeCheckpoint(checkpoint);
   const keys = logKeysInForce(governance, signers);
