@@ -45,7 +45,8 @@ function assertDeclaredSize(headers: Headers, maxBytes: number): void {
   if (declared > maxBytes) throw tooLarge(maxBytes, `${declared}`);
 }
 
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+/** Throws `too_large` or `malformed`. */
+export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const reader = request.body?.getReader();
   if (reader === undefined) return new Uint8Array();
   const parts: Uint8Array[] = [];
