@@ -29,9 +29,9 @@ start_service() {
   port=$(free_port)
   url=http://127.0.0.1:$port metrics=http://127.0.0.1:$((port + 1))/metrics
   [[ $port == 7070 ]] || say "${dim}Port 7070 or 7071 is taken; using $port.${plain}"
-  show "quorate serve --data $place --listen 127.0.0.1:$port &"
-  nohup node "$root/bin/quorate.mjs" serve --data "$place" --listen "127.0.0.1:$port" \
-    --metrics-listen "127.0.0.1:$((port + 1))" >"$mine/serve.log" 2>&1 </dev/null &
+  show "quorate serve --data $place --log-key $mine/log.pem --listen 127.0.0.1:$port &"
+  nohup node "$root/bin/quorate.mjs" serve --data "$place" --log-key "$mine/log.pem" \
+    --listen "127.0.0.1:$port" --metrics-listen "127.0.0.1:$((port + 1))" >"$mine/serve.log" 2>&1 </dev/null &
   pid=$!
   disown
   echo "$pid" >"$mine/pid"
