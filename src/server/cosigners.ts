@@ -5,10 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, relative, resolve } from 'node:path';
 import { RegistryError } from '../core/error.ts';
-import { parsePolicy, type WitnessPolicy } from '../core/tlog/policy.ts';
-import { openClock } from '../registry/clock.ts';
+import { NO_WITNESSES, parsePolicy, type WitnessPolicy } from '../core/tlog/policy.ts';
+import { clockNameOf, openClock } from '../registry/clock.ts';
 import type { OpenCosigner } from '../registry/cosigners.ts';
 import { openHighWater } from '../registry/high-water.ts';
+import { createCosignerKey } from '../registry/witness-cosign.ts';
 import { openWitnesses } from '../registry/witnesses.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -62,7 +63,7 @@ export async function openCosigners(
 }
 
 /** Throws `invalid_request` for a file that cannot be read or used, naming it. */
-export async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
+async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
   try {
     const policy = parsePolicy(await readFile(path, 'utf8'));
     const { admit } = createNativeVerifier();
@@ -90,4 +91,15 @@ function assertOutside(path: string, dataDir: string): void {
     'invalid_request',
     `expected high_water outside of data, got ${path}: a backup that is restored would bring its own mark along`,
   );
+}
+
+/** What readers may be told of them: the policy in force, and the clock's verifier key for an origin. */
+export async function loadPolicyParts(
+  { witnessPolicy, clockKey, clockName }: Config['cosigners'],
+  origin: string,
+): Promise<{ readonly policy: WitnessPolicy; readonly clock: string | null }> {
+  const policy = witnessPolicy === null ? NO_WITNESSES : await readWitnessPolicy(witnessPolicy);
+  if (clockKey === null) return { policy, clock: null };
+  const signer = await openSigningKey(clockKey);
+  return { policy, clock: createCosignerKey(clockName ?? clockNameOf(origin), signer).vkey };
 }
