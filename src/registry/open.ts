@@ -21,7 +21,7 @@ import type {
   Readiness,
   Registry,
 } from './registry.ts';
-import { isSignable, unsignable } from './seal.ts';
+import { isSignable, isSignedByAll, logKeysInForce, unsignable } from './seal.ts';
 import { type Committed, Sequencer } from './sequencer.ts';
 import { Trees } from './trees.ts';
 
@@ -195,7 +195,10 @@ class OpenRegistry implements Registry {
     const isNewest = tree?.size === chain.tree.size && checkpoint !== undefined;
     if (checkpoint !== undefined && tree !== undefined)
       this.#checkpoints.restore({ checkpoint, tree }, { isNewest });
-    const sealed = isNewest || !isBridged ? undefined : await this.#checkpoints.sign(chain);
+    // A key in force may have come here since it was kept.
+    const keys = logKeysInForce(chain.governance, this.#options.signers);
+    const isSigned = isNewest && isSignedByAll(checkpoint, keys);
+    const sealed = isSigned || !isBridged ? undefined : await this.#checkpoints.sign(chain);
     this.#publish([{ leaf: headLeaf, chain, corrId: null }], sealed);
     this.#walk = new LogWalk({
       ...this.#options,

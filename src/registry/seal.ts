@@ -9,7 +9,7 @@ import type { Governance } from '../core/governance.ts';
 import { type Checkpoint, encodeCheckpoint } from '../core/tlog/checkpoint.ts';
 import { cosignedSubtree, encodeCosignature } from '../core/tlog/cosignature.ts';
 import { subtreesOf } from '../core/tlog/merkle.ts';
-import type { Note, NoteSignature } from '../core/tlog/note.ts';
+import { isSignatureBy, type Note, type NoteSignature } from '../core/tlog/note.ts';
 import { parseVerifierKey, type VerifierKey } from '../core/vkey.ts';
 import type { Store } from '../store/store.ts';
 import type { CheckpointSigner } from './options.ts';
@@ -32,6 +32,14 @@ export function logKeysInForce(
     );
     return key === undefined || signer === undefined ? [] : [{ key, signer }];
   });
+}
+
+/** Whether all these keys have signed. */
+export function isSignedByAll(
+  { signatures }: Pick<Note, 'signatures'>,
+  keys: readonly LogKeyInForce[],
+): boolean {
+  return keys.every(({ key }) => signatures.some((line) => isSignatureBy(line, key)));
 }
 
 /** Whether a checkpoint under `governance` would have the Ed25519 signature that every reader can check. */
