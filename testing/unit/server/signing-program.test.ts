@@ -13,7 +13,7 @@ import { refusesLater } from '../../support/core-assert.ts';
 import { keyDirectory, logKeyFile } from '../../support/log-key-file.ts';
 import { LOG_SIGNER, makeLogSigner, ORIGIN } from '../../support/signers.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../support/signing-program.ts');
+const PROGRAM = join(import.meta.dirname, '../../support/signing-child.ts');
 const message = encodeUtf8('registry.example.com/test\n1\nAAAA\n');
 const publicKey = Buffer.from(LOG_SIGNER.publicKey).toString('base64');
 
