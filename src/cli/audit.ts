@@ -35,7 +35,7 @@ export class AuditCount {
     if (leaf.type === 'genesis' || leaf.type === 'governance') this.#governances++;
   }
 
-  summary(head: VerifiedHead, rows: number | null): AuditSummary {
+  summary(head: Omit<VerifiedHead, 'checkpoint'>, rows: number | null): AuditSummary {
     const { origin, registry, version, governance } = head;
     return {
       origin,

@@ -9,6 +9,8 @@ export interface CatalogueEntry {
   readonly name: string;
   readonly summary: string;
   readonly load: () => Promise<Define>;
+  /** Its `--version` means a version of the registry, not that of the program. */
+  readonly hasVersion?: true;
 }
 
 export const CATALOGUE: readonly CatalogueEntry[] = [
@@ -116,6 +118,32 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     name: 'verify',
     summary: 'audit a whole registry, over HTTP or in a database file',
     load: async () => (await import('./commands/verify.ts')).defineVerify,
+  },
+  {
+    name: 'bundle',
+    summary: 'write an entry with what proves it, and verify it without a network',
+    load: async () => (await import('./commands/bundle.ts')).defineBundle,
+    hasVersion: true,
+  },
+  {
+    name: 'proof',
+    summary: 'write a c2sp proof of one entry, and verify it without a network',
+    load: async () => (await import('./commands/proof.ts')).defineProof,
+  },
+  {
+    name: 'epoch',
+    summary: 'go on from a lost or poisoned log under a new origin',
+    load: async () => (await import('./commands/epoch.ts')).defineEpoch,
+  },
+  {
+    name: 'witness',
+    summary: 'run a witness of logs: this registry and any other',
+    load: async () => (await import('./commands/witness.ts')).defineWitness,
+  },
+  {
+    name: 'witness-info',
+    summary: 'print what witnesses and readers of this log need to know',
+    load: async () => (await import('./commands/witness-info.ts')).defineWitnessInfo,
   },
   {
     name: 'completion',

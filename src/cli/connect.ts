@@ -38,7 +38,11 @@ export async function connectWith(
 }
 
 /** One file for each registry that was pinned, else one for each URL that was believed. */
-export function trustPath({ stateDir, registry, url }: Globals): string {
+export function trustPath({
+  stateDir,
+  registry,
+  url,
+}: Pick<Globals, 'stateDir' | 'registry' | 'url'>): string {
   const name = registry?.replace(':', '-') ?? encodeURIComponent(url.replace(/\/+$/, ''));
   return join(stateDir, `${name}.json`);
 }

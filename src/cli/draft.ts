@@ -12,6 +12,7 @@ import {
   SCHEMA_VERSION,
   type SUPERSEDE_REASONS,
 } from '../core/payload.ts';
+import type { Previous } from '../core/previous.ts';
 import { formatTime } from '../core/time.ts';
 
 export interface Envelope {
@@ -24,11 +25,21 @@ export interface Envelope {
 
 type Following = Pick<VerifiedHead, 'origin' | 'registry'>;
 
+/** `previous`: the log that this one goes on from. */
 export function draftGenesis(
-  { origin, governance }: { readonly origin: string; readonly governance: Governance },
+  {
+    origin,
+    governance,
+    previous,
+  }: {
+    readonly origin: string;
+    readonly governance: Governance;
+    readonly previous?: Previous;
+  },
   envelope: Envelope,
 ): DecodedPayload {
-  return draft({ ...common(origin, envelope), type: 'genesis', governance });
+  const handover = previous === undefined ? {} : { previous };
+  return draft({ ...common(origin, envelope), type: 'genesis', governance, ...handover });
 }
 
 export function draftDescriptors(

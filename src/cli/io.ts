@@ -29,6 +29,8 @@ export interface Io {
   readonly interrupt: AbortSignal;
   /** Default: a verifying client over HTTP. */
   readonly connect?: (options: ClientOptions) => Client;
+  /** Default: the platform's. */
+  readonly fetch?: typeof globalThis.fetch;
   /** Ends the process though something still runs; called after an interrupt, with everything written. */
   readonly leave?: (code: number) => void;
 }

@@ -28,7 +28,6 @@ export async function createProgram(
     .description(
       'An append-only registry of signed descriptors: M of N approvals, verifiable reads.',
     )
-    .version(readBuildInfo().version, '-V, --version')
     .addHelpText('after', EPILOGUE)
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
@@ -38,8 +37,11 @@ export async function createProgram(
       outputError: () => {},
     })
     .exitOverride();
-  const context = createContext(io, { program: command, endOnInterrupt });
   const isMeant = ({ name }: CatalogueEntry) => words === undefined || words.includes(name);
+  // Of two options with one name the outer one would win.
+  if (words === undefined || !CATALOGUE.some((entry) => entry.hasVersion && isMeant(entry)))
+    command.version(readBuildInfo().version, '-V, --version');
+  const context = createContext(io, { program: command, endOnInterrupt });
   for (const entry of CATALOGUE) {
     const child = command.command(entry.name).summary(entry.summary).description(entry.summary);
     if (isMeant(entry)) (await entry.load())(child, context);

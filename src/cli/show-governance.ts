@@ -1,7 +1,9 @@
 /** A governance for a person: whole, or as the difference to the one before. Pure. */
-
+import { encodeBase64 } from '../core/bytes.ts';
 import { escapeText } from '../core/error.ts';
 import type { Governance } from '../core/governance.ts';
+import type { Previous } from '../core/previous.ts';
+import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import type { Style } from './style.ts';
 import { table } from './text.ts';
 
@@ -11,6 +13,22 @@ export function showGovernance(governance: Governance): readonly string[] {
     `governance version ${governance.version}: ${threshold} of ${signers.length} signers`,
     ...indented(table(signers.map((s) => [s.signer_id, s.algo, s.public_key]))),
     ...log_keys.map((key) => `  log key ${escapeText(key)}`),
+  ];
+}
+
+/** What a genesis says of the log it goes on from, as nobody but a bundle or trusted state can confirm. */
+export function showHandover({
+  checkpoint,
+  governance,
+  origin,
+  registry,
+}: Previous): readonly string[] {
+  const { size, root } = readSignedCheckpoint(checkpoint);
+  return [
+    `goes on from ${escapeText(origin)} ${registry}`,
+    `  which ends at ${size} entries, root ${encodeBase64(root)}`,
+    `  as ${quorumOf(governance)} of its signers say:`,
+    ...indented(showGovernance(governance).join('\n')),
   ];
 }
 

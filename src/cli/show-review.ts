@@ -5,7 +5,7 @@ import type { Quorum } from '../core/quorum.ts';
 import { countChanges } from './plan.ts';
 import type { Review } from './review.ts';
 import { showChanges } from './show-changes.ts';
-import { showSuccession } from './show-governance.ts';
+import { showGovernance, showHandover, showSuccession } from './show-governance.ts';
 import type { Style } from './style.ts';
 import { relativeTime, showJson } from './text.ts';
 
@@ -89,6 +89,8 @@ function showContent(
   { proposal: { payload }, governance, current }: Review,
   style: Style,
 ): string[] {
+  if (payload.type === 'genesis' && payload.previous !== undefined)
+    return [...showHandover(payload.previous), ...showGovernance(payload.governance)];
   if ('governance' in payload) return [...showSuccession(governance, payload.governance, style)];
   const changes = changesOf(payload);
   const { added, changed, removed } = countChanges(changes);

@@ -1,6 +1,6 @@
 /** What a signer should stop at before approving. Each is a fact of the payload; none is a refusal. Pure. */
 import type { Governance } from '../core/governance.ts';
-import { changesOf, type DecodedPayload } from '../core/payload.ts';
+import { changesOf, type DecodedPayload, type Payload } from '../core/payload.ts';
 import { parseVerifierKey } from '../core/vkey.ts';
 import { countChanges } from './plan.ts';
 import { plural, relativeTime } from './text.ts';
@@ -21,10 +21,20 @@ export function payloadWarnings(
 ): readonly string[] {
   const { payload } = proposal;
   return [
+    ...handoverWarnings(payload),
     ...('governance' in payload ? governanceWarnings(basis.governance, payload.governance) : []),
     ...changeWarnings(proposal, basis),
     ...timeWarnings(proposal, now),
     ...textWarnings(proposal),
+  ];
+}
+
+/** The old governance stands in the payload as its writer says. */
+function handoverWarnings(payload: Payload): string[] {
+  if (payload.type !== 'genesis' || payload.previous === undefined) return [];
+  const { origin } = payload.previous;
+  return [
+    `ends ${origin} and goes on without it: \`quorate epoch verify\` compares what it says of it`,
   ];
 }
 

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { RegistryError } from '../core/error.ts';
 import { hashOf } from '../core/hash.ts';
+import { type NodePlace, proveInclusion } from '../core/tlog/merkle.ts';
 import { openSqliteReader } from '../store/sqlite.ts';
 import type { ReadStore } from '../store/sqlite-read.ts';
 import type {
@@ -25,8 +26,17 @@ export interface AuditedDatabase extends AsyncDisposable {
   readonly version: number;
   /** All up to `version`, ascending. */
   entries(): AsyncIterable<AuditedEntry>;
-  /** The rows of the set at `version`, sorted by kind, then id. */
-  descriptors(): AsyncIterable<StoredDescriptor>;
+  /** Throws `not_found`. */
+  entry(version: number): Promise<StoredEntry>;
+  /** The signed one that was kept last. */
+  checkpoint(): Promise<string | undefined>;
+  /** From the stored tree. Throws `storage_damaged` where it has no node. */
+  inclusionProof(place: {
+    readonly version: number;
+    readonly size: number;
+  }): Promise<readonly Uint8Array[]>;
+  /** The rows of the set at a version (default: `version`), sorted by kind, then id. */
+  descriptors(at?: number): AsyncIterable<StoredDescriptor>;
   /** Every value a descriptor had up to `version`, newest first. */
   spans(key: DescriptorKey): Promise<readonly DescriptorSpan[]>;
 }
@@ -58,8 +68,19 @@ function auditOf(store: ReadStore, version: number): AuditedDatabase {
   return {
     version,
     entries: () => entriesOf(store, version),
-    async *descriptors() {
-      for await (const page of store.set(version)) yield* page;
+    entry: async (at) => {
+      const entry = await store.entry(at);
+      if (entry !== undefined) return entry;
+      throw new RegistryError('not_found', `expected a version up to ${version}, got ${at}`);
+    },
+    checkpoint: () => store.checkpoint(),
+    inclusionProof: ({ version: index, size }) =>
+      proveInclusion({ index, size }, async (places) => {
+        const nodes = await store.nodes(places);
+        return nodes.map((hash, i) => hash ?? missingNode(places[i]));
+      }),
+    async *descriptors(at = version) {
+      for await (const page of store.set(at)) yield* page;
     },
     spans: async (key) => {
       // A span for each version at most; a database that is written to may have had one more by now.
@@ -70,6 +91,13 @@ function auditOf(store: ReadStore, version: number): AuditedDatabase {
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
+}
+
+function missingNode(place: NodePlace | undefined): never {
+  throw new RegistryError(
+    'storage_damaged',
+    `expected the node ${place?.level}/${place?.index} of the stored tree, got nothing`,
+  );
 }
 
 async function* entriesOf(store: ReadStore, version: number): AsyncGenerator<AuditedEntry> {

@@ -44,6 +44,7 @@ export async function openCliStage(options: TestRegistryOptions = {}): Promise<C
   const cliIn = (world: CliWorld, ...argv: readonly string[]) =>
     runCli(['--url', URL_BASE, '--state', file('state'), ...argv], {
       now: () => stage.timers.now(),
+      fetch: stage.fetch,
       connect: (given) =>
         createClient({ ...given, fetch: stage.fetch }, new DrivenClock(stage.timers.now())),
       ...world,
