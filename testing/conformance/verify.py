@@ -1,332 +1,130 @@
 #!/usr/bin/env python3
 """A second verifier, written from docs/wire-format.md with nothing but Python's standard library.
 
-It shares no code with the implementation: its own BLAKE3, Ed25519, canonical JSON and set tree. Slow
-and plain on purpose. Section numbers in comments are those of the document.
+It shares no code with the implementation: its own BLAKE3, Ed25519, ML-DSA, canonical JSON, set tree and
+log tree. Slow and plain on purpose. Section numbers in comments are those of the document.
 
-  verify.py ndjson FILE          audit a registry, one entry a line, from genesis; - reads standard input
-  verify.py vectors FILE         audit wire-vectors.json: entries, set roots, set proofs
-  verify.py payloads FILE        print whether each payload, in hex, is well-formed
-  verify.py ed25519 FILE         print the verdict of QV1 on each [public key, message, signature] in hex
-  verify.py numbers COUNT        print the SHA-256 of COUNT generated numbers in canonical form
+  verify.py registry DIR [POLICY]       audit a log as files: entries.ndjson, checkpoint, tile/...
+  verify.py bundle FILE PIN [POLICY]    verify a bundle from the registry or entry hash that is pinned
+  verify.py proof FILE LEAF VKEY [POLICY]  verify a tlog-proof of the leaf bytes in a file
+  verify.py evidence FILE VKEY...       say whether the holders of these keys made two histories
+  verify.py ndjson FILE                 audit entries alone, one a line, from genesis; - reads standard input
+  verify.py vectors FILE                audit wire-vectors.json: entries, roots, checkpoint, set proofs
+  verify.py tlog FILE                   audit tlog-vectors.json: trees, proofs, tiles, notes
+  verify.py cases FILE                  print the verdict on each of many small cases (see CASES)
+  verify.py payloads FILE               print whether each payload, in hex, is well-formed
+  verify.py ed25519 FILE                print the verdict of QV1 on each [public key, message, signature] in hex
+  verify.py numbers COUNT               print the SHA-256 of COUNT generated numbers in canonical form
 """
+import base64
 import hashlib
 import json
 import math
+import os
 import struct
 import sys
 
 sys.dont_write_bytecode = True
 
-from verifier.blake3 import H, b3
-from verifier.ed25519 import admit, is_valid_signature
-from verifier.reader import (
-    HIDDEN, KIND, ORIGIN, SIGNER_ID, Invalid, ascending, canonical, canonical_number, is_base64, is_hash,
-    is_id, is_integer, is_list, is_time, matches, members, millis, must, read_json, to_double,
+from verifier.ed25519 import is_valid_signature
+from verifier.mldsa import is_valid_mldsa
+from verifier.notes import Checkpoint, Policy, parse_vkey
+from verifier.offline import check_bundle, check_descriptor, check_evidence, check_proof, parse_proof
+from verifier.reader import Invalid, canonical, canonical_number, members, must, to_double
+from verifier.rules import Registry, check_set_proof, path_of, read_payload, set_root, value_hash
+from verifier.tree import (
+    fold_inclusion, leaf_hash, parse_tile_path, split_bundle, tile_bytes, tile_path, tile_width,
+    tiles_of, tree_root, verify_consistency,
 )
-
-
-# --- Payloads and governance, sections 4 and 5 ---
-
-COMMON = ("schema_version", "type", "origin", "created_at", "expires_at", "note")
-FURTHER = {
-    "genesis": ("governance",),
-    "descriptors": ("registry", "changes"),
-    "governance": ("registry", "governance", "replaces"),
-    "supersede": ("registry", "supersedes", "reason", "changes"),
-}
-REASONS = ("KeyCompromise", "DataError", "GovernanceAction", "Other")
-
-
-def read_payload(data):
-    must(len(data) <= 1024 * 1024, "too_large")
-    payload = read_json(data)
-    must(isinstance(payload, dict) and payload.get("type") in list(FURTHER), "type")
-    kind = payload["type"]
-    members(payload, *COMMON, *FURTHER[kind])
-    must(payload["schema_version"] == "1.0.0", "schema_version")
-    matches(payload["origin"], ORIGIN, 255)
-    must(isinstance(payload["note"], str) and len(payload["note"]) <= 1024, "note")
-    must(not HIDDEN.search(payload["note"]), "note with hidden characters")
-    life = millis(is_time(payload["expires_at"])) - millis(is_time(payload["created_at"]))
-    must(0 < life <= 30 * 24 * 3600 * 1000, "at most 30 days")
-    if kind != "genesis":
-        is_hash(payload["registry"])
-    if "governance" in payload:
-        check_governance(payload["governance"], payload["origin"])
-    if kind == "governance":
-        is_hash(payload["replaces"])
-    if kind == "supersede":
-        is_hash(payload["supersedes"])
-        must(payload["reason"] in REASONS, "reason")
-    if "changes" in payload:
-        for change in is_list(payload["changes"], int(kind == "descriptors"), 10_000):
-            check_change(change)
-        ascending([(c["kind"], c["id"]) for c in payload["changes"]])
-    return payload
-
-
-def check_change(change):
-    must(isinstance(change, dict) and change.get("op") in ("put", "remove"), "op")
-    is_put = change["op"] == "put"
-    members(change, "op", "kind", "id", "replaces", *(("spec",) if is_put else ()))
-    matches(change["kind"], KIND)
-    is_id(change["id"])
-    if not (is_put and change["replaces"] is None):
-        is_hash(change["replaces"])
-    must(not is_put or isinstance(change["spec"], dict), "spec")
-
-
-def check_governance(governance, origin):
-    log_keys, signers, threshold, version = members(
-        governance, "log_keys", "signers", "threshold", "version"
-    )
-    keys = []
-    for signer in is_list(signers, 1, 255):
-        algo, public_key, signer_id = members(signer, "algo", "public_key", "signer_id")
-        must(algo == "ed25519", "algo")
-        matches(signer_id, SIGNER_ID, 128)
-        keys.append(is_base64(public_key, 32))
-    ascending([signer["signer_id"] for signer in signers])
-    must(len(set(keys)) == len(keys), "one key for each signer")
-    is_integer(threshold, 1, len(signers))
-    is_integer(version, 1)
-    must(len(set(map(str, is_list(log_keys, 1, 4)))) == len(log_keys), "each log key once")
-    must(not set(keys) & {log_key(text, origin) for text in log_keys}, "log keys are no signer keys")
-
-
-def log_key(text, origin):
-    """The 32 bytes of a C2SP verifier key named `origin`, section 1."""
-    must(isinstance(text, str) and text.startswith(origin + "+"), "log key named as the origin")
-    key_id, plus, encoded = text[len(origin) + 1 :].partition("+")
-    typed = is_base64(encoded, 33)
-    must(plus and typed[0] == 1, "an ed25519 log key")
-    must(hashlib.sha256(origin.encode() + b"\n" + typed).hexdigest()[:8] == key_id, "log key id")
-    return typed[1:]
-
-
-# --- Set, section 3. A set is a dict from path to value hash, both bytes ---
-
-ZERO = bytes(32)
-
-
-def bit(path, depth):
-    return path[depth >> 3] >> (7 - (depth & 7)) & 1
-
-
-def set_root(descriptors, depth=0):
-    if len(descriptors) == 0:
-        return ZERO
-    if len(descriptors) == 1:
-        return H(b"\0" + descriptors[0][0] + descriptors[0][1])
-    sides = [[d for d in descriptors if bit(d[0], depth) == side] for side in (0, 1)]
-    return H(b"\1" + set_root(sides[0], depth + 1) + set_root(sides[1], depth + 1))
-
-
-def path_of(kind, name):
-    return H((kind + "/" + name).encode())
-
-
-def value_hash(descriptor):
-    spec = {name: descriptor[name] for name in ("id", "kind", "spec")}
-    return H(canonical(spec).encode())
-
-
-def from_hash(text):
-    return bytes.fromhex(is_hash(text)[3:])
-
-
-def check_set_proof(root, path, proof):
-    """The value hash at `path`, None when absent; Invalid when the proof shows neither."""
-    leaf, siblings = members(proof, "leaf", "siblings")
-    siblings = [from_hash(text) for text in is_list(siblings, 0, 256)]
-    node, found = ZERO, None
-    if leaf is not None:
-        at, value = map(from_hash, members(leaf, "path", "value_hash"))
-        must(all(bit(at, i) == bit(path, i) for i in range(len(siblings))), "a leaf on the way")
-        node, found = H(b"\0" + at + value), value if at == path else None
-    for depth in reversed(range(len(siblings))):
-        pair = (siblings[depth], node) if bit(path, depth) else (node, siblings[depth])
-        node = H(b"\1" + pair[0] + pair[1])
-    must(node == root, "a proof that leads to the set root")
-    return found
-
-
-# --- Approvals and quorum, sections 6 and 8 ---
-
-
-def read_approvals(data):
-    approvals = is_list(read_json(data), 1, 510)
-    for approval in approvals:
-        algo, sig, signer_id, signed_at = members(approval, "algo", "sig", "signer_id", "signed_at")
-        must(algo == "ed25519", "algo")
-        is_base64(sig, 64)
-        matches(signer_id, SIGNER_ID, 128)
-        is_time(signed_at)
-    ascending([approval["signer_id"] for approval in approvals])
-    return approvals
-
-
-def keys_of(governance):
-    return {s["signer_id"]: s["public_key"] for s in governance["signers"]}
-
-
-def eligible(payload, current):
-    keys = keys_of(payload["governance"]) if "governance" in payload else {}
-    return keys if payload["type"] == "genesis" else {**keys, **keys_of(current)}
-
-
-def check_quorum(payload, current, approved):
-    """`approved`: the keys whose approvals verified."""
-    if payload["type"] == "genesis":
-        must(set(keys_of(payload["governance"]).values()) <= approved, "quorum: every signer")
-        return
-    old = set(keys_of(current).values())
-    must(len(old & approved) >= current["threshold"], "quorum: the governance in force")
-    if payload["type"] == "governance":
-        new = set(keys_of(payload["governance"]).values())
-        must(len(new & approved) >= payload["governance"]["threshold"], "quorum: the new governance")
-        must(new - old <= approved, "quorum: every key that enters")
-
-
-# --- The chain, sections 9 and 10 ---
-
-SKEW = 5 * 60 * 1000
-LEAF = ("approvals_b3", "committed_at", "governance_version", "origin", "payload_b3", "payload_bytes",
-        "prev_hash", "schema_version", "set_root", "set_size", "type", "version")
-
-
-class Registry:
-    """The state of section 10. `audit` takes it over one entry, or raises Invalid and leaves it."""
-
-    def __init__(self):
-        self.registry = self.origin = self.entry_hash = self.governance = None
-        self.version, self.committed_at = -1, ""
-        self.signer_keys, self.set, self.seen = {}, {}, set()
-
-    def audit(self, leaf_bytes, payload_bytes, approval_bytes):
-        leaf = read_json(leaf_bytes)
-        members(leaf, *LEAF)
-        committed_at = is_time(leaf["committed_at"])
-        payload, payload_b3 = read_payload(payload_bytes), b3(payload_bytes)
-        approvals = read_approvals(approval_bytes)
-        must(leaf["version"] != self.version + 1 or leaf["prev_hash"] == self.entry_hash, "fork")
-
-        is_genesis = payload["type"] == "genesis"
-        registry = payload_b3 if is_genesis else payload["registry"]
-        must(is_genesis == (self.version == -1), "a genesis first and only then")
-        must(is_genesis or (payload["origin"], registry) == (self.origin, self.registry), "wrong registry")
-        approved = self.check_approvals(payload, payload_b3, registry, approvals, committed_at)
-        self.check_keys(payload)
-        must(payload_b3 not in self.seen, "replayed")
-        must(self.committed_at <= committed_at <= payload["expires_at"], "time")
-        check_quorum(payload, self.governance, approved)
-        governance = self.succeed(payload)
-        descriptors = self.change(payload)
-
-        expected = {
-            "approvals_b3": b3(approval_bytes),
-            "committed_at": committed_at,
-            "governance_version": 1 if is_genesis else self.governance["version"],
-            "origin": payload["origin"],
-            "payload_b3": payload_b3,
-            "payload_bytes": len(payload_bytes),
-            "prev_hash": self.entry_hash,
-            "schema_version": "1.0.0",
-            "set_root": "b3:" + set_root(list(descriptors.items())).hex(),
-            "set_size": len(descriptors),
-            "type": payload["type"],
-            "version": self.version + 1,
-        }
-        must(canonical(expected).encode() == leaf_bytes, "the leaf that payload and approvals give")
-        self.registry, self.origin, self.governance = registry, payload["origin"], governance
-        self.version, self.committed_at, self.entry_hash = self.version + 1, committed_at, b3(leaf_bytes)
-        self.signer_keys.update(keys_of(governance))
-        self.set = descriptors
-        self.seen.add(payload_b3)
-
-    def check_approvals(self, payload, payload_b3, registry, approvals, committed_at):
-        keys, approved = eligible(payload, self.governance), set()
-        for approval in approvals:
-            public_key = keys.get(approval["signer_id"])
-            must(public_key is not None, "unknown signer " + approval["signer_id"])
-            lines = ("quorate/approval/v1", payload["origin"], registry, payload_b3, approval["signed_at"])
-            message = "".join(line + "\n" for line in lines).encode()
-            signature = is_base64(approval["sig"], 64)
-            must(is_valid_signature(is_base64(public_key, 32), message, signature), "signature")
-            signed = millis(approval["signed_at"])
-            earliest = millis(payload["created_at"]) - SKEW
-            must(earliest <= signed <= millis(committed_at) + SKEW, "signed in time")
-            approved.add(public_key)
-        return approved
-
-    def check_keys(self, payload):
-        if "governance" not in payload:
-            return
-        known = set(keys_of(self.governance).values()) if self.governance else set()
-        for key in set(keys_of(payload["governance"]).values()) - known:
-            must(admit(is_base64(key, 32)), "a signer key of prime order")
-        for text in payload["governance"]["log_keys"]:
-            must(admit(log_key(text, payload["origin"])), "a log key of prime order")
-
-    def succeed(self, payload):
-        if "governance" not in payload:
-            return self.governance
-        governance = payload["governance"]
-        version = self.governance["version"] if self.governance else 0
-        must(governance["version"] == version + 1, "governance version")
-        if self.governance:
-            must(payload["replaces"] == b3(canonical(self.governance).encode()), "governance fence")
-        for signer_id, key in keys_of(governance).items():
-            must(self.signer_keys.get(signer_id, key) == key, "an id keeps its key")
-        return governance
-
-    def change(self, payload):
-        if payload["type"] == "supersede":
-            must(payload["supersedes"] == self.entry_hash, "supersedes the head")
-        descriptors = dict(self.set)
-        for change in payload.get("changes", ()):
-            path = path_of(change["kind"], change["id"])
-            fence = change["replaces"] and from_hash(change["replaces"])
-            must(self.set.get(path) == fence, "fence of %s/%s" % (change["kind"], change["id"]))
-            if change["op"] == "put":
-                descriptors[path] = value_hash(change)
-            else:
-                del descriptors[path]
-        return descriptors
-
-    def summary(self):
-        root = "b3:" + set_root(list(self.set.items())).hex()
-        return {
-            "committed_at": self.committed_at,
-            "entry_hash": self.entry_hash,
-            "governance_version": int(self.governance["version"]) if self.governance else 0,
-            "origin": self.origin,
-            "registry": self.registry,
-            "set_root": root,
-            "set_size": len(self.set),
-            "version": self.version,
-        }
 
 
 # --- Commands ---
 
 
+def read_file(path):
+    with open(0 if path == "-" else path, "rb") as file:
+        return file.read()
+
+
+def read_text(path):
+    try:
+        return read_file(path).decode("utf-8")
+    except UnicodeError as error:
+        raise Invalid("malformed: %s" % error)
+
+
+def read_policy(rest):
+    return Policy(read_text(rest[0])) if rest else None
+
+
+def entries_of(lines):
+    """(leaf, payload, approvals) of each line, as bytes."""
+    for line in lines:
+        try:
+            entry = json.loads(line, parse_float=to_double, parse_int=to_double)
+            written = canonical(entry).encode()
+        except (ValueError, RecursionError) as error:
+            raise Invalid("malformed: %s" % error)
+        members(entry, "approvals", "leaf", "payload")
+        must(written == line, "a canonical line")
+        yield tuple(canonical(entry[part]).encode() for part in ("leaf", "payload", "approvals"))
+
+
+def split_lines(data):
+    return data.rstrip(b"\n").split(b"\n")
+
+
 def audit_ndjson(lines):
     registry = Registry()
-    for line in lines:
-        entry = json.loads(line, parse_float=to_double, parse_int=to_double)
-        members(entry, "approvals", "leaf", "payload")
-        must(canonical(entry).encode() == line, "a canonical line")
-        registry.audit(*(canonical(entry[part]).encode() for part in ("leaf", "payload", "approvals")))
+    for entry in entries_of(lines):
+        registry.audit(*entry)
     return registry.summary()
 
 
+def audit_registry(folder, policy=None):
+    """Everything that a log serves, from genesis to its checkpoint; entries beyond it are not looked at."""
+    checkpoint, registry, leaves = Checkpoint(read_text(os.path.join(folder, "checkpoint"))), Registry(), []
+    must(checkpoint.size > 0, "a checkpoint after genesis")
+    lines = split_lines(read_file(os.path.join(folder, "entries.ndjson")))
+    for entry in entries_of(lines[: checkpoint.size]):
+        registry.audit(*entry)
+        must(registry.origin == checkpoint.origin, "a checkpoint of this origin")
+        leaves.append(entry[0])
+    must(len(leaves) == checkpoint.size, "entries up to the checkpoint")
+    must(tree_root([leaf_hash(leaf) for leaf in leaves]) == checkpoint.root, "the root of the entries")
+    checkpoint.check_log_keys(registry.governance["log_keys"])
+    time = policy.check(checkpoint) if policy else None
+    tiles = audit_tiles(os.path.join(folder, "tile"), leaves)
+    return {**registry.summary(), "size": checkpoint.size, "tiles": tiles, "time": time}
+
+
+def audit_tiles(folder, leaves):
+    """Every tile the tree has is there, and no file is anything else."""
+    found = set()
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.relpath(os.path.join(place, name), folder)
+            level, index, width = parse_tile_path(path)
+            data = read_file(os.path.join(place, name))
+            must(data == tile_bytes(leaves, level, index, width), "tile %s of these entries" % path)
+            found.add((level, index, width))
+    must(set(tiles_of(len(leaves))) <= found, "every tile of the tree")
+    return len(found)
+
+
 def audit_vectors(vectors):
-    registry = Registry()
+    registry, hashes = Registry(), []
     for entry in vectors["entries"]:
         registry.audit(*(entry[part].encode() for part in ("leaf", "payload", "approvals")))
         must(registry.entry_hash == entry["entry_hash"], "entry hash of the vectors")
+        hashes.append(leaf_hash(entry["leaf"].encode()))
+        must(hashes[-1].hex() == entry["merkle_leaf_sha256_hex"], "leaf hash of the vectors")
+        root = base64.b64encode(tree_root(hashes)).decode()
+        must(root == entry["merkle_root_base64_at_size"], "root of the vectors")
+    checkpoint = Checkpoint(vectors["final_checkpoint"])
+    must((checkpoint.origin, checkpoint.size, checkpoint.root)
+         == (registry.origin, len(hashes), tree_root(hashes)), "checkpoint of the vectors")
+    checkpoint.check_log_keys(registry.governance["log_keys"])
     must(registry.registry == vectors["registry"], "registry of the vectors")
 
     def service(i):
@@ -343,6 +141,105 @@ def audit_vectors(vectors):
         shown = {"leaf": proof["leaf"], "siblings": proof["siblings"]}
         must(check_set_proof(set_root(list(ten.items())), path, shown) == ten.get(path), proof["id"])
     return registry.summary()
+
+
+def audit_tlog(vectors):
+    def unhex(texts):
+        return [bytes.fromhex(text) for text in texts]
+
+    leaves, roots = unhex(vectors["leaves_hex"]), unhex(vectors["roots_hex"])
+    hashes = [leaf_hash(leaf) for leaf in leaves]
+    must(hashes == unhex(vectors["leaf_hashes_hex"]), "leaf hashes")
+    must(roots == [tree_root(hashes[:n]) for n in range(len(roots))], "roots")
+    for each in vectors["inclusion"]:
+        index, size = each["index"], each["size"]
+        root, prefix = fold_inclusion(hashes[index], index, size, unhex(each["proof_hex"]))
+        must((root, prefix) == (roots[size], roots[index + 1]), "inclusion")
+    for each in vectors["consistency"]:
+        old, new = each["old"], each["new"]
+        verify_consistency(old, new, unhex(each["proof_hex"]), roots[old], roots[new])
+    log, witness = (vectors["keys"][name]["vkey"] for name in ("log", "witness"))
+    notes = [Checkpoint(vectors[name]) for name in ("checkpoint_3", "checkpoint_8", "checkpoint_8_cosigned")]
+    for checkpoint in notes:
+        checkpoint.check_log_keys([log])
+        must(checkpoint.root == roots[checkpoint.size], "the root of a checkpoint")
+    must(len(notes[2].signers([log, witness])) == 2, "a cosignature")
+    check_proof(vectors["tlog_proof_index_5_of_8"], leaves[5], [log])
+    must(tile_bytes(leaves[:3], 0, 0, 3).hex() == vectors["tile_0_000_p_3_hex"], "a tile")
+    must(tile_bytes(leaves[:3], "entries", 0, 3).hex() == vectors["entry_bundle_first3_hex"], "a bundle")
+    for number, path in vectors["tile_path_examples"].items():
+        must(tile_path(0, int(number), 256) == "0/" + path, "a tile's name")
+        must(parse_tile_path("0/" + path) == (0, int(number), 256), "a tile's name")
+    message = notes[1].subtree("witness.example/w1", 1763683200)
+    must(message.hex() == vectors["mldsa44_cosigned_message_8_hex"], "what an ML-DSA cosigner signs")
+    return {"inclusion": len(vectors["inclusion"]), "consistency": len(vectors["consistency"])}
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def unb64(texts):
+    return [base64.b64decode(text) for text in texts]
+
+
+def note_case(note, vkeys, policy_text):
+    """Who signed, when, and the time of the quorum of a policy, which may be null."""
+    checkpoint = Checkpoint(note)
+    signers = sorted(checkpoint.signers(vkeys).items())
+    time = Policy(policy_text).check(checkpoint) if policy_text is not None else None
+    return [checkpoint.origin, checkpoint.size, b64(checkpoint.root), signers, time]
+
+
+def policy_case(text):
+    policy = Policy(text)
+    return [len(policy.logs), sorted(policy.witnesses), sorted(policy.groups), policy.quorum]
+
+
+def vkey_case(text):
+    name, key_id, kind, key = parse_vkey(text)
+    return [name, key_id, kind, key.hex()]
+
+
+def inclusion_case(record, index, size, proof):
+    record, *proof = unb64([record, *proof])
+    return list(map(b64, fold_inclusion(record, index, size, proof)))
+
+
+def consistency_case(first, size, proof, first_root, root):
+    first_root, root, *proof = unb64([first_root, root, *proof])
+    verify_consistency(first, size, proof, first_root, root)
+    return True
+
+
+def proof_case(text):
+    index, hashes, note = parse_proof(text)
+    return [index, list(map(b64, hashes)), note]
+
+
+# Each takes the rest of a case, [name, argument...], and returns what the bytes say, or raises Invalid.
+CASES = {
+    "bundle": lambda text, pin: check_bundle(text.encode(), pin)["version"],
+    "consistency": consistency_case,
+    "descriptor": check_descriptor,
+    "entries": lambda data, count: [b64(leaf) for leaf in split_bundle(base64.b64decode(data), count)],
+    "evidence": lambda text, vkeys: check_evidence(text.encode(), vkeys)["sizes"],
+    "inclusion": inclusion_case,
+    "mldsa": lambda *texts: is_valid_mldsa(*unb64(texts)),
+    "note": note_case,
+    "policy": policy_case,
+    "proof": proof_case,
+    "tile_path": lambda path: list(parse_tile_path(path)),
+    "tile_width": lambda level, index, size: tile_width(level, index, size),
+    "vkey": vkey_case,
+}
+
+
+def verdict(name, *arguments):
+    try:
+        return CASES[name](*arguments)
+    except Invalid:
+        return None
 
 
 def is_payload(data):
@@ -367,16 +264,27 @@ def numbers(count):
                 return digest.hexdigest()
 
 
-def main(command, argument):
+def main(command, argument, *rest):
     sys.setrecursionlimit(10_000)
     if command == "numbers":
         return numbers(int(argument))
-    with open(0 if argument == "-" else argument, "rb") as file:
-        data = file.read()
+    if command == "registry":
+        return audit_registry(argument, read_policy(rest))
+    data = read_file(argument)
+    if command == "bundle":
+        return check_bundle(data, rest[0], read_policy(rest[1:]))
+    if command == "proof":
+        return check_proof(read_text(argument), read_file(rest[0]), [rest[1]], read_policy(rest[2:]))
+    if command == "evidence":
+        return check_evidence(data, rest)
     if command == "ndjson":
-        return audit_ndjson(data.rstrip(b"\n").split(b"\n"))
+        return audit_ndjson(split_lines(data))
     if command == "vectors":
         return audit_vectors(json.loads(data))
+    if command == "tlog":
+        return audit_tlog(json.loads(data))
+    if command == "cases":
+        return [verdict(*case) for case in json.loads(data)]
     if command == "payloads":
         return [is_payload(bytes.fromhex(text)) for text in json.loads(data)]
     if command == "ed25519":
@@ -385,7 +293,7 @@ def main(command, argument):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         raise SystemExit(__doc__)
     try:
         print(json.dumps(main(*sys.argv[1:])))
