@@ -17,7 +17,7 @@ import { trustPath } from './connect.ts';
 import type { Context } from './context.ts';
 import { verified } from './failure.ts';
 import type { Globals } from './globals.ts';
-import { openLogSource } from './log-source.ts';
+import { openLogSource } from './open-log.ts';
 import { createFileTrust } from './trust-file.ts';
 
 export interface OldLog {

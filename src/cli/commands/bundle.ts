@@ -17,7 +17,7 @@ import type { Context } from '../context.ts';
 import { verified } from '../failure.ts';
 import { readInput, writeOutput } from '../files.ts';
 import { parseHashOption } from '../globals.ts';
-import { openLogSource } from '../log-source.ts';
+import { openLogSource } from '../open-log.ts';
 import { showBundle } from '../show-bundle.ts';
 import { addWitnessOptions, type WitnessOptions, witnessedBy } from '../witness-options.ts';
 

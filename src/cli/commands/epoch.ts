@@ -41,8 +41,8 @@ import { readSigner, readVerifierKey } from '../signer-file.ts';
 import { plural } from '../text.ts';
 
 interface EpochOptions extends EnvelopeOptions {
-  readonly origin: string;
-  readonly logKey: readonly string[];
+  readonly origin?: string;
+  readonly logKey?: readonly string[];
   readonly data?: string;
   readonly fromState?: boolean;
   readonly signer?: readonly string[];
@@ -57,17 +57,13 @@ interface VerifyOptions {
 }
 
 export function defineEpoch(command: Command, context: Context): void {
-  addEnvelopeOptions(
-    command
-      .command('begin', { isDefault: true })
-      .summary('write the genesis that goes on from a log')
-      .description(
-        'Write a genesis that goes on from the log at --url, or in --data, or in trusted state.',
-      ),
-  )
-    .requiredOption('--origin <origin>', 'the name of the new log')
-    .requiredOption('--log-key <vkey|file...>', 'its log keys: new ones, named after it')
-    .option('--data <path>', 'the old database file or data directory')
+  addEnvelopeOptions(command)
+    .option('--origin <origin>', 'the name of the new log')
+    .option('--log-key <vkey|file...>', 'its log keys: new ones, named after it')
+    .option(
+      '--data <path>',
+      'the old log in a database file or data directory, instead of at --url',
+    )
     .option('--from-state', 'from trusted state alone: nobody who answers is believed')
     .option('--signer <file...>', 'other signers: NAME.pub.json of each; default: the same')
     .option('--threshold <count>', 'how many must approve; default: as many', parseCount)
@@ -91,12 +87,14 @@ export function defineEpoch(command: Command, context: Context): void {
 
 async function beginEpoch(context: Context, options: EpochOptions): Promise<void> {
   const { io, globals, say, printJson } = context;
-  const { origin, output, set } = options;
+  const { origin, logKey, output, set } = options;
+  if (origin === undefined || logKey === undefined)
+    throw usageError('expected --origin and --log-key');
   if (!ORIGIN.test(origin)) throw usageError(`expected --origin with ${ORIGIN.expected}`);
   const { previous, descriptors } = await readOldLog(context, options);
   if (set !== undefined && descriptors === undefined)
     throw usageError('expected no --set: trusted state holds the root of the set alone');
-  const governance = await nextEpoch(context, previous, options);
+  const governance = await nextEpoch(context, previous, { ...options, origin, logKey });
   const proposal = draftGenesis({ origin, governance, previous }, envelopeOf(context, options));
   nextGovernance(null, proposal);
   assertAdmitted(null, proposal, createNativeVerifier());
@@ -121,7 +119,12 @@ function readOldLog(context: Context, { data, fromState }: EpochOptions): Promis
 async function nextEpoch(
   { io }: Context,
   { governance, origin }: Previous,
-  { signer, threshold, logKey, ...options }: EpochOptions,
+  {
+    signer,
+    threshold,
+    logKey,
+    ...options
+  }: EpochOptions & Required<Pick<EpochOptions, 'origin' | 'logKey'>>,
 ): Promise<Governance> {
   if (options.origin === origin)
     throw usageError(`expected --origin with a new name, got that of the old log: ${origin}`);

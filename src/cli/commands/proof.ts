@@ -18,7 +18,7 @@ import { assembleBundle } from '../assemble-bundle.ts';
 import type { Context } from '../context.ts';
 import { usageError, verified } from '../failure.ts';
 import { readInput, readJson, writeOutput } from '../files.ts';
-import { openLogSource } from '../log-source.ts';
+import { openLogSource } from '../open-log.ts';
 import { readVerifierKey } from '../signer-file.ts';
 import { addWitnessOptions, type WitnessOptions, witnessedBy } from '../witness-options.ts';
 import { trustedRegistry } from './bundle.ts';
@@ -30,18 +30,15 @@ interface VerifyOptions extends WitnessOptions {
 }
 
 interface WriteOptions {
-  readonly output: string;
+  readonly output?: string;
   readonly data?: string;
 }
 
 export function defineProof(command: Command, context: Context): void {
   command
-    .command('of', { isDefault: true })
-    .summary('write the proof of a version')
-    .description('Write the proof that an entry is in the log. The entry is verified before.')
     .argument('<version>', 'the entry', parseVersion)
     .option('--data <path>', 'from a database file or a data directory, instead of --url')
-    .requiredOption('-o, --output <file>', 'the proof, such as 7.tlog-proof; - is stdout')
+    .option('-o, --output <file>', 'the proof; - is stdout; default: VERSION.tlog-proof')
     .action((version: number, options: WriteOptions) => writeProof(context, version, options));
   addWitnessOptions(
     command
@@ -58,7 +55,7 @@ export function defineProof(command: Command, context: Context): void {
 async function writeProof(
   context: Context,
   version: number,
-  { output, data }: WriteOptions,
+  { output = `${version}.tlog-proof`, data }: WriteOptions,
 ): Promise<void> {
   const registry = context.globals.registry ?? (await trustedRegistry(context, data));
   await using source = await openLogSource(context, data);

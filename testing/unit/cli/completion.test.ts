@@ -21,7 +21,7 @@ async function scriptFor(shell: string): Promise<string> {
 
 test('bash is offered the commands, what is below them, and their options', async () => {
   const script = await scriptFor('bash');
-  assert.deepEqual(complete(script, 'pro'), ['propose', 'proposals']);
+  assert.deepEqual(complete(script, 'pro'), ['propose', 'proposals', 'proof']);
   assert.deepEqual(complete(script, 'signers', 'r'), ['remove', 'rotate']);
   assert.deepEqual(complete(script, 'signers', 'rotate', '--th'), ['--threshold']);
   assert.deepEqual(complete(script, '--json', 'init', 'commit', '--da'), ['--data']);

@@ -1,0 +1,28 @@
+/** Opens the log that the user named: a service's, or that of a database. */
+import { RegistryError } from '../core/error.ts';
+import type { Context } from './context.ts';
+import { openHttpLog } from './http-log.ts';
+import type { LogSource } from './log-source.ts';
+
+/** `data`: a database file or a data directory; without it the service at --url. */
+export async function openLogSource(
+  context: Pick<Context, 'io' | 'globals'>,
+  data: string | undefined,
+): Promise<LogSource> {
+  if (data === undefined) return openHttpLog(context);
+  const { openAudit } = await import('../server/audit.ts');
+  const database = await openAudit(data);
+  return {
+    note: async () => {
+      const note = await database.checkpoint();
+      if (note !== undefined) return note;
+      throw new RegistryError(
+        'not_found',
+        `expected a checkpoint in ${data}, got none: a service with the log key signs one when it starts`,
+      );
+    },
+    entry: (version) => database.entry(version),
+    inclusionProof: (place) => database.inclusionProof(place),
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}
