@@ -27,6 +27,8 @@ import { encodeVerifierKey, parseVerifierKey } from '../../src/core/vkey.ts';
 import { makeSigner } from '../support/core-registry.ts';
 import { type GrownTree, growTree } from '../support/core-tlog.ts';
 import { goReader, isGoMissing } from '../support/go-reader.ts';
+import { beginOver, clientOf, commitService, startTestServer } from '../support/server-start.ts';
+import { LOG_SIGNER, ORIGIN as SERVER_ORIGIN } from '../support/signers.ts';
 
 const ORIGIN = 'registry.example/main';
 const WITNESS = 'witness.example/w1';
@@ -214,6 +216,37 @@ test("go's sumdb refuses a log that was rewritten below an older checkpoint", as
   cpSync(newer.folder, older.folder, { recursive: true });
   const checkpoints = [...older.checkpoints, ...newer.checkpoints];
   await assert.rejects(read({ ...older, checkpoints }), /checkpoint-6: size 5: /);
+});
+
+test("go's sumdb reads a running server over http, as it grows", async (t) => {
+  if (isGoMissing(t)) return;
+  const { url } = await startTestServer(t);
+  const client = clientOf(url);
+  const registry = await beginOver(client);
+  const grow = async (from: number, to: number): Promise<void> => {
+    for (let i = from; i < to; i += 10)
+      await Promise.all(
+        Array.from({ length: Math.min(10, to - i) }, (_, k) =>
+          commitService(client, registry, `d${i + k}`),
+        ),
+      );
+  };
+  await grow(1, 40);
+  const folder = mkdtempSync(join(tmpdir(), 'quorate-tiles-'));
+  folders.push(folder);
+  const older = join(folder, 'checkpoint');
+  writeFileSync(older, await (await fetch(`${url}/checkpoint`)).text());
+  await grow(40, 300);
+  const vkey = encodeVerifierKey({ name: SERVER_ORIGIN, publicKey: LOG_SIGNER.publicKey });
+  const reports = await goReader<GoReport>([url, vkey, 'none', `file:${older}`, 'checkpoint']);
+  assert.deepEqual(
+    reports.map(({ origin, size, leaves }) => [origin, size, leaves]),
+    [
+      [SERVER_ORIGIN, 40, 40],
+      [SERVER_ORIGIN, 300, 300],
+    ],
+  );
+  assert.equal(reports[1]?.consistency?.[0]?.place, 40);
 });
 
 test('a note signed by go is opened by us, and refused when a byte of it changes', async (t) => {

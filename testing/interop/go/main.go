@@ -4,7 +4,8 @@
 //
 //	reader PREFIX LOG_VKEY COSIGNER_VKEY CHECKPOINT...
 //	    PREFIX is a directory or an http URL; COSIGNER_VKEY may be "none"; checkpoints are paths below
-//	    PREFIX, oldest first. Prints one line of JSON for each, or says what does not hold and exits 1.
+//	    PREFIX, or file:PATH, oldest first. Prints one line of JSON for each, or says what does not hold
+//	    and exits 1.
 //	reader sign NAME TEXT
 //	    Prints a new key's vkey and TEXT as a note signed by it, as JSON.
 package main
@@ -51,6 +52,9 @@ func main() {
 type place string
 
 func (p place) read(path string) ([]byte, error) {
+	if strings.HasPrefix(path, "file:") {
+		return os.ReadFile(strings.TrimPrefix(path, "file:"))
+	}
 	if !strings.HasPrefix(string(p), "http://") {
 		return os.ReadFile(filepath.Join(string(p), filepath.FromSlash(path)))
 	}
