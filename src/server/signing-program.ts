@@ -28,7 +28,7 @@ export async function openSigningProgram(
     (answer) => readPublicKey(name, answer),
     (cause: unknown) => {
       const what = cause instanceof Error ? cause.message : String(cause);
-      throw new RegistryError('invalid_request', `${what}: see \`log_key\` in CONFIG.md`, {
+      throw new RegistryError('invalid_request', `${what}: see CONFIG.md, "The log key"`, {
         cause,
       });
     },

@@ -71,7 +71,7 @@ test('a program that names no key stops the start, and says which and where to l
   await refusesLater(
     'invalid_request',
     openSigningProgram(['/nowhere/signer']),
-    /`\/nowhere\/signer \.\.\. public-key` to answer, got ENOENT: see `log_key` in CONFIG\.md/,
+    /`\/nowhere\/signer \.\.\. public-key` to answer, got ENOENT: see CONFIG\.md, "The log key"/,
   );
 });
 
