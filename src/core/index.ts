@@ -9,6 +9,16 @@
  * for (const entry of entries) {
  *   ({ chain } = await verifyEntry(chain, entry, { verifier, isCommitted: (hash) => seen.has(hash) }));
  * }
+ *
+ * @example
+ * import { isIncluded, parseProofFile, readSignedCheckpoint, recordHash, signersOf } from 'quorate/core';
+ *
+ * const { index, proof, note } = parseProofFile(text);
+ * const checkpoint = readSignedCheckpoint(note);
+ * const { origin, size, root } = checkpoint;
+ * const signers = await signersOf(checkpoint, [logKey], verifier);
+ * const isSigned = origin === logKey.name && signers.has(logKey);
+ * const isLogged = isSigned && isIncluded({ record: recordHash(leaf), index, size, proof, root });
  */
 export {
   type Approval,
@@ -70,5 +80,62 @@ export {
 } from './set-proof.ts';
 export { type SetBranch, type SetChange, SetTree } from './set-tree.ts';
 export { formatTime, isTime } from './time.ts';
+export {
+  type AddCheckpoint,
+  encodeAddCheckpoint,
+  parseAddCheckpoint,
+} from './tlog/add-checkpoint.ts';
+export { type Checkpoint, encodeCheckpoint } from './tlog/checkpoint.ts';
+export {
+  type Cosignature,
+  cosignedMessage,
+  cosignedSubtree,
+  encodeCosignature,
+} from './tlog/cosignature.ts';
+export { LogTree } from './tlog/log-tree.ts';
+export {
+  type ConsistencyClaim,
+  type InclusionClaim,
+  isConsistent,
+  isIncluded,
+  type NodePlace,
+  proveConsistency,
+  proveInclusion,
+  type ReadNodes,
+  recordHash,
+  rootAt,
+  type TreeNode,
+} from './tlog/merkle.ts';
+export {
+  encodeNote,
+  encodeSignature,
+  type Note,
+  type NoteSignature,
+  parseNote,
+  parseSignatures,
+} from './tlog/note.ts';
+export {
+  type NoteVerifier,
+  readSignedCheckpoint,
+  type SignedCheckpoint,
+  signersOf,
+} from './tlog/note-signatures.ts';
+export {
+  NO_WITNESSES,
+  type PolicyWitness,
+  parsePolicy,
+  quorumTime,
+  type WitnessPolicy,
+} from './tlog/policy.ts';
+export { encodeProofFile, type ProofFile, parseProofFile } from './tlog/proof-file.ts';
+export {
+  decodeBundle,
+  decodeTile,
+  encodeBundle,
+  formatTileName,
+  parseTileName,
+  type TileName,
+  tileWidth,
+} from './tlog/tiles.ts';
 export { admitKey, createPortableVerifier, type SignedMessage, type Verifier } from './verifier.ts';
-export { encodeVerifierKey, parseVerifierKey, type VerifierKey } from './vkey.ts';
+export { encodeVerifierKey, type KeyType, parseVerifierKey, type VerifierKey } from './vkey.ts';

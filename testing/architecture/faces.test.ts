@@ -23,12 +23,16 @@ test('quorate/client reads one', () => {
 test('quorate/core is the wire format', () => {
   assertNames(
     core,
-    `ERROR_CODES RegistryError SCHEMA_VERSION SetTree admitKey appendEntry approvalStatement brokenFences
-    canonicalBytes canonicalText changePaths changesOf compareKeys countQuorum createPortableVerifier
-    decodeApprovals decodeBase64 decodeDescriptor decodeLeaf decodePayload decodeSetProof descriptorPath
-    descriptorValueHash eligibleSigners encodeApprovals encodeBase64 encodeDescriptor encodeLeaf
-    encodeSetProof encodeVerifierKey entryHash escapeText formatHash formatTime governanceHash hashOf
-    isApprovalValid isHash isTime parseCanonical parseHash parseVerifierKey readApproval readSetProof
-    registryOf verifyBranch verifyEntry`,
+    `ERROR_CODES LogTree NO_WITNESSES RegistryError SCHEMA_VERSION SetTree admitKey appendEntry
+    approvalStatement brokenFences canonicalBytes canonicalText changePaths changesOf compareKeys
+    cosignedMessage cosignedSubtree countQuorum createPortableVerifier decodeApprovals decodeBase64
+    decodeBundle decodeDescriptor decodeLeaf decodePayload decodeSetProof decodeTile descriptorPath
+    descriptorValueHash eligibleSigners encodeAddCheckpoint encodeApprovals encodeBase64 encodeBundle
+    encodeCheckpoint encodeCosignature encodeDescriptor encodeLeaf encodeNote encodeProofFile
+    encodeSetProof encodeSignature encodeVerifierKey entryHash escapeText formatHash formatTileName
+    formatTime governanceHash hashOf isApprovalValid isConsistent isHash isIncluded isTime
+    parseAddCheckpoint parseCanonical parseHash parseNote parsePolicy parseProofFile parseSignatures
+    parseTileName parseVerifierKey proveConsistency proveInclusion quorumTime readApproval readSetProof
+    readSignedCheckpoint recordHash registryOf rootAt signersOf tileWidth verifyBranch verifyEntry`,
   );
 });
