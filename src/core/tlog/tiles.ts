@@ -29,9 +29,8 @@ export function tileWidth({ level, index }: Omit<TileName, 'width'>, size: numbe
 /** Below `/tile/`: `0/x001/x234/067.p/8`. */
 export function formatTileName({ level, index, width }: TileName): string {
   const digits = String(index);
-  const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/\d{3}/g) ?? [];
-  const last = groups.pop() ?? '000';
-  const path = [...groups.map((group) => `x${group}`), last].join('/');
+  const padded = digits.padStart(Math.ceil(digits.length / 3) * 3, '0');
+  const path = padded.replace(/\d{3}(?=\d)/g, 'x$&/');
   return `${level}/${path}${width === TILE_WIDTH ? '' : `.p/${width}`}`;
 }
 
