@@ -212,6 +212,16 @@ def consistency_case(first, size, proof, first_root, root):
     return True
 
 
+def tiles_case(size):
+    """The root, and one digest over the names and bytes of all tiles, of a tree over "leaf 0", "leaf 1", ..."""
+    leaves, digest, count = [b"leaf %d" % i for i in range(size)], hashlib.sha256(), 0
+    for level, index, width in tiles_of(size):
+        digest.update(tile_path(level, index, width).encode() + b"\0")
+        digest.update(tile_bytes(leaves, level, index, width))
+        count += 1
+    return [b64(tree_root([leaf_hash(leaf) for leaf in leaves])), digest.hexdigest(), count]
+
+
 def proof_case(text):
     index, hashes, note = parse_proof(text)
     return [index, list(map(b64, hashes)), note]
@@ -229,6 +239,8 @@ CASES = {
     "note": note_case,
     "policy": policy_case,
     "proof": proof_case,
+    "registry": lambda folder, policy=None: audit_registry(folder, policy and Policy(policy)),
+    "tiles": tiles_case,
     "tile_path": lambda path: list(parse_tile_path(path)),
     "tile_width": lambda level, index, size: tile_width(level, index, size),
     "vkey": vkey_case,

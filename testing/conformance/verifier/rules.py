@@ -1,7 +1,7 @@
 """Sections 3 to 10 of docs/wire-format.md: payloads, governance, the set, approvals, entries."""
 from .blake3 import H, b3
-from .ed25519 import admit, is_valid_signature
-from .notes import Checkpoint, parse_vkey
+from .ed25519 import admit
+from .notes import Checkpoint, parse_vkey, valid_ed25519
 from .reader import (
     HIDDEN, KIND, ORIGIN, SIGNER_ID, Invalid, ascending, canonical, is_base64, is_hash, is_id, is_integer,
     is_list, is_time, matches, members, millis, must, read_json,
@@ -261,7 +261,7 @@ class Registry:
             lines = ("quorate/approval/v1", payload["origin"], registry, payload_b3, approval["signed_at"])
             message = "".join(line + "\n" for line in lines).encode()
             signature = is_base64(approval["sig"], 64)
-            must(is_valid_signature(is_base64(public_key, 32), message, signature), "signature")
+            must(valid_ed25519(is_base64(public_key, 32), message, signature), "signature")
             signed = millis(approval["signed_at"])
             earliest = millis(payload["created_at"]) - SKEW
             must(earliest <= signed <= millis(committed_at) + SKEW, "signed in time")
