@@ -2,17 +2,23 @@
  * Whether approvals carry a payload: their signers may approve it, their signatures hold, they are
  * enough, and every key that a governance names can be used. The order of entries is `chain`'s.
  */
-import { type Approval, assertSignedInTime, isApprovalValid } from './approval.ts';
+import { type Approval, approvalStatement, assertSignedInTime } from './approval.ts';
 import { decodeBase64 } from './bytes.ts';
 import { RegistryError } from './error.ts';
 import type { Governance } from './governance.ts';
 import { type DecodedPayload, type Payload, registryOf } from './payload.ts';
 import { assertQuorum, countQuorum, eligibleSigners } from './quorum.ts';
-import type { Verifier } from './verifier.ts';
+import type { SignedMessage, Verifier } from './verifier.ts';
 import { parseVerifierKey } from './vkey.ts';
 
 /** What decides about approvals: the governance in force, `null` before genesis. */
 type Governed = { readonly governance: Governance } | null;
+
+/** A payload and the approvals that came with it. */
+interface Approved {
+  readonly proposal: DecodedPayload;
+  readonly approvals: readonly Approval[];
+}
 
 export interface ApprovedInput {
   readonly payload: Payload;
@@ -45,33 +51,56 @@ function eligibleKey(keys: ReadonlyMap<string, string>, { signer_id }: Approval)
   return key;
 }
 
+/** One signature that must hold, and whose it is. */
+export interface ApprovalCheck {
+  readonly signerId: string;
+  readonly signed: SignedMessage;
+}
+
+/** What has to be verified for an entry's approvals, in their order. Throws `unknown_signer`. */
+export function approvalChecks(
+  chain: Governed,
+  { proposal, approvals }: Approved,
+): readonly ApprovalCheck[] {
+  const keys = eligibleSigners(proposal.payload, chain?.governance ?? null);
+  const { origin } = proposal.payload;
+  const statement = { origin, registry: registryOf(proposal), payloadB3: proposal.payloadB3 };
+  return approvals.map((approval) => ({
+    signerId: approval.signer_id,
+    signed: {
+      publicKey: bytesOf(eligibleKey(keys, approval)),
+      message: approvalStatement({ ...statement, signedAt: approval.signed_at }),
+      signature: bytesOf(approval.sig),
+    },
+  }));
+}
+
 /** Every signature must hold, counted or not: an entry carries no unverified approval. */
 export async function assertApprovals(
   chain: Governed,
-  {
-    proposal,
-    approvals,
-    verifier,
-  }: { proposal: DecodedPayload; approvals: readonly Approval[]; verifier: Verifier },
+  { proposal, approvals, verifier }: Approved & { readonly verifier: Verifier },
 ): Promise<void> {
-  const keys = eligibleSigners(proposal.payload, chain?.governance ?? null);
-  const statement = {
-    origin: proposal.payload.origin,
-    registry: registryOf(proposal),
-    payloadB3: proposal.payloadB3,
-  };
+  const checks = approvalChecks(chain, { proposal, approvals });
   await Promise.all(
-    approvals.map(async (approval) => {
-      const publicKey = eligibleKey(keys, approval);
-      if (!(await isApprovalValid(verifier, { approval, publicKey, statement })))
-        throw new RegistryError(
-          'invalid_signature',
-          `expected a signature by ${approval.signer_id} over this payload, got one that does not verify`,
-          { details: { signer_id: approval.signer_id } },
-        );
+    checks.map(async ({ signerId, signed }) => {
+      if (!(await verifier.verify(signed))) throw unsigned(signerId);
     }),
   );
   assertAdmitted(chain, proposal, verifier);
+}
+
+/** What a signature that does not verify is refused with. */
+export function unsigned(signerId: string): RegistryError {
+  return new RegistryError(
+    'invalid_signature',
+    `expected a signature by ${signerId} over this payload, got one that does not verify`,
+    { details: { signer_id: signerId } },
+  );
+}
+
+/** Of text that was read strictly before; anything else verifies as nothing. */
+function bytesOf(base64: string): Uint8Array {
+  return decodeBase64(base64) ?? new Uint8Array();
 }
 
 /** QV1 key admission for every key a governance names; throws `invalid_governance`. */
