@@ -161,6 +161,8 @@ export class Witness {
       const checkpoint = readSignedCheckpoint(published.note);
       const old = this.#old;
       const body = await this.#requestFor(checkpoint, old);
+      // Closing must not have to wait for a request that it did not yet see.
+      this.#closed.signal.throwIfAborted();
       const answer = await post(url, body, { signal: this.#closed.signal, timeoutMs });
       const verdict = judgeAnswer(answer, { old, newest: this.#options.newest().size });
       switch (verdict.result) {
