@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isConsistent, isIncluded } from '../../../../src/core/tlog/merkle.ts';
+import { foldInclusion, isConsistent, isIncluded } from '../../../../src/core/tlog/merkle.ts';
 import { leafHash, ReferenceTree } from '../../../support/core-tlog.ts';
 import { makeRandom } from '../../../support/random.ts';
 
@@ -109,6 +109,34 @@ test('of more than 10,000 false proofs of consistency none is accepted', (t) => 
     }
   t.diagnostic(`${tried} false, ${right} right`);
   assert.ok(tried > 10_000);
+});
+
+/** Every leaf of every size, and every older size of every size. */
+const pairs = sizes.flatMap((size) =>
+  sizes.filter((n) => n <= size).map((n) => [n, size] as const),
+);
+
+test('a proof with more or fewer hashes than its place has is refused, be the root right', () => {
+  // Hashes too many can lead to the root: they are left siblings that a smaller tree does not have.
+  for (const [nth, size] of pairs) {
+    const [record, root] = [leafHash(records[nth - 1]!), rootOf(size)];
+    const proof = tree.path(nth - 1, 0, size);
+    for (const [otherNth, otherSize] of pairs) {
+      if (tree.path(otherNth - 1, 0, otherSize).length === proof.length) continue;
+      const claim = { record, index: otherNth - 1, size: otherSize, proof };
+      assert.equal(foldInclusion(claim), undefined, `${nth} ${size} ${otherNth} ${otherSize}`);
+      assert.ok(!isIncluded({ ...claim, root }));
+    }
+  }
+  for (const [from, size] of pairs) {
+    const roots = { fromRoot: rootOf(from), root: rootOf(size) };
+    const proof = tree.subproof(from, 0, size);
+    for (const [otherFrom, otherSize] of pairs) {
+      if (tree.subproof(otherFrom, 0, otherSize).length === proof.length) continue;
+      const claim = { from: otherFrom, size: otherSize, proof, ...roots };
+      assert.ok(!isConsistent(claim), `${from} ${size} ${otherFrom} ${otherSize}`);
+    }
+  }
 });
 
 test('a proof of another history is refused, whichever leaf was rewritten', () => {
