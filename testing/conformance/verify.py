@@ -212,6 +212,16 @@ def consistency_case(first, size, proof, first_root, root):
     return True
 
 
+def registry_case(folder, policy):
+    found = audit_registry(folder, policy and Policy(policy))
+    return [found[name] for name in ("version", "entry_hash", "set_root", "size", "tiles", "time")]
+
+
+def bundle_case(data, pin, policy):
+    found = check_bundle(data, pin, policy and Policy(policy))
+    return [found["registry"], found["version"], found["entry_hash"], found["size"], found["time"]]
+
+
 def tiles_case(size):
     """The root, and one digest over the names and bytes of all tiles, of a tree over "leaf 0", "leaf 1", ..."""
     leaves, digest, count = [b"leaf %d" % i for i in range(size)], hashlib.sha256(), 0
@@ -229,17 +239,18 @@ def proof_case(text):
 
 # Each takes the rest of a case, [name, argument...], and returns what the bytes say, or raises Invalid.
 CASES = {
-    "bundle": lambda text, pin: check_bundle(text.encode(), pin)["version"],
+    "bundle": lambda data, pin, policy=None: bundle_case(base64.b64decode(data), pin, policy),
     "consistency": consistency_case,
     "descriptor": check_descriptor,
     "entries": lambda data, count: [b64(leaf) for leaf in split_bundle(base64.b64decode(data), count)],
-    "evidence": lambda text, vkeys: check_evidence(text.encode(), vkeys)["sizes"],
+    "evidence": lambda data, vkeys: check_evidence(base64.b64decode(data), vkeys)["sizes"],
+    "kept": lambda text, leaf, vkeys: check_proof(text, leaf.encode(), vkeys),
     "inclusion": inclusion_case,
     "mldsa": lambda *texts: is_valid_mldsa(*unb64(texts)),
     "note": note_case,
     "policy": policy_case,
     "proof": proof_case,
-    "registry": lambda folder, policy=None: audit_registry(folder, policy and Policy(policy)),
+    "registry": registry_case,
     "tiles": tiles_case,
     "tile_path": lambda path: list(parse_tile_path(path)),
     "tile_width": lambda level, index, size: tile_width(level, index, size),
