@@ -142,4 +142,7 @@ test('without log_key a macronode takes log.pem of its data, and a micronode non
   );
   chmodSync(join(data, 'log.pem'), 0o644);
   await refusesLater('invalid_request', log({ data }), /chmod 600 .*log\.pem$/);
+  const looped = keyDirectory();
+  symlinkSync('log.pem', join(looped, 'log.pem'));
+  await refusesLater('invalid_request', log({ data: looped }), /log\.pem, got ELOOP/);
 });
