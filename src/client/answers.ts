@@ -2,14 +2,16 @@
  * The read routes as typed questions. An answer is read strictly as far as the client uses it, and may
  * have members a later server added; that it is well-formed says nothing about whether it is true.
  */
+import { decodeBase64, decodeUtf8 } from '../core/bytes.ts';
 import { canonicalBytes, type Json, parseCanonical } from '../core/canonical.ts';
-import { Check, ID, KIND, ORIGIN } from '../core/check.ts';
+import { Check, ID, KIND } from '../core/check.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { decodeLeaf, type EntryBytes, type Leaf } from '../core/leaf.ts';
 import type { Descriptor } from '../core/payload.ts';
 import { decodeSetProof, readSetProof } from '../core/set-proof.ts';
 import type { SetBranch } from '../core/set-tree.ts';
+import { MAX_NOTE_CHARACTERS } from '../core/tlog/note.ts';
 import { ANSWER_LIMITS, parseJsonBytes } from './json.ts';
 import type { RequestBounds, Transport } from './transport.ts';
 
@@ -19,13 +21,13 @@ export const MAX_ENTRY_BYTES = 4 * 1024 * 1024;
 export const MAX_PAGE_BYTES = 16 * 1024 * 1024;
 export const MAX_SET_BYTES = 256 * 1024 * 1024;
 export const PAGE_ENTRIES = 256;
+/** No tree of C2SP is higher. */
+const MAX_PROOF_HASHES = 63;
 
 const NEWLINE = 0x0a;
 
-/** A head as the server claims it. */
-export interface ClaimedHead {
-  readonly origin: string;
-  readonly registry: Hash;
+/** A head as the server tells it: nothing is believed of it. */
+export interface ToldHead {
   readonly version: number;
   readonly entryHash: Hash;
 }
@@ -42,12 +44,6 @@ export interface ServedDescriptor {
   readonly descriptor: Descriptor | null;
 }
 
-export interface HeadQuestion extends RequestBounds {
-  readonly isFresh?: boolean;
-  /** Long poll: answer when the head is newer than `after`, or after `seconds`. */
-  readonly wait?: { readonly after: number; readonly seconds: number };
-}
-
 const check = new Check('unexpected_answer');
 
 export class Answers {
@@ -57,11 +53,46 @@ export class Answers {
     this.#transport = transport;
   }
 
-  async head({ wait, ...bounds }: HeadQuestion = {}): Promise<ClaimedHead> {
-    const query = wait === undefined ? '' : `?after=${wait.after}&wait=${wait.seconds}`;
+  /** The signed note, as text and no more. `isFresh`: past every cache on the way. */
+  async checkpoint({
+    isFresh = false,
+    ...bounds
+  }: RequestBounds & { readonly isFresh?: boolean } = {}): Promise<string> {
+    const options = { ...bounds, isFresh, maxBytes: MAX_NOTE_CHARACTERS, accept: 'plain' } as const;
+    const { bytes } = await this.#transport.get('/checkpoint', options);
+    try {
+      return decodeUtf8(bytes);
+    } catch (cause) {
+      throw new RegistryError(
+        'invalid_checkpoint',
+        'expected a c2sp signed note, got bytes that are no text',
+        { cause },
+      );
+    }
+  }
+
+  /** Long poll: resolves when there may be a head newer than `after`, or after `seconds`. */
+  async wait(
+    { after, seconds }: { readonly after: number; readonly seconds: number },
+    bounds: RequestBounds,
+  ): Promise<void> {
     const options = { ...bounds, maxBytes: MAX_HEAD_BYTES, accept: 'json' } as const;
-    const { bytes } = await this.#transport.get(`/registry/head${query}`, options);
-    return readHead(bytes);
+    await this.#transport.get(`/registry/head?after=${after}&wait=${seconds}`, options);
+  }
+
+  /** The hashes as served; what they prove is for who knows the roots. */
+  consistencyProof(
+    { from, size }: { readonly from: number; readonly size: number },
+    bounds: RequestBounds = {},
+  ): Promise<readonly Uint8Array[]> {
+    return this.#proof(`/registry/proof/consistency/${from}/${size}`, bounds);
+  }
+
+  inclusionProof(
+    { version, size }: { readonly version: number; readonly size: number },
+    bounds: RequestBounds = {},
+  ): Promise<readonly Uint8Array[]> {
+    return this.#proof(`/registry/proof/inclusion/${version}/${size}`, bounds);
   }
 
   async entry(version: number, bounds: RequestBounds = {}): Promise<ServedEntry> {
@@ -115,17 +146,36 @@ export class Answers {
     };
   }
 
+  async #proof(path: string, bounds: RequestBounds): Promise<readonly Uint8Array[]> {
+    const options = { ...bounds, maxBytes: MAX_HEAD_BYTES, accept: 'json' } as const;
+    const { bytes } = await shown(this.#transport.get(path, options), path);
+    const { proof } = check.object(parseJsonBytes(bytes), '');
+    return check
+      .array(proof, '/proof', { min: 0, max: MAX_PROOF_HASHES })
+      .map((hash, i) => readTreeHash(hash, `/proof/${i}`));
+  }
+
   stream(after: number, bounds: RequestBounds): Promise<ReadableStream<Uint8Array>> {
     return this.#transport.open(`/registry/stream?after=${after}`, bounds);
   }
 }
 
-/** Throws `unexpected_answer`. Also of a commit's answer. */
-export function readHead(bytes: Uint8Array): ClaimedHead {
+/** What a checkpoint claims must be there: `not_found` is no answer, and proves nothing. */
+export async function shown<T>(answer: Promise<T>, what: string): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    if (!(cause instanceof RegistryError) || cause.code !== 'not_found') throw cause;
+    throw new RegistryError('unexpected_answer', `expected an answer to ${what}, got not found`, {
+      cause,
+    });
+  }
+}
+
+/** The answer to a commit. Throws `unexpected_answer`. */
+export function readHead(bytes: Uint8Array): ToldHead {
   const object = check.object(parseJsonBytes(bytes), '');
   return {
-    origin: check.text(object.origin, '/origin', ORIGIN),
-    registry: check.hash(object.registry, '/registry'),
     version: check.integer(object.version, '/version', { min: 0 }),
     entryHash: check.hash(object.entry_hash, '/entry_hash'),
   };
@@ -156,6 +206,11 @@ function readEntry(line: Uint8Array, version: number): ServedEntry {
       },
     );
   }
+}
+
+function readTreeHash(value: Json, pointer: string): Uint8Array {
+  const text = check.base64(value, pointer, 32);
+  return decodeBase64(text) ?? check.fail(pointer, 'base64', text);
 }
 
 function readDescriptor(value: Json | undefined, pointer: string): Descriptor {

@@ -9,6 +9,7 @@ import type { Governance } from '../core/governance.ts';
 import type { Hash } from '../core/hash.ts';
 import type { EntryBytes, Leaf } from '../core/leaf.ts';
 import type { DecodedPayload, Descriptor } from '../core/payload.ts';
+import type { NoteVerifier } from '../core/tlog/note-signatures.ts';
 import type { Verifier } from '../core/verifier.ts';
 
 /**
@@ -33,6 +34,22 @@ export interface ClientOptions {
   readonly verifier?: Verifier;
   /** Default: memory, forgotten with the client. */
   readonly trust?: TrustStore;
+  /**
+   * Which witnesses must vouch for a head, in C2SP tlog-policy grammar. Without it the log's own
+   * signature is enough, and a log key in wrong hands can show two readers two heads.
+   */
+  readonly policy?: string;
+  /** With `policy`: a head that enough witnesses have not seen for this long is `stale`. */
+  readonly maxStaleMs?: number;
+  /** How far cosignatures may be ahead of this clock. Default 300,000. */
+  readonly maxSkewMs?: number;
+  /** For notes. Default: `verifier`, to which post-quantum keys are unknown ones. */
+  readonly noteVerifier?: NoteVerifier;
+  /**
+   * The log signed two histories: keep `evidence` (`quorate evidence verify` reads it) and show it to
+   * others. Awaited before the read rejects with `fork`.
+   */
+  readonly onFork?: (evidence: string) => void | Promise<void>;
   readonly fetch?: typeof globalThis.fetch;
   readonly now?: () => number;
   /** One attempt, headers and body. Default 30,000. */
@@ -54,6 +71,18 @@ export interface VerifiedEntry {
   readonly bytes: EntryBytes;
 }
 
+/** The signed checkpoint that the head was held against. */
+export interface VerifiedCheckpoint {
+  /** Leaves: `version + 1` of the newest head, more than that while following catches up. */
+  readonly size: number;
+  /** Base64. */
+  readonly root: string;
+  /** The C2SP note, as it was served. */
+  readonly note: string;
+  /** POSIX seconds for which enough witnesses vouched; `null` without a policy. */
+  readonly freshAt: number | null;
+}
+
 export interface VerifiedHead {
   readonly origin: string;
   readonly registry: Hash;
@@ -63,6 +92,7 @@ export interface VerifiedHead {
   readonly setRoot: Hash;
   readonly setSize: number;
   readonly governance: Governance;
+  readonly checkpoint: VerifiedCheckpoint;
 }
 
 export interface VerifiedDescriptor {
@@ -120,12 +150,14 @@ export interface ProposalJson {
 
 export interface Client {
   /**
-   * Catches up with the server and verifies every entry on the way. Throws `rollback` (older than
-   * trusted), `fork` (another history), `invalid_entry`, `invalid_signature`, `quorum_not_reached`,
-   * `unavailable` (no answer), `unexpected_answer`, `wrong_registry`.
+   * Catches up with the server's signed checkpoint and verifies every entry on the way. Throws
+   * `invalid_checkpoint`, `wrong_registry`, `invalid_signature`, `unwitnessed`, `rollback` (older than
+   * trusted), `fork` (another history), `invalid_proof`, `invalid_entry`, `quorum_not_reached` and
+   * what else the rules of the log say, `unavailable` (no answer), `unexpected_answer`; or `stale`, when
+   * what is trusted may be all there is, but nobody has vouched for it lately: `trusted()` holds it still.
    */
   head(): Promise<VerifiedHead>;
-  /** Any version up to the trusted head, verified by its place in the chain. */
+  /** Any version up to the trusted head, verified by its place in the tree. */
   entry(version: number): Promise<VerifiedEntry>;
   /** By proof against the verified head; the set is not fetched. */
   descriptor(key: { readonly kind: string; readonly id: string }): Promise<VerifiedDescriptor>;
@@ -133,6 +165,8 @@ export interface Client {
   /**
    * Every version after the trusted one (or after genesis, which is not yielded), each once, in order,
    * verified and saved before it is yielded; then live until `signal` aborts. Reconnects by itself.
+   * Throws what `head` throws when repeating cannot mend it, and `stale`: the last update stays the last
+   * good one, and following again goes on after it.
    * At most once: a crash between the save and what the application does with an update loses that
    * update to it, never to the trusted state; compare `entry.version` with what was last applied.
    */

@@ -1,8 +1,9 @@
 /** Puts the parts of the verifying client together. */
 import { RegistryError } from '../core/error.ts';
-import type { Chain } from '../core/rules.ts';
+import { NO_WITNESSES, parsePolicy } from '../core/tlog/policy.ts';
 import { createPortableVerifier } from '../core/verifier.ts';
-import { Answers } from './answers.ts';
+import { Answers, shown } from './answers.ts';
+import type { ClaimRules } from './claim.ts';
 import type {
   Client,
   ClientOptions,
@@ -17,7 +18,7 @@ import { memoryTrust } from './memory-trust.ts';
 import { provePastEntry } from './past-entries.ts';
 import { Transport } from './transport.ts';
 import { TrustedLog } from './trusted-log.ts';
-import { headOf } from './trusted-state.ts';
+import { headOf, type TrustedState } from './trusted-state.ts';
 import { createWrites } from './writes.ts';
 
 interface Parts {
@@ -25,7 +26,9 @@ interface Parts {
   readonly log: TrustedLog;
 }
 
-/** Asks nothing yet. Throws `invalid_request` for a bad `url`. `clock` is for tests that drive time. */
+const MAX_SKEW_MS = 300_000;
+
+/** Asks nothing yet. Throws `invalid_request` for a bad `url` or `policy`. `clock` is for tests that drive time. */
 export function createClient(
   options: ClientOptions,
   clock: Clock = systemClock(options.now),
@@ -36,14 +39,19 @@ export function createClient(
     options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const transport = new Transport({ url, fetch, clock, timeoutMs, maxAttempts });
   const answers = new Answers(transport);
-  const { registry, onFirstUse, onProgress } = options;
+  const { registry, onFirstUse, onProgress, onFork } = options;
+  const verifier = options.verifier ?? createPortableVerifier();
   const log = new TrustedLog({
     answers,
+    clock,
+    maxAttempts,
     registry,
+    verifier,
     trust: options.trust ?? memoryTrust(),
-    verifier: options.verifier ?? createPortableVerifier(),
+    rules: rulesOf({ noteVerifier: verifier, ...options }, clock),
     ...(onFirstUse === undefined ? {} : { onFirstUse }),
     ...(onProgress === undefined ? {} : { onProgress }),
+    ...(onFork === undefined ? {} : { onFork }),
   });
   const parts = { answers, log };
   return {
@@ -62,37 +70,56 @@ export function createClient(
         },
         signal,
       ),
-    trusted: () => log.chain,
+    trusted: () => log.state?.chain,
     ...createWrites(transport),
   };
+}
+
+function rulesOf(
+  options: ClientOptions & Required<Pick<ClientOptions, 'noteVerifier'>>,
+  clock: Clock,
+): ClaimRules {
+  const { policy: text, maxStaleMs, maxSkewMs = MAX_SKEW_MS, noteVerifier } = options;
+  const policy = text === undefined ? NO_WITNESSES : parsePolicy(text);
+  if (maxStaleMs !== undefined && policy.quorum === null)
+    throw new RegistryError(
+      'invalid_request',
+      'expected a policy that names a quorum beside maxStaleMs, got none: without witnesses nobody says how old a head is',
+    );
+  return { verifier: noteVerifier, policy, maxStaleMs, maxSkewMs, now: () => clock.now() };
 }
 
 async function entryAt({ answers, log }: Parts, version: number): Promise<VerifiedEntry> {
   if (!Number.isSafeInteger(version) || version < 0)
     throw new RegistryError('invalid_request', `expected a version, 0 or more, got ${version}`);
-  const chain = await log.load();
-  if (chain === undefined || version > chain.version) await log.catchUp();
-  const newest = log.chain?.version ?? -1;
-  if (version > newest)
-    throw new RegistryError('not_found', `expected a version up to ${newest}, got ${version}`);
-  return provePastEntry(await answers.entry(version), { answers, hashes: log, bounds: {} });
+  const trusted = await log.load();
+  const { chain } =
+    trusted === null || version > trusted.chain.version ? await log.catchUp() : trusted;
+  if (version > chain.version)
+    throw new RegistryError(
+      'not_found',
+      `expected a version up to ${chain.version}, got ${version}`,
+    );
+  const served = await shown(answers.entry(version), `entry ${version}`);
+  return provePastEntry(served, { answers, log, bounds: {} });
 }
 
 async function descriptorAtHead(
   { answers, log }: Parts,
   { kind, id }: Key,
 ): Promise<VerifiedDescriptor> {
-  return atHead(log, async (chain) => {
-    const served = await answers.descriptor({ version: chain.version, kind, id });
-    return { head: headOf(chain), descriptor: provenDescriptor(chain.set, { kind, id }, served) };
+  return atHead(log, async (state) => {
+    const { version, set } = state.chain;
+    const served = await answers.descriptor({ version, kind, id });
+    return { head: headOf(state), descriptor: provenDescriptor(set, { kind, id }, served) };
   });
 }
 
 async function setAtHead({ answers, log }: Parts): Promise<VerifiedSet> {
-  return atHead(log, async (chain) => {
-    const items = await answers.set(chain.version);
-    treeOf(items, chain.set);
-    return { head: headOf(chain), items };
+  return atHead(log, async (state) => {
+    const items = await answers.set(state.chain.version);
+    treeOf(items, state.chain.set);
+    return { head: headOf(state), items };
   });
 }
 
@@ -100,19 +127,20 @@ async function setAtHead({ answers, log }: Parts): Promise<VerifiedSet> {
  * Asks at the verified head; once more when the head moved meanwhile. `not_found` never leaves here: it
  * is a server's word, and only a proof says that something is absent.
  */
-async function atHead<T>(log: TrustedLog, ask: (chain: Chain) => Promise<T>): Promise<T> {
-  const chain = await log.catchUp();
+async function atHead<T>(log: TrustedLog, ask: (state: TrustedState) => Promise<T>): Promise<T> {
+  const state = await log.catchUp();
+  const { version } = state.chain;
   try {
-    return await ask(chain);
+    return await ask(state);
   } catch (error) {
     if (!(error instanceof RegistryError) || !['not_found', 'invalid_proof'].includes(error.code))
       throw error;
     const moved = await log.catchUp();
-    if (moved.version > chain.version) return ask(moved);
+    if (moved.chain.version > version) return ask(moved);
     if (error.code === 'invalid_proof') throw error;
     throw new RegistryError(
       'unexpected_answer',
-      `expected an answer at version ${chain.version}, which is the head, got not found`,
+      `expected an answer at version ${version}, which is the head, got not found`,
       { cause: error },
     );
   }

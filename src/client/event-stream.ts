@@ -1,18 +1,25 @@
 /**
- * Server-sent events as hints. What an event says is never believed, so only the version it points at
- * is read from it; bounded in memory, and dead when no event comes for too long.
+ * Server-sent events as hints. What an event says is never believed: the version it points at is asked
+ * for, and the checkpoint it carries is judged as any other. Bounded in memory, and dead when no event
+ * comes for too long.
  */
 import { createParser, type EventSourceMessage, type ParserCallbacks } from 'eventsource-parser';
 import { STREAM_EVENTS } from '../api/events.ts';
 import { RegistryError } from '../core/error.ts';
+import { MAX_NOTE_CHARACTERS } from '../core/tlog/note.ts';
 import { chunksOf } from './body.ts';
 import type { Clock } from './clock.ts';
 
-const MAX_EVENT_CHARACTERS = 64 * 1024;
+/** A note doubles at most when its line ends are escaped; a head stands beside it. */
+const MAX_EVENT_CHARACTERS = 2 * MAX_NOTE_CHARACTERS + 64 * 1024;
 
 export type StreamHint =
-  /** A head may be there; `undefined` when the event did not say which. */
-  | { readonly type: 'head'; readonly version: number | undefined }
+  /** A head may be there, and a signed checkpoint of it; `undefined` where the event did not say. */
+  | {
+      readonly type: 'head';
+      readonly version: number | undefined;
+      readonly note: string | undefined;
+    }
   /** The server does not know the cursor. */
   | { readonly type: 'reset' }
   /** The server ends the stream: reconnect. */
@@ -93,7 +100,7 @@ function hintOf({ event, data }: EventSourceMessage): readonly StreamHint[] {
   switch (event) {
     case STREAM_EVENTS.update:
     case STREAM_EVENTS.progress:
-      return [{ type: 'head', version: versionIn(data) }];
+      return [{ type: 'head', ...headIn(data) }];
     case STREAM_EVENTS.reset:
       return [{ type: 'reset' }];
     case STREAM_EVENTS.closing:
@@ -103,13 +110,19 @@ function hintOf({ event, data }: EventSourceMessage): readonly StreamHint[] {
   }
 }
 
-function versionIn(data: string): number | undefined {
+function headIn(data: string): { version: number | undefined; note: string | undefined } {
+  const { version, checkpoint } = membersOf(data);
+  return {
+    version: typeof version === 'number' && Number.isSafeInteger(version) ? version : undefined,
+    note: typeof checkpoint === 'string' ? checkpoint : undefined,
+  };
+}
+
+function membersOf(data: string): { version?: unknown; checkpoint?: unknown } {
   try {
     const value: unknown = JSON.parse(data);
-    const version =
-      typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
-    return typeof version === 'number' && Number.isSafeInteger(version) ? version : undefined;
+    return typeof value === 'object' && value !== null ? value : {};
   } catch {
-    return undefined;
+    return {};
   }
 }

@@ -1,18 +1,19 @@
 /**
- * Follows a registry: catches up, then listens. Events only say that there may be something; what is
- * yielded was asked for by version, verified and saved. So gaps, repeats and lies on the stream can
- * delay an update, and nothing else.
+ * Follows a registry: catches up, then listens. An event says that there may be something and carries
+ * the checkpoint of it, which is judged like any other; what is yielded was asked for by version,
+ * verified and saved. So gaps and repeats on the stream can delay an update, and nothing else.
  */
 import { RegistryError } from '../core/error.ts';
-import type { Answers, ServedEntry } from './answers.ts';
+import type { Answers } from './answers.ts';
+import type { ProvenClaim } from './claims.ts';
 import type { ClientOptions, Update, VerifiedEntry, VerifiedHead } from './client.ts';
 import { type Clock, sleep } from './clock.ts';
-import { readHints } from './event-stream.ts';
-import { linkedEntries } from './linked-entries.ts';
+import { readHints, type StreamHint } from './event-stream.ts';
+import { isPassing, isShort, Outstanding } from './outstanding.ts';
 import { provePastEntry } from './past-entries.ts';
 import { jitteredDelayMs } from './retry.ts';
 import type { RequestBounds } from './transport.ts';
-import type { TrustedLog } from './trusted-log.ts';
+import type { Step, TrustedLog } from './trusted-log.ts';
 import { headAfter, headOf, readTrustedEntry } from './trusted-state.ts';
 
 const IDLE_MS = 45_000;
@@ -57,6 +58,7 @@ class Follower {
   readonly #signal: AbortSignal;
   /** What was yielded last, or where following began; `null` before genesis. */
   #head: VerifiedHead | null = null;
+  readonly #outstanding: Outstanding;
   #heardAt = 0;
   #attempt = 0;
   #failedStreams = 0;
@@ -65,11 +67,12 @@ class Follower {
   constructor(options: FollowerOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
+    this.#outstanding = new Outstanding(options.clock, options.staleAfterMs);
   }
 
   async *updates(): AsyncGenerator<Update, never, void> {
-    const chain = await this.#options.log.load(this.#signal);
-    this.#head = chain === undefined ? null : headOf(chain);
+    const state = await this.#options.log.load(this.#signal);
+    this.#head = state === null ? null : headOf(state);
     this.#heard();
     while (true) {
       let askedMs = 0;
@@ -93,52 +96,91 @@ class Follower {
     else yield* this.#poll();
   }
 
-  /** Up to the head, which is asked for each time: here a rollback or a fork shows. */
-  async *#catchUp(wait?: { readonly seconds: number }): AsyncGenerator<Update, void, void> {
-    const { log, answers, timeoutMs } = this.#options;
-    const question =
-      wait === undefined
-        ? this.#bounds()
-        : {
-            ...this.#bounds(),
-            timeoutMs: wait.seconds * 1000 + timeoutMs,
-            wait: { after: this.#version, seconds: wait.seconds },
-          };
-    const claim = await log.claimedHead(question);
-    const ask = (version: number) => answers.entries(version, this.#bounds());
-    for await (const run of linkedEntries({ from: this.#version + 1, claim, ask }))
-      for (const served of run) yield* this.#update(served, claim.version);
+  /** Up to a checkpoint, of the server when none is given: here a rollback or a fork shows. */
+  async *#catchUp(note?: string): AsyncGenerator<Update, void, void> {
+    const { log } = this.#options;
+    const claim = await log.claim(note, this.#bounds());
+    while (this.#version + 1 < claim.size)
+      for (const step of await log.page(claim, this.#version + 1, this.#bounds()))
+        yield* this.#update(step, claim);
+    await log.adopt(claim, this.#bounds());
+    this.#outstanding.settle(this.#version);
     this.#heard();
   }
 
   async *#listen(): AsyncGenerator<Update, void, void> {
     const { answers, clock, staleAfterMs } = this.#options;
     this.#failedStreams++;
+    const left = new AbortController();
     const body = await answers.stream(this.#version, this.#bounds());
     const hints = readHints(body, {
       clock,
       idleMs: Math.min(IDLE_MS, staleAfterMs),
-      signal: this.#signal,
+      signal: AbortSignal.any([this.#signal, left.signal]),
       onRetry: (retryMs) => {
         this.#retryMs = Math.max(MIN_RETRY_MS, Math.min(retryMs, MAX_RETRY_MS));
       },
     });
-    for await (const hint of hints) {
+    try {
+      yield* this.#hear(hints);
+    } finally {
+      left.abort();
+    }
+  }
+
+  /** Ends when the next session is to compare checkpoints: a server that lost the cursor may have lost entries. */
+  async *#hear(hints: AsyncGenerator<StreamHint, void, void>): AsyncGenerator<Update, void, void> {
+    let next = nextOf(hints);
+    while (true) {
+      const result = await this.#outstanding.before(next, this.#signal);
+      if (result === 'due') {
+        yield* this.#tryCatchUp();
+        continue;
+      }
+      if (result.done) return;
       this.#failedStreams = 0;
       this.#attempt = 0;
       this.#heard();
-      // The next session compares heads: a server that lost the cursor may have lost entries.
-      if (hint.type !== 'head') return;
-      if (hint.version === undefined || hint.version > this.#version) yield* this.#catchUp();
+      if (result.value.type !== 'head') return;
+      yield* this.#heed(result.value);
+      next = nextOf(hints);
+    }
+  }
+
+  /** What the event claims is judged; what it leaves out is asked for, now and again until it is there. */
+  async *#heed({
+    version,
+    note,
+  }: Extract<StreamHint, { type: 'head' }>): AsyncGenerator<Update, void, void> {
+    const { log } = this.#options;
+    const isNamed = version !== undefined;
+    const isAhead = isNamed ? version > this.#version : note === undefined;
+    if (note !== undefined && log.isNews(note)) yield* this.#tryCatchUp(note);
+    else if (isAhead) yield* this.#tryCatchUp();
+    if (isNamed) this.#outstanding.expect(version, this.#version);
+    if (!log.isFresh()) yield* this.#catchUp();
+  }
+
+  /** What is only short of cosignatures is outstanding. An old event may be stale; the server must not be. */
+  async *#tryCatchUp(note?: string): AsyncGenerator<Update, void, void> {
+    try {
+      yield* this.#catchUp(note);
+    } catch (error) {
+      if (isShort(error)) this.#outstanding.fallShort(error);
+      else if (note !== undefined && error instanceof RegistryError && error.code === 'stale')
+        yield* this.#tryCatchUp();
+      else throw error;
     }
   }
 
   async *#poll(): AsyncGenerator<Update, void, void> {
-    const { clock, staleAfterMs } = this.#options;
+    const { answers, clock, staleAfterMs, timeoutMs } = this.#options;
     const seconds = Math.max(1, Math.min(POLL_SECONDS, Math.floor(staleAfterMs / 4_000)));
     for (let round = 0; round < POLLS; round++) {
       const before = { version: this.#version, ms: clock.now() };
-      yield* this.#catchUp({ seconds });
+      const bounds = { ...this.#bounds(), timeoutMs: seconds * 1000 + timeoutMs };
+      await answers.wait({ after: this.#version, seconds }, bounds);
+      yield* this.#catchUp();
       this.#attempt = 0;
       const tooSoonMs = MIN_POLL_MS - (clock.now() - before.ms);
       if (this.#version === before.version && tooSoonMs > 0)
@@ -148,22 +190,22 @@ class Follower {
   }
 
   /** One entry, believed and saved before it is yielded. */
-  async *#update(served: ServedEntry, claimed: number): AsyncGenerator<Update, void, void> {
-    const entry = await this.#verified(served);
-    this.#head = headAfter(this.#head, entry);
-    this.#options.onProgress?.({ version: entry.version, head: claimed });
+  async *#update(step: Step, claim: ProvenClaim): AsyncGenerator<Update, void, void> {
+    const entry = await this.#verified(step, claim);
+    this.#head = headAfter(this.#head, entry, claim);
+    this.#options.onProgress?.({ version: entry.version, head: claim.size - 1 });
     // Genesis is where following begins, not an update.
     if (entry.version > 0) yield { head: this.#head, entry };
     this.#signal.throwIfAborted();
     this.#heard();
   }
 
-  async #verified(served: ServedEntry): Promise<VerifiedEntry> {
+  async #verified(step: Step, claim: ProvenClaim): Promise<VerifiedEntry> {
     const { log, answers } = this.#options;
     const bounds = this.#bounds();
-    if (await log.accept(served, bounds)) return readTrustedEntry(served.bytes);
+    if (await log.accept(claim, step, bounds)) return readTrustedEntry(step.served.bytes);
     // Another call on this client was ahead: the entry is trusted already, if it is the same one.
-    return provePastEntry(served, { answers, hashes: log, bounds });
+    return provePastEntry(step.served, { answers, log, bounds });
   }
 
   /** One attempt each: the session is repeated as a whole, and must end in time to say `stale`. */
@@ -195,6 +237,7 @@ class Follower {
     if (this.#signal.aborted || !isPassing(error)) throw error;
     const { retry_after_ms: askedMs } = error.details;
     if (this.#staleInMs() > 0) return typeof askedMs === 'number' ? askedMs : 0;
+    if (isShort(error)) throw error;
     const { staleAfterMs } = this.#options;
     throw new RegistryError(
       'stale',
@@ -207,10 +250,9 @@ class Follower {
   }
 }
 
-/** No answer, an answer of the wrong kind, or the server's own trouble; never a broken rule of the log. */
-function isPassing(error: unknown): error is RegistryError {
-  if (!(error instanceof RegistryError)) return false;
-  const status = Number(error.details.status ?? 0);
-  const isTold = error.code === 'not_initialised' || status === 429 || status >= 500;
-  return isTold || error.code === 'unavailable' || error.code === 'unexpected_answer';
+/** Who leaves while it waits is not interested in how it ends. */
+function nextOf<T>(hints: AsyncGenerator<T, void, void>): Promise<IteratorResult<T, void>> {
+  const next = hints.next();
+  next.catch(() => undefined);
+  return next;
 }

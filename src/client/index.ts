@@ -15,6 +15,7 @@ export type { Hash } from '../core/hash.ts';
 export type { EntryBytes, Leaf } from '../core/leaf.ts';
 export type { DecodedPayload, Descriptor, Payload } from '../core/payload.ts';
 export type { Chain } from '../core/rules.ts';
+export type { NoteVerifier } from '../core/tlog/note-signatures.ts';
 export { createPortableVerifier, type Verifier } from '../core/verifier.ts';
 export type {
   Client,
@@ -23,6 +24,7 @@ export type {
   QuorumJson,
   TrustStore,
   Update,
+  VerifiedCheckpoint,
   VerifiedDescriptor,
   VerifiedEntry,
   VerifiedHead,

@@ -10,6 +10,15 @@ import { type Failure, isWorthRepeating, jitteredDelayMs, parseRetryAfter } from
 
 const MAX_PROBLEM_BYTES = 64 * 1024;
 
+/** Part of a content type, and the header that asks for it. */
+const ACCEPT = {
+  json: 'application/json',
+  ndjson: 'application/json',
+  plain: 'text/plain',
+  'octet-stream': 'application/octet-stream',
+  'event-stream': 'text/event-stream',
+} as const;
+
 export interface TransportOptions {
   /** Base URL, http or https; a path in it is kept. */
   readonly url: string;
@@ -30,7 +39,7 @@ export interface RequestBounds {
 export interface GetOptions extends RequestBounds {
   readonly maxBytes: number;
   /** Part of the content type that must come: an html page is no answer. */
-  readonly accept: 'json' | 'ndjson';
+  readonly accept: keyof typeof ACCEPT;
   /** Keep the first `maxBytes` of a longer answer instead of refusing it. */
   readonly whenLarger?: 'refuse' | 'cut';
   /** Past every cache on the way. */
@@ -51,7 +60,7 @@ export interface Answer {
 interface Request extends RequestBounds {
   readonly method: 'GET' | 'POST';
   readonly path: string;
-  readonly accept: string;
+  readonly accept: keyof typeof ACCEPT;
   readonly body?: Uint8Array | undefined;
   readonly isFresh?: boolean | undefined;
 }
@@ -166,7 +175,6 @@ export class Transport {
     { method, path, accept, body, isFresh }: Request,
     signal: AbortSignal,
   ): Promise<Response> {
-    const type = accept === 'event-stream' ? 'text/event-stream' : 'application/json';
     return this.#options.fetch(`${this.#base}${path}`, {
       method,
       signal,
@@ -175,7 +183,7 @@ export class Transport {
       credentials: 'omit',
       cache: isFresh ? 'reload' : 'default',
       headers: {
-        accept: type,
+        accept: ACCEPT[accept],
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: Uint8Array.from(body) }),

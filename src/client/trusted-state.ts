@@ -3,6 +3,7 @@
  * log. Decides trust and does nothing else; asking and saving are `trusted-log`'s.
  */
 import { decodeApprovals } from '../core/approval.ts';
+import { encodeBase64 } from '../core/bytes.ts';
 import { verifyEntry } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { type Hash, hashOf } from '../core/hash.ts';
@@ -11,15 +12,30 @@ import { type DecodedPayload, decodePayload } from '../core/payload.ts';
 import type { Chain } from '../core/rules.ts';
 import type { SetTree } from '../core/set-tree.ts';
 import type { Verifier } from '../core/verifier.ts';
-import type { ClaimedHead } from './answers.ts';
-import type { VerifiedEntry, VerifiedHead } from './client.ts';
+import type { VerifiedCheckpoint, VerifiedEntry, VerifiedHead } from './client.ts';
 import { RecentPayloads } from './recent-payloads.ts';
 
-export interface TrustedState {
+/** What entries alone make: every rule of the log holds, but no checkpoint vouches for it yet. */
+export interface WalkedState {
   readonly chain: Chain;
-  /** Canonical leaf bytes of `chain.version`: what the state is restored from, and evidence of a fork. */
+  /** Canonical leaf bytes of `chain.version`: what the state is restored from. */
   readonly leaf: Uint8Array;
   readonly recent: RecentPayloads;
+}
+
+/** The checkpoint that the trusted tree was proven to be of, or to lead to. */
+export interface TrustedCheckpoint {
+  /** Leaves; more than the tree's while catching up. */
+  readonly size: number;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+  readonly note: string;
+  /** POSIX seconds for which enough witnesses vouched; `null` when none were asked for. */
+  readonly freshAt: number | null;
+}
+
+export interface TrustedState extends WalkedState {
+  readonly checkpoint: TrustedCheckpoint;
 }
 
 export interface AdvanceOptions {
@@ -33,10 +49,10 @@ export interface AdvanceOptions {
  * version in the message; `invalid_proof` means that the set is not known where the entry touches it.
  */
 export async function advance(
-  state: TrustedState | null,
+  state: WalkedState | null,
   entry: EntryBytes,
   { verifier, registry }: AdvanceOptions,
-): Promise<TrustedState> {
+): Promise<WalkedState> {
   const version = (state?.chain.version ?? -1) + 1;
   if (state === null && registry !== undefined && hashOf(entry.payload) !== registry)
     throw new RegistryError(
@@ -62,37 +78,8 @@ export async function advance(
 }
 
 /** The same state that knows more of the same set. */
-export function withSet(state: TrustedState, set: SetTree): TrustedState {
+export function withSet<S extends WalkedState>(state: S, set: SetTree): S {
   return { ...state, chain: { ...state.chain, set } };
-}
-
-/**
- * What a server's head says against the state, before any entry is fetched. Throws `wrong_registry`,
- * `rollback` or `fork`. `null`: nothing is trusted yet.
- */
-export function assertNotBehind(
-  state: TrustedState | null,
-  claim: ClaimedHead,
-  registry: Hash | undefined,
-): void {
-  const expected = state?.chain.registry ?? registry;
-  if (expected !== undefined && claim.registry !== expected)
-    throw new RegistryError(
-      'wrong_registry',
-      `expected registry ${expected}, got ${claim.registry} at ${claim.origin}`,
-    );
-  if (state === null) return;
-  const { version, entryHash: trusted } = state.chain;
-  if (claim.version < version)
-    throw new RegistryError(
-      'rollback',
-      `expected a head at version ${version} or later, got ${claim.version}: entries were lost, or an old state is shown`,
-      {
-        details: { trusted: version, version: claim.version },
-      },
-    );
-  if (claim.version === version)
-    assertSameEntry({ version, expected: trusted, got: claim.entryHash });
 }
 
 /** Throws `fork`: two entries for one version. */
@@ -139,15 +126,8 @@ export function readTrustedEntry(bytes: EntryBytes): VerifiedEntry {
   };
 }
 
-export function headOf({
-  origin,
-  registry,
-  version,
-  entryHash,
-  committedAt,
-  governance,
-  set,
-}: Chain): VerifiedHead {
+export function headOf({ chain, checkpoint }: TrustedState): VerifiedHead {
+  const { origin, registry, version, entryHash, committedAt, governance, set } = chain;
   return {
     origin,
     registry,
@@ -157,13 +137,24 @@ export function headOf({
     setRoot: set.root,
     setSize: set.size,
     governance,
+    checkpoint: verifiedCheckpoint(checkpoint),
   };
+}
+
+export function verifiedCheckpoint({
+  size,
+  root,
+  note,
+  freshAt,
+}: TrustedCheckpoint): VerifiedCheckpoint {
+  return { size, root: encodeBase64(root), note, freshAt };
 }
 
 /** The head that a trusted entry makes, after the head before it (`null`: none, it is genesis). */
 export function headAfter(
   before: VerifiedHead | null,
   { leaf, entryHash, proposal }: VerifiedEntry,
+  checkpoint: TrustedCheckpoint,
 ): VerifiedHead {
   return {
     origin: leaf.origin,
@@ -174,6 +165,7 @@ export function headAfter(
     setRoot: leaf.set_root,
     setSize: leaf.set_size,
     governance: governanceAfter(before, proposal),
+    checkpoint: verifiedCheckpoint(checkpoint),
   };
 }
 

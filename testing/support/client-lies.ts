@@ -7,6 +7,7 @@ import { hashOf } from '../../src/core/hash.ts';
 import { encodeLeaf, entryHash, type Leaf } from '../../src/core/leaf.ts';
 import type { DecodedPayload, Payload } from '../../src/core/payload.ts';
 import type { Lie, Stage } from './client-server.ts';
+import { LogView, type NoteOptions } from './client-tree.ts';
 import type { TestSigner } from './signers.ts';
 
 /** An entry as it travels. */
@@ -70,17 +71,31 @@ export function extend(
   return reseal([...log, { approvals: stored, leaf, payload: proposal.payload }], version);
 }
 
-/** Serves `log` for the registry's, its head included; everything else is honest. */
-export function serve(log: Log): Lie {
-  return (path, honest) => {
+/**
+ * Serves `log` for the registry's, with the checkpoint and the proofs that it would have, signed with
+ * the log's own key unless told otherwise; everything else is honest.
+ */
+export function serve(
+  log: Log,
+  options: NoteOptions & { readonly isHeadHonest?: boolean } = {},
+): Lie {
+  const view = new LogView(log);
+  return async (path, honest) => {
     const { pathname, searchParams } = new URL(path, 'http://log');
+    const [, proof, from, size] =
+      /^\/registry\/proof\/(inclusion|consistency)\/(\d+)\/(\d+)$/.exec(pathname) ?? [];
     const number = /^\/registry\/(\d+)$/.exec(pathname)?.[1];
+    if (pathname === '/checkpoint')
+      return options.isHeadHonest === true ? honest() : plain(await view.note(options));
     if (pathname === '/registry/head') return json(headOf(log));
     if (pathname === '/registry/entries') {
-      const from = Number(searchParams.get('from'));
-      return lines(log.slice(from, from + Number(searchParams.get('limit'))));
+      const first = Number(searchParams.get('from'));
+      return lines(log.slice(first, first + Number(searchParams.get('limit'))));
     }
-    return number === undefined ? honest() : json(log[Number(number)]);
+    if (proof !== undefined && Number(from) <= Number(size) && Number(size) <= log.length)
+      return json(view[proof as 'inclusion' | 'consistency'](Number(from), Number(size)));
+    if (number === undefined) return honest();
+    return Number(number) < log.length ? json(log[Number(number)]) : honest('/registry/999999');
   };
 }
 
@@ -118,6 +133,10 @@ export function json(value: unknown): Response {
   return new Response(canonicalText(value), { headers: { 'content-type': 'application/json' } });
 }
 
+export function plain(text: string | ReadableStream<Uint8Array>): Response {
+  return new Response(text, { headers: { 'content-type': 'text/plain; charset=utf-8' } });
+}
+
 export function lines(entries: readonly unknown[]): Response {
   return ndjson(entries.map((entry) => `${canonicalText(entry)}\n`).join(''));
 }
@@ -135,9 +154,19 @@ export function endless(text: string): ReadableStream<Uint8Array> {
 /** `response` said where the request begins with `prefix`. */
 export function at(
   prefix: string,
-  answer: (path: string, honest: () => Promise<Response>) => Response | Promise<Response>,
+  answer: (
+    path: string,
+    honest: (path?: string) => Promise<Response>,
+  ) => Response | Promise<Response>,
 ): Lie {
   return (path, honest) => (path.startsWith(prefix) ? answer(path, honest) : honest());
+}
+
+/** The honest checkpoint with its note changed. */
+export function alteredNote(change: (note: string) => string | Promise<string>): Lie {
+  return at('/checkpoint', async (_path, honest) =>
+    plain(await change(await (await honest()).text())),
+  );
 }
 
 /** The honest JSON answer with something changed. */

@@ -85,8 +85,8 @@ const STREAM = [
 ].join('');
 
 const HINTS: readonly StreamHint[] = [
-  { type: 'head', version: 4 },
-  { type: 'head', version: 5 },
+  { type: 'head', version: 4, note: undefined },
+  { type: 'head', version: 5, note: undefined },
   { type: 'reset' },
   { type: 'closing' },
 ];
@@ -104,7 +104,7 @@ test('an event of another name is ignored, and one without a version is a hint w
   assert.deepEqual(await all('event: later\ndata: {"version":9}\n\ndata: {"version":9}\n\n'), []);
   for (const data of ['nonsense', 'null', '{}', '{"version":"9"}', '{"version":1e300}'])
     assert.deepEqual(await all(`event: registry.update\ndata: ${data}\n\n`), [
-      { type: 'head', version: undefined },
+      { type: 'head', version: undefined, note: undefined },
     ]);
 });
 
@@ -143,7 +143,10 @@ test('an event of any name shows that the stream lives', async () => {
   await new Promise(setImmediate);
   pipe.clock.advance(IDLE_MS - 1);
   pipe.write('event: registry.progress\ndata: {"version":1}\n\n');
-  assert.deepEqual(await next, { done: false, value: { type: 'head', version: 1 } });
+  assert.deepEqual(await next, {
+    done: false,
+    value: { type: 'head', version: 1, note: undefined },
+  });
   await pipe.hints.return();
 });
 
@@ -155,7 +158,10 @@ test('time that the consumer takes does not make the stream dead', async () => {
   pipe.clock.advance(10 * IDLE_MS);
   const second = pipe.hints.next();
   pipe.write('event: registry.progress\ndata: {"version":1}\n\n');
-  assert.deepEqual(await second, { done: false, value: { type: 'head', version: 1 } });
+  assert.deepEqual(await second, {
+    done: false,
+    value: { type: 'head', version: 1, note: undefined },
+  });
   await pipe.hints.return();
 });
 

@@ -6,7 +6,6 @@ import { memoryTrust } from '../../../src/client/memory-trust.ts';
 import { decodeTrustedState } from '../../../src/client/trusted-text.ts';
 import { encodeUtf8 } from '../../../src/core/bytes.ts';
 import { RegistryError } from '../../../src/core/error.ts';
-import { editLeaf, readLog, reseal, serve } from '../../support/client-lies.ts';
 import { errorOf, type Lie, openClient, openStage } from '../../support/client-server.ts';
 import { put } from '../../support/registry.ts';
 
@@ -175,7 +174,7 @@ test('a version that the stream left out comes with the heartbeat', async () => 
   while (!stage.requests.some((request) => request.includes('/stream')))
     await new Promise(setImmediate);
   await stage.grow(2);
-  assert.equal(stage.requests.filter((request) => request === 'GET /registry/head').length, 1);
+  assert.equal(stage.requests.filter((request) => request === 'GET /checkpoint').length, 1);
   resolve();
   assert.deepEqual(await two, [1, 2]);
   await updates.return?.();
@@ -194,7 +193,7 @@ test('events that repeat, run ahead or go back yield nothing by themselves', asy
     for await (const { head } of client.follow({ signal: left.signal })) seen.push(head.version);
   })();
   // Twice it asked whether the versions that were talked about exist.
-  const asked = () => stage.requests.filter((request) => request === 'GET /registry/head').length;
+  const asked = () => stage.requests.filter((request) => request === 'GET /checkpoint').length;
   while (asked() < 3) await new Promise(setImmediate);
   left.abort();
   await done;
@@ -266,7 +265,7 @@ test('without streams heads are polled, and after a while the stream is tried ag
 test('a server that asks to be left alone is, and one that asks for haste is not hurried', async () => {
   const stage = await openStage();
   const busy = new Response('', { status: 503, headers: { 'retry-after': '7' } });
-  stage.lie((path, honest) => (path === '/registry/head' ? busy.clone() : honest()));
+  stage.lie((path, honest) => (path === '/checkpoint' ? busy.clone() : honest()));
   const { client, clock } = openClient(stage);
   const left = new AbortController();
   const done = errorOf(take(followed(client, left.signal), 1));
@@ -437,17 +436,28 @@ test('a server that lost entries is a rollback, told when it is connected to aga
   assert.equal(client.trusted()?.version, 3);
 });
 
-test('another history ends following with a fork, after what was true was seen', async () => {
+test('another history that the log key signed ends following with a fork, and with evidence of it', async () => {
   const stage = await openStage();
+  const other = await openStage();
   await stage.grow(1);
-  const { client, saved } = openClient(stage);
+  await other.change(put('y', {}));
+  await other.grow(1);
+  let current = stage;
+  const fetch: typeof globalThis.fetch = (input, init) => current.fetch(input, init);
+  const evidence: string[] = [];
+  const { client, saved } = openClient(
+    { fetch, registryHash: stage.registryHash },
+    { onFork: (text) => void evidence.push(text) },
+  );
   const updates = followed(client);
   await take(updates, 1);
-  const believed = await saved();
-  await stage.change(put('y', {}));
-  const log = await readLog(stage);
-  stage.lie(serve(reseal(editLeaf(log, 1, { committed_at: '2026-11-21T09:00:00.001Z' }), 2)));
+  current = other;
   await assert.rejects(take(updates, 1), { code: 'fork' });
-  assert.equal(await saved(), believed);
+  assert.equal(
+    decodeTrustedState((await saved()) ?? '').chain.entryHash,
+    client.trusted()?.entryHash,
+  );
+  assert.equal(client.trusted()?.version, 1);
   assert.equal((await updates.next()).done, true);
+  assert.equal(evidence.length, 1);
 });

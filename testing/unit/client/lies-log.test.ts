@@ -2,21 +2,24 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { memoryTrust } from '../../../src/client/memory-trust.ts';
+import { decodeTrustedState } from '../../../src/client/trusted-text.ts';
+import { encodeBase64 } from '../../../src/core/bytes.ts';
 import type { ErrorCode } from '../../../src/core/error.ts';
 import { hashOf } from '../../../src/core/hash.ts';
+import { EMPTY_ROOT } from '../../../src/core/tlog/merkle.ts';
 import {
   altered,
+  alteredNote,
   at,
   edit,
   editLeaf,
   endless,
   extend,
-  headOf,
-  json,
   type Log,
   type LogEntry,
   lines,
   ndjson,
+  plain,
   readLog,
   reseal,
   serve,
@@ -28,12 +31,14 @@ import {
   openStage,
   type Stage,
 } from '../../support/client-server.ts';
+import { signNote } from '../../support/client-tree.ts';
 import { put, remove } from '../../support/registry.ts';
 import {
   descriptorsPayload,
   genesisPayload,
   governancePayload,
   makeGovernance,
+  makeLogSigner,
   makeSigner,
   makeSigners,
   supersedePayload,
@@ -43,6 +48,7 @@ import {
 const TRUSTED = 2;
 
 const OTHER_HASH = hashOf(new Uint8Array());
+const ROOT = new Uint8Array(32).fill(7);
 const [one, two, three] = makeSigners(3);
 assert.ok(one && two && three);
 const signers = [one, two, three];
@@ -107,37 +113,62 @@ const HEAD_LIES: readonly LieRow[] = [
     'an empty registry',
     'rollback',
     () =>
-      at('/registry/head', () =>
+      at('/checkpoint', () =>
         Response.json(
-          { code: 'not_initialised' },
+          { code: 'not_found' },
           { status: 404, headers: { 'content-type': 'application/problem+json' } },
         ),
       ),
   ],
   [
-    'another entry at the trusted version',
-    'fork',
-    () => altered('/registry/head', (head) => ({ ...head, version: TRUSTED })),
+    'a tree of no leaves',
+    'rollback',
+    () => at('/checkpoint', async () => plain(await signNote({ size: 0, root: EMPTY_ROOT }))),
   ],
   [
-    'a hash that its entries do not lead to',
+    'another root for the trusted size',
     'fork',
-    () => altered('/registry/head', (head) => ({ ...head, entry_hash: OTHER_HASH })),
+    () => at('/checkpoint', async () => plain(await signNote({ size: 3, root: ROOT }))),
   ],
   [
-    'the head of another registry',
+    'a root that its entries do not lead to',
+    'invalid_proof',
+    () => at('/checkpoint', async () => plain(await signNote({ size: 6, root: ROOT }))),
+  ],
+  [
+    'the checkpoint of another log',
     'wrong_registry',
-    () => altered('/registry/head', (head) => ({ ...head, registry: OTHER_HASH })),
+    () => serve(log, { origin: 'registry.example.com/other' }),
   ],
   [
-    'a version that is no number',
-    'unexpected_answer',
-    () => altered('/registry/head', (head) => ({ ...head, version: '5' })),
+    'a checkpoint signed by nobody known',
+    'invalid_signature',
+    () => serve(log, { signers: [makeLogSigner('mallory')] }),
   ],
   [
-    'a head without a hash',
-    'unexpected_answer',
-    () => altered('/registry/head', ({ entry_hash: _, ...head }) => head),
+    'a checkpoint changed under its signature',
+    'invalid_signature',
+    () => alteredNote((note) => note.replace('\n6\n', '\n7\n')),
+  ],
+  [
+    'a checkpoint without a signature',
+    'invalid_checkpoint',
+    () => alteredNote((note) => note.slice(0, note.indexOf('\u2014'))),
+  ],
+  [
+    'a size that is no number',
+    'invalid_checkpoint',
+    () => alteredNote((note) => note.replace('\n6\n', '\n06\n')),
+  ],
+  [
+    'a checkpoint that is no text',
+    'invalid_checkpoint',
+    () =>
+      at(
+        '/checkpoint',
+        () =>
+          new Response(Uint8Array.of(0xff, 0xfe), { headers: { 'content-type': 'text/plain' } }),
+      ),
   ],
   [
     'an html page',
@@ -145,35 +176,38 @@ const HEAD_LIES: readonly LieRow[] = [
     () => () => new Response('<html>', { headers: { 'content-type': 'text/html' } }),
   ],
   [
-    'html that says it is json',
-    'unexpected_answer',
-    () => () => new Response('<html>', { headers: { 'content-type': 'application/json' } }),
+    'html that says it is text',
+    'invalid_checkpoint',
+    () => at('/checkpoint', () => plain('<html>')),
   ],
   ['a redirect', 'unexpected_answer', () => () => Response.redirect('http://elsewhere.test/', 302)],
   [
-    'an oversized head',
+    'an oversized checkpoint',
     'unexpected_answer',
-    () => altered('/registry/head', (head) => ({ ...head, more: 'x'.repeat(65_536) })),
+    () => alteredNote((note) => note + note.slice(note.indexOf('\u2014')).repeat(6_000)),
   ],
   [
-    'an endless head',
-    'unexpected_answer',
-    () =>
-      at(
-        '/registry/head',
-        () =>
-          new Response(endless(' '.repeat(1_000)), {
-            headers: { 'content-type': 'application/json' },
-          }),
-      ),
+    'a checkpoint with more signatures than anybody reads',
+    'invalid_checkpoint',
+    () => alteredNote((note) => note + note.slice(note.indexOf('\u2014')).repeat(100)),
   ],
   [
-    'json without end of depth',
+    'an endless checkpoint',
+    'unexpected_answer',
+    () => at('/checkpoint', () => plain(endless(' '))),
+  ],
+  [
+    'a proof that fails',
+    'invalid_proof',
+    () => altered('/registry/proof/consistency', () => ({ proof: [encodeBase64(ROOT)] })),
+  ],
+  ['no proof', 'unexpected_answer', () => altered('/registry/proof/consistency', () => ({}))],
+  [
+    'a proof that is not to be had',
     'unexpected_answer',
     () =>
-      at(
-        '/registry/head',
-        () => new Response('['.repeat(60_000), { headers: { 'content-type': 'application/json' } }),
+      at('/registry/proof/consistency', (_path, honest) =>
+        honest('/registry/proof/consistency/3/99'),
       ),
   ],
 ];
@@ -190,14 +224,6 @@ const PAGE_LIES: readonly LieRow[] = [
     'a page that stops inside a line',
     'unexpected_answer',
     () => page((text) => text.slice(0, -100)),
-  ],
-  [
-    'a page that ends before the head',
-    'unexpected_answer',
-    () =>
-      at('/registry/entries', (path) =>
-        lines(path.includes(`from=${TRUSTED + 1}&`) ? log.slice(TRUSTED + 1, TRUSTED + 2) : []),
-      ),
   ],
   ['no entries at all', 'unexpected_answer', () => page(() => '')],
   ['lines that are no entries', 'unexpected_answer', () => page(() => '{}\n{}\n{}\n')],
@@ -221,8 +247,8 @@ const PAGE_LIES: readonly LieRow[] = [
 
 const ENTRY_LIES: readonly LieRow[] = [
   [
-    'a leaf with a later time, its head honest',
-    'fork',
+    'a leaf with a later time, its checkpoint honest',
+    'invalid_entry',
     () =>
       at('/registry/entries', () =>
         lines(editLeaf(log, 5, { committed_at: '2026-11-21T09:00:01.000Z' }).slice(TRUSTED + 1)),
@@ -415,7 +441,7 @@ test('another branch of the same registry is a fork', async () => {
   assert.equal(client.trusted()?.version, 1);
 });
 
-test('another genesis than the pinned one is another registry, whatever its head says', async () => {
+test('another genesis than the pinned one is another registry, whoever signed its checkpoint', async () => {
   const stage = await openHistory();
   const other = genesisPayload(makeGovernance(signers, { threshold: 2 }), { note: 'other' });
   const fake = reseal(
@@ -428,29 +454,47 @@ test('another genesis than the pinned one is another registry, whatever its head
   );
   const { client, saved } = openClient(stage);
   stage.lie(serve(fake));
-  await assert.rejects(client.head(), { code: 'wrong_registry', message: /at registry\.example/ });
-  const claiming = json({ ...headOf(fake), registry: stage.registryHash });
-  stage.lie((path, honest, request) =>
-    path === '/registry/head' ? claiming.clone() : serve(fake)(path, honest, request),
-  );
   await assert.rejects(client.head(), { code: 'wrong_registry', message: /begins with/ });
-  const lied = serve(fake);
-  stage.lie(async (path, honest, request) =>
-    path === '/registry/head' ? honest() : lied(path, honest, request),
-  );
-  await assert.rejects(client.head(), { code: 'fork' });
+  stage.lie(serve(fake, { isHeadHonest: true }));
+  await assert.rejects(client.head(), { code: 'wrong_registry' });
   assert.equal(client.trusted(), undefined);
   assert.equal(await saved(), undefined);
 });
 
-test('a head beyond the entries is refused, and the entries that are there are not held back', async () => {
+test('a checkpoint beyond the entries is refused, and the entries that are there are not held back', async () => {
   const stage = await openHistory();
-  const { client } = openClient(stage);
-  stage.lie(altered('/registry/head', (head) => ({ ...head, version: 1_000 })));
+  const { client, saved } = openClient(stage);
+  const honest = serve(log);
+  stage.lie((path, ask, request) =>
+    path.startsWith('/registry/entries')
+      ? lines(path.includes('from=0&') ? log.slice(0, 3) : [])
+      : honest(path, ask, request),
+  );
   await assert.rejects(client.head(), { code: 'unexpected_answer' });
-  assert.ok((client.trusted()?.version ?? 0) < 5);
+  assert.equal(client.trusted()?.version, 2);
+  const state = decodeTrustedState((await saved()) ?? '');
+  assert.deepEqual([state.chain.tree.size, state.checkpoint.size], [3, 6]);
   stage.lie(undefined);
   assert.equal((await client.head()).version, 5);
+});
+
+test('a page whose entries are right by every rule but time is not believed, wherever it ends', async () => {
+  const stage = await openHistory();
+  const { client, saved } = openClient(stage);
+  const later = editLeaf(log, 1, { committed_at: '2026-11-21T09:00:00.001Z' });
+  const honest = serve(log);
+  for (const [end, code] of [
+    [2, 'invalid_proof'],
+    [6, 'invalid_entry'],
+  ] as const) {
+    const page = reseal(later, 2).slice(0, end);
+    stage.lie((path, ask, request) =>
+      path.startsWith('/registry/entries') ? lines(page) : honest(path, ask, request),
+    );
+    await assert.rejects(client.head(), { code });
+    assert.equal(client.trusted(), undefined);
+    assert.equal(await saved(), undefined);
+  }
 });
 
 test('a broken rule is told with the version it was broken at', async () => {

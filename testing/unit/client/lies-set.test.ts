@@ -223,7 +223,8 @@ test('an entry that nobody signed makes a restarted client ask for nothing more'
   stage.requests.length = 0;
   await assert.rejects(openClient(stage, { trust }).client.head(), { code: 'quorum_not_reached' });
   assert.deepEqual(stage.requests, [
-    'GET /registry/head',
+    'GET /checkpoint',
+    'GET /registry/proof/consistency/9/10',
     'GET /registry/entries?from=9&limit=256',
   ]);
 });
@@ -231,12 +232,12 @@ test('an entry that nobody signed makes a restarted client ask for nothing more'
 const PAST_LIES: readonly (readonly [lie: string, code: ErrorCode, change: (log: Log) => Log])[] = [
   [
     'another time in its leaf',
-    'invalid_entry',
+    'invalid_proof',
     (log) => editLeaf(log, 3, { committed_at: '2026-11-21T09:00:01.000Z' }),
   ],
   [
-    'another history',
-    'fork',
+    'another history around it',
+    'invalid_proof',
     (log) => reseal(editLeaf(log, 3, { committed_at: '2026-11-21T09:00:01.000Z' }), 4),
   ],
   [
@@ -250,7 +251,7 @@ const PAST_LIES: readonly (readonly [lie: string, code: ErrorCode, change: (log:
     (log) => edit(log, 3, (entry) => ({ ...entry, approvals: log[4]?.approvals ?? [] })),
   ],
   ['another version', 'unexpected_answer', (log) => log.toSpliced(3, 1)],
-  ['an end before the trusted head', 'unexpected_answer', (log) => log.slice(0, 6)],
+  ['no entry', 'unexpected_answer', (log) => log.slice(0, 3)],
 ];
 
 for (const [lie, code, change] of PAST_LIES)
@@ -267,6 +268,25 @@ for (const [lie, code, change] of PAST_LIES)
     stage.lie(undefined);
     assert.equal((await client.entry(3)).version, 3);
   });
+
+test('an old entry with the proof of another one is invalid_proof, and one without a proof is no answer', async () => {
+  const stage = await openSet();
+  const trust = memoryTrust();
+  await openClient(stage, { trust }).client.head();
+  const { client } = openClient(stage, { trust });
+  stage.lie(
+    at('/registry/proof/inclusion', (_path, honest) => honest('/registry/proof/inclusion/4/9')),
+  );
+  await assert.rejects(client.entry(3), { code: 'invalid_proof' });
+  stage.lie(
+    at('/registry/proof/inclusion', (_path, honest) => honest('/registry/proof/inclusion/3/8')),
+  );
+  await assert.rejects(client.entry(3), { code: 'invalid_proof' });
+  stage.lie(
+    at('/registry/proof/inclusion', (_path, honest) => honest('/registry/proof/inclusion/9/9')),
+  );
+  await assert.rejects(client.entry(3), { code: 'unexpected_answer' });
+});
 
 test('an old entry whose hash is remembered must be that entry', async () => {
   const stage = await openSet();

@@ -57,7 +57,7 @@ test('any shorter text is damage', () => {
 test('another document is foreign, and a later form is newer', () => {
   assert.equal(refusal('{}').code, 'storage_foreign');
   assert.equal(refusal('{"schema":"something/else"}').code, 'storage_foreign');
-  assert.equal(refusal('{"schema":"quorate/trusted-state/v2"}').code, 'storage_newer');
+  assert.equal(refusal('{"schema":"quorate/trusted-state/v3"}').code, 'storage_newer');
   assert.equal(refusal('[]').code, 'storage_damaged');
 });
 
