@@ -17,7 +17,7 @@ import type { CheckpointSigner, RegistryTimers } from './options.ts';
 import type { PublishedCheckpoint } from './registry.ts';
 import { assertReadBack, isSignable, signCheckpoint, unsignable } from './seal.ts';
 
-/** Written to the store at most this often: what is lost with a crash is signed again, to the same bytes. */
+/** Written to the store at most this often: what is lost with a crash is signed again. */
 const KEEP_MS = 1_000;
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 60_000;
@@ -108,7 +108,16 @@ export class Checkpoints {
   /** With one assignment; then cosigners hear of it. Never an older one than before. */
   publish(sealed: Sealed | undefined): void {
     if (sealed === undefined || sealed.tree.size < this.tree.size) return;
-    this.#replace(sealed);
+    // Signed again at the same size, the text is the same: what cosigners said of it stands.
+    const before = sealed.tree.size === this.tree.size ? this.#sealed?.checkpoint : undefined;
+    this.#replace(
+      before === undefined
+        ? sealed
+        : {
+            ...sealed,
+            checkpoint: withSignatures(sealed.checkpoint, before.signatures, 'missing'),
+          },
+    );
     this.#submit();
   }
 
@@ -165,10 +174,9 @@ export class Checkpoints {
   #addCosignatures(size: number, signatures: readonly NoteSignature[]): void {
     if (this.#sealed?.tree.size !== size || signatures.length === 0) return;
     const { checkpoint, tree } = this.#sealed;
-    const lines = new Map(checkpoint.signatures.map((line) => [keyOf(line), line]));
-    const isGrown = signatures.some((line) => !lines.has(keyOf(line)));
-    for (const line of signatures) lines.set(keyOf(line), line);
-    this.#sealed = { checkpoint: { ...checkpoint, signatures: [...lines.values()] }, tree };
+    const cosigned = withSignatures(checkpoint, signatures, 'newer');
+    const isGrown = cosigned.signatures.length > checkpoint.signatures.length;
+    this.#sealed = { checkpoint: cosigned, tree };
     this.#published = toPublished(this.#sealed.checkpoint);
     this.#keepSoon();
     if (isGrown) this.#options.onRenewed();
@@ -199,6 +207,18 @@ export class Checkpoints {
     });
     return this.#keeping;
   }
+}
+
+/** One line of each key, in the order in which the keys first signed; `newer` lines replace, `missing` ones do not. */
+function withSignatures(
+  checkpoint: Checkpoint & Note,
+  added: readonly NoteSignature[],
+  kind: 'newer' | 'missing',
+): Checkpoint & Note {
+  const lines = new Map(checkpoint.signatures.map((line) => [keyOf(line), line]));
+  for (const line of added)
+    if (kind === 'newer' || !lines.has(keyOf(line))) lines.set(keyOf(line), line);
+  return { ...checkpoint, signatures: [...lines.values()] };
 }
 
 function toPublished({

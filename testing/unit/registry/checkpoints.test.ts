@@ -448,6 +448,25 @@ test('a cosigner is handed each checkpoint, and what it brings stands under ours
   assert.equal(cosigner.seen.at(-1)?.size, 2, 'a start asks again');
 });
 
+test('a checkpoint that one more log key signs after a restart keeps what cosigners said of it', async () => {
+  const second = makeLogSigner('second');
+  const cosigner = playedCosigner();
+  const real = await openTestRegistry({ cosigners: [cosigner.open] });
+  const log_keys = [LOG_SIGNER, second].map(({ publicKey }) =>
+    encodeVerifierKey({ name: ORIGIN, publicKey }),
+  );
+  const next = { ...real.governance, version: 2, log_keys };
+  await real.commit(governancePayload(real.registryHash, { next, current: real.governance }));
+  cosigner.sign(2, line('one.example', 1));
+  await keepCheckpoint(real);
+  const after = await openTestRegistry({ store: real.store, signers: [LOG_SIGNER, second] });
+  const { signatures } = readSignedCheckpoint(after.registry.checkpoint()?.note ?? '');
+  assert.deepEqual(
+    signatures.map(({ name }) => name),
+    [ORIGIN, ORIGIN, 'one.example'],
+  );
+});
+
 test('what a cosigner refuses is not written, and said', async () => {
   const cosigner = playedCosigner();
   const real = await openTestRegistry({ cosigners: [cosigner.open] });
