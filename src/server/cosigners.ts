@@ -75,11 +75,14 @@ async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
         );
     return policy;
   } catch (cause) {
-    const what =
-      cause instanceof Error && 'code' in cause && !(cause instanceof RegistryError)
-        ? `expected a readable file, got ${cause.code}`
-        : String(cause instanceof Error ? cause.message : cause);
-    throw new RegistryError('invalid_request', `witness_policy ${path}: ${what}`, { cause });
+    const isRefused =
+      !(cause instanceof RegistryError) && cause instanceof Error && 'code' in cause;
+    const got = isRefused ? cause.code : cause instanceof Error ? cause.message : cause;
+    throw new RegistryError(
+      'invalid_request',
+      `expected a policy that can be used as witness_policy at ${path}, got ${got}`,
+      { cause },
+    );
   }
 }
 
