@@ -1,44 +1,224 @@
-/** An audit over HTTP: every entry from genesis by a client that trusts nothing, then the set as it is served. */
-import type { Client, VerifiedHead } from '../client/client.ts';
+/**
+ * An audit over HTTP: every entry from genesis with the tiles and bundles that stand for it, up to the
+ * checkpoint that is served, then the set as it is served. Trusts nothing, and can go on where it ended.
+ */
+import { Answers } from '../client/answers.ts';
+import type { Transport } from '../client/transport.ts';
+import { isEqualBytes } from '../core/bytes.ts';
+import { descriptorPath, descriptorValueHash, encodeDescriptor } from '../core/descriptor.ts';
 import { RegistryError } from '../core/error.ts';
-import type { Hash } from '../core/hash.ts';
-import { AuditCount, type AuditSummary } from './audit.ts';
+import type { Previous } from '../core/previous.ts';
+import { SetTree } from '../core/set-tree.ts';
+import { isConsistent } from '../core/tlog/merkle.ts';
+import {
+  type NoteVerifier,
+  readSignedCheckpoint,
+  type SignedCheckpoint,
+} from '../core/tlog/note-signatures.ts';
+import type { Verifier } from '../core/verifier.ts';
+import {
+  type AuditCounts,
+  type AuditSummary,
+  counted,
+  NOTHING_COUNTED,
+  summaryOf,
+} from './audit.ts';
+import { type AskWitnesses, assertCheckpointOf } from './audit-checkpoint.ts';
+import { Replay, type Replayed, type ReplayOptions, type ReplayState } from './audit-replay.ts';
+import { assertSameTile, type ComputedTile, type OpenTiles, TileLevels } from './audit-tiles.ts';
+import { ServedLog, type ServedPage } from './served-log.ts';
 
-export interface RegistryAudit {
-  /** Trusts nothing but the registry of `head`, and remembers nothing. */
-  readonly client: Client;
-  /** Verified before, by a client with trusted state: where the audit must lead. */
-  readonly head: VerifiedHead;
+export interface RegistryAudit extends ReplayOptions {
+  readonly verifier: Verifier & NoteVerifier;
+  readonly witnesses: AskWitnesses;
+  readonly transport: Transport;
+  /** Where the registry stood when it was verified here before: the audit must come by it. */
+  readonly known: Previous | undefined;
+  /** Where an audit before this one ended; its set is asked for and must give its root. */
+  readonly from: AuditState | undefined;
+  /** Called with what has been verified so far, in full, now and then. */
+  readonly onVerified: (state: AuditState) => Promise<void>;
   readonly signal: AbortSignal;
-  readonly onProgress: (version: number, head: number) => void;
+  readonly onProgress: (done: number, total: number) => void;
 }
 
-/** Throws what the client throws: `fork`, `invalid_entry`, `invalid_proof`, ... */
-export async function auditRegistry({
-  client,
-  head,
-  signal,
-  onProgress,
-}: RegistryAudit): Promise<AuditSummary> {
-  const count = new AuditCount();
-  let reached: Hash | undefined;
-  // It begins after genesis and never ends by itself.
-  if (head.version > 0)
-    for await (const { entry } of client.follow({ signal })) {
-      reached = entry.entryHash;
-      count.add(entry);
-      onProgress(entry.version, head.version);
-      if (entry.version === head.version) break;
+/** What has been verified, without the set's descriptors. */
+export interface AuditState {
+  readonly replay: ReplayState;
+  readonly open: OpenTiles;
+  readonly counts: AuditCounts;
+  readonly tiles: number;
+}
+
+/** Entries between two states that are kept. */
+const KEEP_EVERY = 4096;
+
+/** Throws what `verifyEntry` throws, `invalid_proof` (a tile), `rollback`, `fork`, `unwitnessed`, `stale`. */
+export async function auditRegistry(audit: RegistryAudit): Promise<AuditSummary> {
+  const answers = new Answers(audit.transport);
+  const checkpoint = readSignedCheckpoint(
+    await answers.checkpoint({ isFresh: true, signal: audit.signal }),
+  );
+  const walk = new RegistryWalk(audit, checkpoint, await resume(audit, answers));
+  return walk.run(answers);
+}
+
+class RegistryWalk {
+  readonly #audit: RegistryAudit;
+  readonly #checkpoint: SignedCheckpoint;
+  readonly #served: ServedLog;
+  readonly #replay: Replay;
+  readonly #levels: TileLevels;
+  readonly #known: SignedCheckpoint | undefined;
+  #counts: AuditCounts;
+  #tiles: number;
+
+  constructor(audit: RegistryAudit, checkpoint: SignedCheckpoint, from: AuditState | undefined) {
+    this.#audit = audit;
+    this.#checkpoint = checkpoint;
+    this.#served = new ServedLog(audit.transport, audit.signal);
+    this.#replay = new Replay(audit, from?.replay);
+    const size = from?.replay.chain.tree.size ?? 0;
+    this.#levels = new TileLevels({ size, open: from?.open ?? [] });
+    this.#counts = from?.counts ?? NOTHING_COUNTED;
+    this.#tiles = from?.tiles ?? 0;
+    this.#known = audit.known && readSignedCheckpoint(audit.known.checkpoint);
+    const seen = Math.max(size, this.#known?.size ?? 0);
+    if (checkpoint.size < Math.max(seen, 1))
+      throw new RegistryError(
+        seen === 0 ? 'not_initialised' : 'rollback',
+        `expected a checkpoint of ${Math.max(seen, 1)} entries or more, got one of ${checkpoint.size}`,
+      );
+  }
+
+  async run(answers: Answers): Promise<AuditSummary> {
+    const { size } = this.#checkpoint;
+    const start = this.#replay.chain?.tree.size ?? 0;
+    let keptAt = start;
+    // A state ends with a whole tile, or with the log as it was: then its last tile is read again.
+    for await (const page of this.#served.pages({ from: start - (start % 256), size })) {
+      await this.#add(page, start);
+      const done = this.#replay.chain?.tree.size ?? 0;
+      this.#audit.onProgress(done, size);
+      if (done - keptAt < KEEP_EVERY) continue;
+      await this.#keep();
+      keptAt = done;
     }
-  const genesis = await client.entry(0);
-  count.add(genesis);
-  reached ??= genesis.entryHash;
-  if (reached !== head.entryHash)
+    await this.#compareTiles(this.#levels.partial);
+    await this.#compareOlder(answers, start);
+    await this.#replay.settled();
+    const { chain } = this.#replay;
+    if (chain === null) throw new RegistryError('internal', 'expected a chain, got none');
+    const checkpoint = await assertCheckpointOf(chain, this.#checkpoint, this.#audit);
+    await this.#keep();
+    // The entries gave the set root; this is whether the set that is served gives it too.
+    await servedSet(answers, chain.version, { root: chain.set.root, signal: this.#audit.signal });
+    const tiles = this.#tiles;
+    return summaryOf(chain, this.#counts, { checkpoint, rows: null, nodes: null, tiles });
+  }
+
+  async #add({ from, entries, recordHashes }: ServedPage, start: number): Promise<void> {
+    const next = Math.max(from, start);
+    const replayed = await this.#replay.add(entries.slice(next - from));
+    try {
+      for (const [i, { nodes }] of replayed.entries())
+        this.#compareLeaf(nodes[0]?.hash, recordHashes[next - from + i], next + i);
+      this.#compareKnown(replayed);
+      for (const { nodes } of replayed) await this.#compareTiles(this.#levels.add(nodes));
+    } catch (error) {
+      // An entry before it may have a signature that fails: the first is told.
+      await this.#replay.settled();
+      throw error;
+    }
+    this.#counts = counted(this.#counts, replayed);
+    this.#tiles += from === next ? 2 : 0;
+  }
+
+  #compareLeaf(
+    computed: Uint8Array | undefined,
+    served: Uint8Array | undefined,
+    version: number,
+  ): void {
+    if (computed !== undefined && served !== undefined && isEqualBytes(computed, served)) return;
+    throw new RegistryError(
+      'invalid_proof',
+      `entry ${version}: expected its leaf's hash in the tile of level 0, got another`,
+      { details: { version } },
+    );
+  }
+
+  /** Trusted state of before is on the way, or there are two histories. */
+  #compareKnown(replayed: readonly Replayed[]): void {
+    for (const { chain } of replayed) {
+      if (chain.tree.size !== this.#known?.size || isEqualBytes(chain.tree.root, this.#known.root))
+        continue;
+      throw new RegistryError(
+        'fork',
+        `expected version ${chain.version} as it was verified before, got another history`,
+        { details: { version: chain.version } },
+      );
+    }
+  }
+
+  /** The same of trusted state that stands before where this walk began. */
+  async #compareOlder(answers: Answers, start: number): Promise<void> {
+    if (this.#known === undefined || this.#known.size > start) return;
+    const [{ size: from, root: fromRoot }, { size, root }] = [this.#known, this.#checkpoint];
+    const proof = await answers.consistencyProof({ from, size }, { signal: this.#audit.signal });
+    if (isConsistent({ from, size, proof, fromRoot, root })) return;
     throw new RegistryError(
       'fork',
-      `expected version ${head.version} to be ${head.entryHash} as verified before, got ${reached}`,
+      `expected the log to go on from the ${from} entries that were verified before, got another history`,
+      { details: { version: from - 1 } },
     );
-  // The entries gave the set root; this is whether the set that is served gives it too.
-  await client.set();
-  return count.summary(head, null);
+  }
+
+  async #compareTiles(tiles: readonly ComputedTile[]): Promise<void> {
+    for (const tile of tiles) assertSameTile(tile, await this.#served.tile(tile));
+    this.#tiles += tiles.length;
+  }
+
+  async #keep(): Promise<void> {
+    await this.#replay.settled();
+    const replay = this.#replay.state;
+    if (replay === undefined) return;
+    const [open, counts, tiles] = [this.#levels.open, this.#counts, this.#tiles];
+    await this.#audit.onVerified({ replay, open, counts, tiles });
+  }
+}
+
+/** The state of before with its set, as it is served for that version and gives the root that was verified. */
+async function resume(
+  { from, registry, signal }: RegistryAudit,
+  answers: Answers,
+): Promise<AuditState | undefined> {
+  if (from === undefined) return undefined;
+  const { chain } = from.replay;
+  if (registry !== undefined && chain.registry !== registry)
+    throw new RegistryError(
+      'wrong_registry',
+      `expected kept progress of registry ${registry}, got that of ${chain.registry}`,
+    );
+  const set = await servedSet(answers, chain.version, { root: chain.set.root, signal });
+  return { ...from, replay: { ...from.replay, chain: { ...chain, set } } };
+}
+
+/** Throws `invalid_proof` unless the set served for a version gives the root. */
+async function servedSet(
+  answers: Answers,
+  version: number,
+  { root, signal }: { readonly root: string; readonly signal: AbortSignal },
+): Promise<SetTree> {
+  const items = await answers.set(version, { signal });
+  const changes = items.map((item) => ({
+    path: descriptorPath(item),
+    valueHash: descriptorValueHash(encodeDescriptor(item)),
+  }));
+  const set = SetTree.EMPTY.with(changes);
+  if (set.root === root) return set;
+  throw new RegistryError(
+    'invalid_proof',
+    `expected the set at version ${version} to give ${root}, got one that gives ${set.root}`,
+    { details: { version } },
+  );
 }

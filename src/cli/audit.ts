@@ -1,6 +1,11 @@
-/** The sum of an audit: what was verified, counted entry by entry. Pure. */
-import type { VerifiedEntry, VerifiedHead } from '../client/client.ts';
+/** The sum of an audit: what was verified, counted entry by entry, and the checkpoint it led to. Pure. */
+import { encodeBase64 } from '../core/bytes.ts';
+import type { Chain } from '../core/chain.ts';
 import type { Hash } from '../core/hash.ts';
+import type { Leaf } from '../core/leaf.ts';
+import type { SignedCheckpoint } from '../core/tlog/note-signatures.ts';
+import type { Witnessed } from '../core/tlog/witnessed.ts';
+import type { VerifierKey } from '../core/vkey.ts';
 
 export interface AuditSummary {
   readonly origin: string;
@@ -17,40 +22,80 @@ export interface AuditSummary {
   readonly governances: number;
   readonly threshold: number;
   readonly signers: number;
+  /** `null`: a database that no service has signed a checkpoint for. */
+  readonly checkpoint: CheckpointSummary | null;
   /** Rows of the descriptor index compared with the entries; `null` over HTTP, where there are none. */
   readonly rows: number | null;
+  /** Nodes of the stored tree compared with the leaves; `null` over HTTP. */
+  readonly nodes: number | null;
+  /** Tiles and entry bundles compared with the entries; `null` for a database. */
+  readonly tiles: number | null;
 }
 
-/** What one verified entry adds to the sum. */
-export type Audited = Pick<VerifiedEntry, 'leaf' | 'approvals'>;
+export interface CheckpointSummary {
+  readonly size: number;
+  /** Base64. */
+  readonly root: string;
+  /** Key ids of the log keys in force that signed it. */
+  readonly log_keys: readonly string[];
+  /** Names of the policy; `null`: none was given. */
+  readonly cosigned: readonly string[] | null;
+  /** POSIX seconds for which a quorum of them vouches. */
+  readonly fresh_at: number | null;
+}
 
-export class AuditCount {
-  #entries = 0;
-  #approvals = 0;
-  #governances = 0;
+export interface AuditCounts {
+  readonly entries: number;
+  readonly approvals: number;
+  readonly governances: number;
+}
 
-  add({ leaf, approvals }: Audited): void {
-    this.#entries++;
-    this.#approvals += approvals.length;
-    if (leaf.type === 'genesis' || leaf.type === 'governance') this.#governances++;
+export const NOTHING_COUNTED: AuditCounts = { entries: 0, approvals: 0, governances: 0 };
+
+export function counted(
+  counts: AuditCounts,
+  replayed: readonly { readonly leaf: Leaf; readonly approvals: number }[],
+): AuditCounts {
+  let { entries, approvals, governances } = counts;
+  for (const entry of replayed) {
+    entries++;
+    approvals += entry.approvals;
+    if (entry.leaf.type === 'genesis' || entry.leaf.type === 'governance') governances++;
   }
+  return { entries, approvals, governances };
+}
 
-  summary(head: Omit<VerifiedHead, 'checkpoint'>, rows: number | null): AuditSummary {
-    const { origin, registry, version, governance } = head;
-    return {
-      origin,
-      registry,
-      version,
-      entry_hash: head.entryHash,
-      committed_at: head.committedAt,
-      set_root: head.setRoot,
-      entries: this.#entries,
-      approvals: this.#approvals,
-      descriptors: head.setSize,
-      governances: this.#governances,
-      threshold: governance.threshold,
-      signers: governance.signers.length,
-      rows,
-    };
-  }
+export function summaryOf(
+  chain: Chain,
+  counts: AuditCounts,
+  found: Pick<AuditSummary, 'checkpoint' | 'rows' | 'nodes' | 'tiles'>,
+): AuditSummary {
+  const { governance } = chain;
+  return {
+    origin: chain.origin,
+    registry: chain.registry,
+    version: chain.version,
+    entry_hash: chain.entryHash,
+    committed_at: chain.committedAt,
+    set_root: chain.set.root,
+    descriptors: chain.set.size,
+    ...counts,
+    threshold: governance.threshold,
+    signers: governance.signers.length,
+    ...found,
+  };
+}
+
+export function checkpointSummary(
+  { size, root }: SignedCheckpoint,
+  logKeys: readonly VerifierKey[],
+  witnessed: Witnessed | undefined,
+): CheckpointSummary {
+  return {
+    size,
+    root: encodeBase64(root),
+    log_keys: logKeys.map(({ keyId }) => keyId),
+    cosigned: witnessed?.cosigned ?? null,
+    fresh_at: witnessed?.time ?? null,
+  };
 }

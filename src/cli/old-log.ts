@@ -10,9 +10,9 @@ import type { Descriptor } from '../core/payload.ts';
 import type { Previous } from '../core/previous.ts';
 import { SetTree } from '../core/set-tree.ts';
 import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
-import { createNativeVerifier } from '../server/native-verifier.ts';
 import { assembleBundle } from './assemble-bundle.ts';
 import { auditDatabase } from './audit-database.ts';
+import { createAuditParts } from './audit-parts.ts';
 import { trustPath } from './connect.ts';
 import type { Context } from './context.ts';
 import { verified } from './failure.ts';
@@ -43,12 +43,8 @@ export async function oldLogInDatabase(context: Context, path: string): Promise<
   const { openAudit } = await import('../server/audit.ts');
   await using database = await openAudit(path);
   await using source = await openLogSource(context, path);
-  const audit = auditDatabase(database, {
-    verifier: createNativeVerifier(),
-    registry: globals.registry,
-    onProgress: () => {},
-  });
-  await verified(audit);
+  await using parts = createAuditParts(context);
+  await verified(auditDatabase(database, { ...parts, onProgress: () => {} }));
   const { verified: bundle, registry } = await verified(
     assembleBundle(source, { registry: globals.registry }),
   );

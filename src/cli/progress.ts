@@ -1,4 +1,4 @@
-/** A bar on a terminal's standard error, redrawn in place at most ten times a second. */
+/** A bar with its pace on a terminal's standard error, redrawn in place at most ten times a second. */
 import type { Output } from './io.ts';
 
 export interface Progress {
@@ -22,6 +22,7 @@ export function createProgress({
   readonly isShown: boolean;
 }): Progress {
   let drawnAt: number | undefined;
+  let began: { readonly at: number; readonly done: number } | undefined;
   // Drawn in order, but nobody waits for a bar: only `end` does.
   let drawing = Promise.resolve();
   const draw = (text: string) => {
@@ -31,7 +32,8 @@ export function createProgress({
     show: (done, total) => {
       if (!isShown || (drawnAt !== undefined && now() - drawnAt < INTERVAL_MS)) return;
       drawnAt = now();
-      draw(`\r${bar(done, total)} ${label} ${done}/${total}\x1b[K`);
+      began ??= { at: drawnAt, done };
+      draw(`\r${bar(done, total)} ${label} ${done}/${total}${pace(began, done, drawnAt)}\x1b[K`);
     },
     end: async () => {
       if (drawnAt !== undefined) draw('\r\x1b[K');
@@ -39,6 +41,16 @@ export function createProgress({
       await drawing;
     },
   };
+}
+
+/** What is done each second, once there is something to say of it. */
+function pace(
+  began: { readonly at: number; readonly done: number },
+  done: number,
+  now: number,
+): string {
+  const seconds = (now - began.at) / 1000;
+  return seconds < 1 ? '' : `, ${Math.round((done - began.done) / seconds)}/s`;
 }
 
 function bar(done: number, total: number): string {

@@ -107,7 +107,7 @@ function bytesOf(base64: string): Uint8Array {
 export function assertAdmitted(
   chain: Governed,
   { payload }: DecodedPayload,
-  verifier: Verifier,
+  verifier: Pick<Verifier, 'admit'>,
 ): void {
   if (!('governance' in payload)) return;
   const known = new Set(chain?.governance.signers.map((s) => s.public_key));
@@ -125,7 +125,7 @@ export function assertAdmitted(
  * The part of `assertAdmitted` that no approval implies: a signer's key is admitted when its approval
  * verifies, a log key approves nothing.
  */
-export function assertLogKeysAdmitted(payload: Payload, verifier: Verifier): void {
+export function assertLogKeysAdmitted(payload: Payload, verifier: Pick<Verifier, 'admit'>): void {
   if (!('governance' in payload)) return;
   for (const vkey of payload.governance.log_keys) {
     const key = parseVerifierKey(vkey);
@@ -137,6 +137,6 @@ export function assertLogKeysAdmitted(payload: Payload, verifier: Verifier): voi
   }
 }
 
-function isAdmitted(verifier: Verifier, key: Uint8Array | undefined): boolean {
+function isAdmitted(verifier: Pick<Verifier, 'admit'>, key: Uint8Array | undefined): boolean {
   return key !== undefined && verifier.admit(key);
 }

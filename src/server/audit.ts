@@ -1,7 +1,7 @@
 /** A database opened to be audited: what it holds at one version, judged by nobody on the way out. */
 import { statSync } from 'node:fs';
 import { RegistryError } from '../core/error.ts';
-import { hashOf } from '../core/hash.ts';
+import type { Hash } from '../core/hash.ts';
 import { type NodePlace, proveInclusion } from '../core/tlog/merkle.ts';
 import { openSqliteReader } from '../store/sqlite.ts';
 import type { ReadStore } from '../store/sqlite-read.ts';
@@ -13,10 +13,8 @@ import type {
 } from '../store/store.ts';
 import { databasePath } from './open-store.ts';
 
-/** An entry, and what the indexes beside the log say of it. */
+/** An entry, and what the index beside the log says of it. */
 export interface AuditedEntry extends StoredEntry {
-  /** The version found by the hash of the payload; `undefined` when none is. */
-  readonly payloadVersion: number | undefined;
   /** Whether it is found among those that set the governance. */
   readonly isGovernance: boolean;
 }
@@ -24,8 +22,14 @@ export interface AuditedEntry extends StoredEntry {
 export interface AuditedDatabase extends AsyncDisposable {
   /** The version of the newest entry when it was opened: what came later is not looked at. */
   readonly version: number;
-  /** All up to `version`, ascending. */
-  entries(): AsyncIterable<AuditedEntry>;
+  /** All entries up to `version`, ascending, in pages. Throws `storage_damaged` where one is missing. */
+  pages(): AsyncIterable<readonly AuditedEntry[]>;
+  /** The version found by the hash of its payload; `undefined` when none is. */
+  committedVersion(payloadB3: Hash): Promise<number | undefined>;
+  /** Hashes of the stored tree, in the order asked for. */
+  nodes(places: readonly NodePlace[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** Whether the stored tree ends where the one of `size` leaves does; also when the log has grown since. */
+  hasNoNodesAfter(size: number): Promise<boolean>;
   /** Throws `not_found`. */
   entry(version: number): Promise<StoredEntry>;
   /** The signed one that was kept last. */
@@ -67,7 +71,10 @@ export async function openAudit(path: string): Promise<AuditedDatabase> {
 function auditOf(store: ReadStore, version: number): AuditedDatabase {
   return {
     version,
-    entries: () => entriesOf(store, version),
+    pages: () => pagesOf(store, version),
+    committedVersion: (payloadB3) => store.committedVersion(payloadB3),
+    nodes: (places) => store.nodes(places),
+    hasNoNodesAfter: (size) => hasNoNodesAfter(store, size),
     entry: async (at) => {
       const entry = await store.entry(at);
       if (entry !== undefined) return entry;
@@ -100,7 +107,19 @@ function missingNode(place: NodePlace | undefined): never {
   );
 }
 
-async function* entriesOf(store: ReadStore, version: number): AsyncGenerator<AuditedEntry> {
+async function hasNoNodesAfter(store: ReadStore, size: number): Promise<boolean> {
+  const next: NodePlace[] = [{ level: 0, index: size }];
+  for (let level = 1; level <= 53; level++)
+    next.push({ level, index: Math.floor(size / 2 ** level) });
+  const found = await store.nodes(next);
+  const head = await store.head();
+  return (head !== undefined && head.version >= size) || found.every((hash) => hash === undefined);
+}
+
+async function* pagesOf(
+  store: ReadStore,
+  version: number,
+): AsyncGenerator<readonly AuditedEntry[]> {
   const governance = new Set((await store.governanceEntries()).map((entry) => entry.version));
   for (let from = 0; from <= version; ) {
     const page = await store.entries({ from, limit: Math.min(PAGE, version + 1 - from) });
@@ -109,12 +128,7 @@ async function* entriesOf(store: ReadStore, version: number): AsyncGenerator<Aud
         'storage_damaged',
         `expected version ${from} in the log, got nothing`,
       );
-    for (const entry of page)
-      yield {
-        ...entry,
-        payloadVersion: await store.committedVersion(hashOf(entry.payload)),
-        isGovernance: governance.has(entry.version),
-      };
+    yield page.map((entry) => ({ ...entry, isGovernance: governance.has(entry.version) }));
     from += page.length;
   }
 }

@@ -5,14 +5,48 @@
  */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { isEqualBytes } from '../core/bytes.ts';
-import { admitKey, IDENTITY_ENCODING, type Verifier } from '../core/verifier.ts';
+import {
+  admitKey,
+  IDENTITY_ENCODING,
+  type SignedMessage,
+  type Verifier,
+} from '../core/verifier.ts';
 
 // Admission costs milliseconds, so refused keys are remembered too; a flood of keys only evicts.
 const MAX_KEYS = 4096;
 
 export function createNativeVerifier(): Verifier {
+  const keyOf = createKeys();
+  return {
+    admit: (publicKey) => keyOf(publicKey) !== undefined,
+    verify: async ({ publicKey, message, signature }) => {
+      const key = keyOf(publicKey);
+      if (key === undefined || !isCandidate(signature)) return false;
+      return isSignatureOf({ key, message, signature });
+    },
+  };
+}
+
+/** The same verdicts at once, on the thread that asks: for one that does nothing else. */
+export function createBlockingVerifier(): { verify(signed: SignedMessage): boolean } {
+  const keyOf = createKeys();
+  return {
+    verify: ({ publicKey, message, signature }) => {
+      const key = keyOf(publicKey);
+      if (key === undefined || !isCandidate(signature)) return false;
+      try {
+        return verify(null, message, key, signature);
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+/** `undefined` for a key that QV1 does not admit. */
+function createKeys(): (publicKey: Uint8Array) => KeyObject | undefined {
   const keys = new Map<string, KeyObject | undefined>();
-  const keyOf = (publicKey: Uint8Array): KeyObject | undefined => {
+  return (publicKey) => {
     const name = Buffer.from(publicKey).toString('base64url');
     if (keys.has(name)) return keys.get(name);
     const oldest = keys.keys().next();
@@ -21,15 +55,10 @@ export function createNativeVerifier(): Verifier {
     keys.set(name, key);
     return key;
   };
-  return {
-    admit: (publicKey) => keyOf(publicKey) !== undefined,
-    verify: async ({ publicKey, message, signature }) => {
-      const key = keyOf(publicKey);
-      if (key === undefined || signature.length !== 64) return false;
-      if (isEqualBytes(signature.subarray(0, 32), IDENTITY_ENCODING)) return false;
-      return isSignatureOf({ key, message, signature });
-    },
-  };
+}
+
+function isCandidate(signature: Uint8Array): boolean {
+  return signature.length === 64 && !isEqualBytes(signature.subarray(0, 32), IDENTITY_ENCODING);
 }
 
 function importKey(publicKey: Uint8Array, base64url: string): KeyObject | undefined {

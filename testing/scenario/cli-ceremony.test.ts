@@ -119,8 +119,9 @@ test('verify says the same of the service and of its database while it runs', as
     done('verify', '--json'),
     done('verify', '--data', 'data', '--json'),
   ]);
-  const { rows, ...summary } = JSON.parse(file);
-  assert.deepEqual(JSON.parse(over), { ...summary, rows: null });
+  const { rows, nodes, tiles, ...summary } = JSON.parse(file);
+  assert.deepEqual(JSON.parse(over), { ...summary, rows: null, nodes: null, tiles: 2 });
+  assert.deepEqual([nodes, tiles], [8, null]);
   assert.deepEqual(
     [summary.version, summary.entries, summary.approvals, summary.governances, rows],
     [4, 5, 12, 2, 3],

@@ -166,14 +166,16 @@ test('a bundle from standard input is verified, and --json says all that is prov
 test('a policy demands witnesses, and a time that their word is not older than it may be', async () => {
   const { path } = await make('witnessed.qbundle');
   const witness = makeCosigner('w.example', 61);
+  const at = Date.parse('2026-11-21T09:00:00.000Z');
   const policy = file('policy');
   writeFileSync(policy, `witness w ${witness.vkey}\nquorum w\n`);
   const verify = (...options: readonly string[]) =>
-    runCli(['bundle', 'verify', path, '--pin', registry.registryHash, ...options]);
+    runCli(['bundle', 'verify', path, '--pin', registry.registryHash, ...options], {
+      now: () => at + 3 * 86_400_000,
+    });
   const none = await verify('--policy', policy);
   assert.equal(none.code, 3);
   assert.match(none.stderr, /witness policy, got none/);
-  const at = Date.parse('2026-11-21T09:00:00.000Z');
   const bundle = parseBundleFile(readFileSync(path));
   const { text, signatures } = parseNote(bundle.checkpoint);
   const cosigned = [...signatures, witness.cosign(text, at / 1000)];

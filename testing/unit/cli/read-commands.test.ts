@@ -291,7 +291,16 @@ test('verify audits every entry from genesis and says what it saw', async () => 
       governances: 1,
       threshold: 2,
       signers: 3,
+      checkpoint: {
+        size: 4,
+        root: stage.registry.checkpoint()?.note.split('\n')[2],
+        log_keys: [stage.governance.log_keys[0]?.split('+')[1]],
+        cosigned: null,
+        fresh_at: null,
+      },
       rows: null,
+      nodes: null,
+      tiles: 2,
     },
   );
   assert.match(

@@ -66,7 +66,16 @@ test('a whole database is verified, entries and rows', async () => {
       governances: 2,
       threshold: 1,
       signers: 2,
+      checkpoint: {
+        size: 5,
+        root: registry.registry.checkpoint()?.note.split('\n')[2],
+        log_keys: [registry.governance.log_keys[0]?.split('+')[1]],
+        cosigned: null,
+        fresh_at: null,
+      },
       rows: 3,
+      nodes: 8,
+      tiles: null,
     },
   ]);
   assert.match((await verify(whole)).stdout, /^rows +3, as the entries give them$/m);
