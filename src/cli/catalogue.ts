@@ -131,6 +131,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/proof.ts')).defineProof,
   },
   {
+    name: 'evidence',
+    summary: 'check proof that a log signed two histories, without a network',
+    load: async () => (await import('./commands/evidence.ts')).defineEvidence,
+  },
+  {
     name: 'epoch',
     summary: 'go on from a lost or poisoned log under a new origin',
     load: async () => (await import('./commands/epoch.ts')).defineEpoch,

@@ -1,8 +1,13 @@
 /** A verifying client for the registry that the user named, with its trusted state on disk. */
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client, ClientOptions } from '../client/client.ts';
+import { decodeEvidence } from '../core/tlog/evidence.ts';
+import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import { createNativeVerifier } from '../server/native-verifier.ts';
+import { createNoteVerifier } from '../server/note-verifier.ts';
 import type { Context } from './context.ts';
+import { readInput } from './files.ts';
 import type { Globals } from './globals.ts';
 import { createFileTrust } from './trust-file.ts';
 
@@ -24,17 +29,50 @@ export async function connect(context: Connecting): Promise<Client> {
 
 /** As `connect`, with other parts: an audit keeps no trust and shows its own progress. */
 export async function connectWith(
-  { io, globals }: Pick<Connecting, 'io' | 'globals'>,
+  { io, globals, say }: Pick<Connecting, 'io' | 'globals' | 'say'>,
   options: Partial<ClientOptions>,
 ): Promise<Client> {
   const create = io.connect ?? (await import('../client/create.ts')).createClient;
   return create({
     url: globals.url,
     verifier: createNativeVerifier(),
+    noteVerifier: createNoteVerifier(),
     now: io.now,
+    onFork: async (evidence) => {
+      const path = await keepEvidence(globals.stateDir, evidence, io.now());
+      await say(`quorate: the log signed two histories; the evidence is kept in ${path}`);
+    },
+    ...(await demands(io, globals)),
     ...(globals.registry !== undefined && { registry: globals.registry }),
     ...options,
   });
+}
+
+/** What the user demands of witnesses. */
+async function demands(
+  io: Connecting['io'],
+  { witnessPolicy, maxStaleMs }: Globals,
+): Promise<Pick<ClientOptions, 'policy' | 'maxStaleMs'>> {
+  return {
+    ...(witnessPolicy !== undefined && { policy: await readInput(io, witnessPolicy) }),
+    ...(maxStaleMs !== undefined && { maxStaleMs }),
+  };
+}
+
+/** Never written over: a second fork is another file. Answers the path. */
+export async function keepEvidence(
+  stateDir: string,
+  evidence: string,
+  now: number,
+): Promise<string> {
+  const { older, newer } = decodeEvidence(evidence);
+  const sizes = [older, newer].map((note) => readSignedCheckpoint(note).size);
+  const time = new Date(now).toISOString().replace(/[-:]/g, '');
+  const directory = join(stateDir, 'evidence');
+  const path = join(directory, `${time}-${sizes.join('-')}.json`);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await writeFile(path, `${evidence}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  return path;
 }
 
 /** One file for each registry that was pinned, else one for each URL that was believed. */

@@ -156,6 +156,8 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   fence_broken: 'the registry has moved on: plan and propose again',
   rollback: 'the registry lost what it had shown: believe nothing newer, and tell its operator',
   fork: 'two histories were shown: keep both answers, and tell its operator and its signers',
+  unwitnessed:
+    'its witnesses have not all signed yet: try again in a moment, then ask its operator',
   stale: 'the registry may be cut off or kept from you: try another network or --url',
   storage_damaged: 'restore the database from a replica or a backup, then verify again',
   unavailable: 'is it running, and is --url right? `quorate serve` starts one',

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Hash, isHash } from '../core/hash.ts';
+import { parseDuration } from '../server/config-values.ts';
 import { usageError } from './failure.ts';
 import type { Io } from './io.ts';
 
@@ -12,6 +13,10 @@ export interface Globals {
   readonly registry: Hash | undefined;
   /** Directory of trusted state. */
   readonly stateDir: string;
+  /** A file in C2SP tlog-policy grammar: whose cosignatures a head must have. */
+  readonly witnessPolicy: string | undefined;
+  /** With a policy: how long ago its witnesses may have seen the head. */
+  readonly maxStaleMs: number | undefined;
   readonly isJson: boolean;
   readonly isQuiet: boolean;
 }
@@ -20,6 +25,8 @@ interface Given {
   readonly url?: string;
   readonly registry?: Hash;
   readonly state?: string;
+  readonly witnessPolicy?: string;
+  readonly maxStale?: number;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -35,6 +42,15 @@ export function addGlobals(program: Command): Command {
       parseHashOption,
     )
     .option('--state <dir>', 'keep trusted state here (QUORATE_STATE; ~/.local/state/quorate)')
+    .option(
+      '--witness-policy <file>',
+      'believe only heads that these witnesses cosigned: a c2sp policy (QUORATE_WITNESS_POLICY)',
+    )
+    .option(
+      '--max-stale <duration>',
+      'with it: and that they saw within so long, such as 30s or 10m (QUORATE_MAX_STALE)',
+      parseStaleOption,
+    )
     .option('--json', 'print JSON: one document, or one for each line of a list')
     .option('--quiet', 'no progress and no remarks on standard error');
 }
@@ -46,6 +62,8 @@ export function readGlobals(program: Command, env: Io['env']): Globals {
     url: given.url ?? (env.QUORATE_URL || DEFAULT_URL),
     registry: given.registry ?? registryOf(env.QUORATE_REGISTRY || undefined),
     stateDir: given.state ?? (env.QUORATE_STATE || defaultStateDir(env)),
+    witnessPolicy: given.witnessPolicy ?? (env.QUORATE_WITNESS_POLICY || undefined),
+    maxStaleMs: given.maxStale ?? staleOf(env.QUORATE_MAX_STALE || undefined),
     isJson: given.json === true,
     isQuiet: given.quiet === true,
   };
@@ -54,6 +72,18 @@ export function readGlobals(program: Command, env: Io['env']): Globals {
 export function parseHashOption(text: string): Hash {
   if (!isHash(text)) throw new InvalidArgumentError('Expected b3: and 64 lower-case hex digits.');
   return text;
+}
+
+function parseStaleOption(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError('Expected a duration such as 30s or 10m.');
+  return ms;
+}
+
+function staleOf(text: string | undefined): number | undefined {
+  const ms = text === undefined ? undefined : parseDuration(text);
+  if (text === undefined || ms !== undefined) return ms;
+  throw usageError('expected a duration such as 30s or 10m in QUORATE_MAX_STALE');
 }
 
 function registryOf(text: string | undefined): Hash | undefined {

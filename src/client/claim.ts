@@ -13,7 +13,8 @@ import {
   type SignedCheckpoint,
   signersOf,
 } from '../core/tlog/note-signatures.ts';
-import { quorumTime, type WitnessPolicy } from '../core/tlog/policy.ts';
+import type { WitnessPolicy } from '../core/tlog/policy.ts';
+import { assertWitnessed } from '../core/tlog/witnessed.ts';
 import type { TrustedState } from './trusted-state.ts';
 
 export interface ClaimRules {
@@ -123,26 +124,13 @@ async function witnessedAt(
   { policy, verifier, maxSkewMs, now }: ClaimRules,
 ): Promise<number | null> {
   if (policy.quorum === null) return null;
-  const keys = policy.witnesses.map(({ key }) => key);
-  const signed = await signersOf(checkpoint, keys, verifier);
-  const times = new Map(
-    policy.witnesses.flatMap(({ name, key }) => {
-      const time = signed.get(key) ?? null;
-      return time === null ? [] : [[name, time] as const];
-    }),
-  );
-  const time = quorumTime(policy, times) ?? null;
-  if (time === null)
-    throw new RegistryError(
-      'unwitnessed',
-      `expected cosignatures that satisfy the witness policy, got ${times.size === 0 ? 'none' : `only ${[...times.keys()].join(', ')}`}`,
-      { details: { size: checkpoint.size, cosigned: [...times.keys()] } },
-    );
+  const { time } = await assertWitnessed(checkpoint, policy, verifier);
   // A time to come would hide for as long that the head no longer moves.
-  if (time * 1000 > now() + maxSkewMs)
+  const aheadMs = (time ?? 0) * 1000 - now();
+  if (aheadMs > maxSkewMs)
     throw new RegistryError(
       'invalid_checkpoint',
-      `expected cosignatures from before now, got a quorum of them ${time * 1000 - now()} ms ahead: a witness's clock is wrong, or this one`,
+      `expected cosignatures from before now, got a quorum of them ${aheadMs} ms ahead: a witness's clock is wrong, or this one`,
       { details: { fresh_at: time } },
     );
   return time;

@@ -1,5 +1,6 @@
 /** Puts the parts of the verifying client together. */
 import { RegistryError } from '../core/error.ts';
+import { SKEW_MS } from '../core/time.ts';
 import { NO_WITNESSES, parsePolicy } from '../core/tlog/policy.ts';
 import { createPortableVerifier } from '../core/verifier.ts';
 import { Answers, shown } from './answers.ts';
@@ -25,8 +26,6 @@ interface Parts {
   readonly answers: Answers;
   readonly log: TrustedLog;
 }
-
-const MAX_SKEW_MS = 300_000;
 
 /** Asks nothing yet. Throws `invalid_request` for a bad `url` or `policy`. `clock` is for tests that drive time. */
 export function createClient(
@@ -79,7 +78,7 @@ function rulesOf(
   options: ClientOptions & Required<Pick<ClientOptions, 'noteVerifier'>>,
   clock: Clock,
 ): ClaimRules {
-  const { policy: text, maxStaleMs, maxSkewMs = MAX_SKEW_MS, noteVerifier } = options;
+  const { policy: text, maxStaleMs, maxSkewMs = SKEW_MS, noteVerifier } = options;
   const policy = text === undefined ? NO_WITNESSES : parsePolicy(text);
   if (maxStaleMs !== undefined && policy.quorum === null)
     throw new RegistryError(

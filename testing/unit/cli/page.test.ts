@@ -23,8 +23,13 @@ test('the page names every exit code, in its order', () => {
 test('the page names every environment variable that stands in for an option', async () => {
   const program = await loadedProgram();
   const named = [...program.options, ...program.commands.flatMap((command) => command.options)]
-    .map(({ description }) => /\((QUORATE_(?:URL|REGISTRY|STATE|CONFIG))\b/.exec(description)?.[1])
+    .map(
+      ({ description }) =>
+        /\((QUORATE_(?:URL|REGISTRY|STATE|WITNESS_POLICY|MAX_STALE|CONFIG))\b/.exec(
+          description,
+        )?.[1],
+    )
     .filter((name) => name !== undefined);
-  assert.equal(new Set(named).size, 4);
+  assert.equal(new Set(named).size, 6);
   for (const name of named) assert.ok(page.includes(`| \`${name}\` |`), name);
 });
