@@ -1,6 +1,6 @@
 /**
- * Walks the whole log once after a start: every entry hashes to itself, follows the one before, and the
- * tree's nodes are those that the leaves give.
+ * Walks the whole log once after a start: every entry hashes to itself, follows the one before and is
+ * found by its payload, and the tree's nodes are those that the leaves give.
  */
 import { isEqualBytes } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
@@ -49,6 +49,9 @@ export async function scrubLog(
       const grown = tree.with(entry.leaf);
       tree = grown.tree;
       nodes.push(...grown.nodes);
+      // By this a payload that was committed is known from now on, and not committed again.
+      if ((await store.committedVersion(leaf.payload_b3)) !== version)
+        throw damaged(`expected the payload of version ${version} to lead to it, got no version`);
       version++;
     }
     await assertNodes(store, nodes);

@@ -1,6 +1,7 @@
 /** Reads of the log and of the proposals in flight. */
 import type Database from 'better-sqlite3';
 import type { Approval } from '../core/approval.ts';
+import { escapeText, excerpt, RegistryError } from '../core/error.ts';
 import { formatHash, type Hash, parseHash } from '../core/hash.ts';
 import { PAGE_BYTES } from './paging.ts';
 import { plainBytes } from './sqlite-bytes.ts';
@@ -21,6 +22,8 @@ interface ProposalRow {
   readonly received_at: string;
   readonly expires_at: string;
 }
+
+type ApprovalRow = Omit<Approval, 'algo'> & { readonly algo: string };
 
 export class EntryReader {
   readonly #sql: ReturnType<typeof prepare>;
@@ -43,6 +46,11 @@ export class EntryReader {
     const page: StoredEntry[] = [];
     let bytes = 0;
     for (const row of this.#sql.entries.iterate(range.from, range.limit)) {
+      if (row.version !== range.from + page.length)
+        throw new RegistryError(
+          'storage_damaged',
+          `expected version ${range.from + page.length} next in the log, got ${row.version}`,
+        );
       page.push(toEntry(row));
       bytes += row.leaf.length + row.payload.length + row.approvals.length;
       if (bytes >= PAGE_BYTES) break;
@@ -59,7 +67,14 @@ export class EntryReader {
   }
 
   committedVersion(payloadB3: Hash): number | undefined {
-    return this.#sql.committed.get(parseHash(payloadB3));
+    const version = this.#sql.committed.get(parseHash(payloadB3));
+    if (version === undefined) return undefined;
+    const found = this.#sql.payloadOf.get(version);
+    if (found !== undefined && formatHash(found) === payloadB3) return version;
+    throw new RegistryError(
+      'storage_damaged',
+      `expected version ${version} to have committed ${payloadB3} as the index says, got another payload`,
+    );
   }
 
   proposals(): readonly StoredProposal[] {
@@ -68,9 +83,18 @@ export class EntryReader {
       payload: plainBytes(row.payload),
       receivedAt: row.received_at,
       expiresAt: row.expires_at,
-      approvals: this.#sql.approvals.all(row.arrival),
+      approvals: this.#sql.approvals.all(row.arrival).map(toApproval),
     }));
   }
+}
+
+/** Signatures are checked by whoever counts them; of the algorithm there is only one. */
+function toApproval({ algo, ...approval }: ApprovalRow): Approval {
+  if (algo === 'ed25519') return { ...approval, algo };
+  throw new RegistryError(
+    'storage_damaged',
+    `expected an approval by ${escapeText(approval.signer_id)} of algo ed25519, got ${excerpt(algo)}`,
+  );
 }
 
 function toEntry(row: EntryRow): StoredEntry {
@@ -102,10 +126,14 @@ function prepare(db: Database.Database) {
     committed: db
       .prepare<[Uint8Array], number>('SELECT version FROM entries WHERE payload_b3 = ?')
       .pluck(),
+    /** From the table, where `committed` is answered by the index alone. */
+    payloadOf: db
+      .prepare<[number], Uint8Array>('SELECT payload_b3 FROM entries NOT INDEXED WHERE version = ?')
+      .pluck(),
     proposals: db.prepare<[], ProposalRow>(
       'SELECT arrival, payload_b3, payload, received_at, expires_at FROM proposals ORDER BY arrival',
     ),
-    approvals: db.prepare<[number], Approval>(
+    approvals: db.prepare<[number], ApprovalRow>(
       'SELECT signer_id, algo, sig, signed_at FROM approvals WHERE proposal = ? ORDER BY arrival',
     ),
   };

@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import type Database from 'better-sqlite3';
 import type { Hash } from '../core/hash.ts';
 import type { NodePlace } from '../core/tlog/merkle.ts';
+import { IndexCheck } from './index-check.ts';
 import { EntryReader } from './sqlite-entries.ts';
 import { storageError } from './sqlite-errors.ts';
 import { NodeReader } from './sqlite-nodes.ts';
@@ -33,6 +34,7 @@ export class SqliteReader implements ReadStore {
   readonly #entries: EntryReader;
   readonly #nodes: NodeReader;
   readonly #spans: SpanReader;
+  readonly #index: IndexCheck;
 
   /** Owns the connection from now on. */
   constructor(db: Database.Database, path: string) {
@@ -41,6 +43,7 @@ export class SqliteReader implements ReadStore {
     this.#entries = new EntryReader(db);
     this.#nodes = new NodeReader(db);
     this.#spans = new SpanReader(db);
+    this.#index = new IndexCheck(db, { path });
   }
 
   async head(): Promise<StoredEntry | undefined> {
@@ -88,6 +91,7 @@ export class SqliteReader implements ReadStore {
   async descriptor(
     key: DescriptorKey & { readonly version: number },
   ): Promise<StoredDescriptor | undefined> {
+    await this.#index.passed();
     return this.#read(() => this.#spans.at(key));
   }
 
@@ -95,16 +99,18 @@ export class SqliteReader implements ReadStore {
     return this.#readPages(this.#spans.set(version));
   }
 
-  diff(range: {
+  async *diff(range: {
     readonly from: number;
     readonly to: number;
   }): AsyncIterable<readonly StoredDifference[]> {
-    return this.#readPages(this.#spans.diff(range));
+    await this.#index.passed();
+    yield* this.#readPages(this.#spans.diff(range));
   }
 
   async history(
     key: DescriptorKey & { readonly limit: number },
   ): Promise<readonly DescriptorSpan[]> {
+    await this.#index.passed();
     return this.#read(() => this.#spans.history(key));
   }
 
@@ -122,6 +128,7 @@ export class SqliteReader implements ReadStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#index.stop();
     this.#db.close();
   }
 

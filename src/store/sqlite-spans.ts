@@ -5,6 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
+import { excerpt, RegistryError } from '../core/error.ts';
 import { compareKeys } from '../core/payload.ts';
 import { PAGE_ROWS, PageBudget } from './paging.ts';
 import { plainBytes } from './sqlite-bytes.ts';
@@ -70,7 +71,10 @@ export class SpanReader {
     { kind, id }: DescriptorKey,
   ): DescriptorKey | undefined {
     const budget = new PageBudget();
+    let before: DescriptorKey = { kind, id };
     for (const row of this.#sql.set.iterate({ kind, id, version })) {
+      assertAscending(before, row);
+      before = row;
       if (row.bytes !== null) page.push(toDescriptor(row, row));
       if (budget.isFullWith(row.bytes?.length ?? 0)) return row;
     }
@@ -102,6 +106,15 @@ export class SpanReader {
         for (const row of rows) touched.set(row.descriptor, row);
     return [...touched.values()].sort(compareKeys);
   }
+}
+
+/** A damaged index may name one key twice. */
+function assertAscending(before: DescriptorKey, { kind, id }: DescriptorKey): void {
+  if (compareKeys(before, { kind, id }) < 0) return;
+  throw new RegistryError(
+    'storage_damaged',
+    `expected descriptors in the order of their keys, got ${excerpt(`${kind}/${id}`)} after ${excerpt(`${before.kind}/${before.id}`)}`,
+  );
 }
 
 async function* touchedPages(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
-import { prepareNodeQueries } from '../../src/store/sqlite-nodes.ts';
+import { NodeReader, prepareNodeQueries } from '../../src/store/sqlite-nodes.ts';
 import { assertSynchronous, openReadOnly, openWriter } from '../../src/store/sqlite-open.ts';
 import { prepareSpanQueries } from '../../src/store/sqlite-span-queries.ts';
 import { SqliteWriter } from '../../src/store/sqlite-write.ts';
@@ -104,6 +104,17 @@ for (const statement of [
     const { db } = makeWritten();
     assert.throws(() => db.exec(statement), { code: 'SQLITE_CONSTRAINT_CHECK' });
   });
+
+test('a run of nodes ends before a hole, which only other hands can make', () => {
+  const { db } = makeWritten();
+  db.exec('DROP TRIGGER nodes_delete; DELETE FROM nodes WHERE level = 0 AND place = 1');
+  const nodes = new NodeReader(db);
+  const [first, , third] = nodes.at([0, 1, 2].map((index) => ({ level: 0, index })));
+  assert.ok(first !== undefined && third !== undefined);
+  assert.deepEqual(nodes.run({ level: 0, index: 0, count: 3 }), [first]);
+  assert.deepEqual(nodes.run({ level: 0, index: 1, count: 3 }), []);
+  assert.deepEqual(nodes.run({ level: 0, index: 2, count: 3 }), [third]);
+});
 
 test('every read of the descriptor index and of the tree is a seek or a walk along an index, and sorts nothing', () => {
   const { db } = makeWritten();
