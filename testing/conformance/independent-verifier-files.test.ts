@@ -23,7 +23,8 @@ import {
 import { decodeUtf8, encodeBase64, encodeUtf8 } from '../../src/core/bytes.ts';
 import { canonicalText, parseCanonical } from '../../src/core/canonical.ts';
 import { type Appended, type Chain, verifyEntry } from '../../src/core/chain.ts';
-import type { EntryBytes } from '../../src/core/leaf.ts';
+import { type EntryBytes, encodeLeaf, type Leaf } from '../../src/core/leaf.ts';
+import { proveInclusion } from '../../src/core/tlog/merkle.ts';
 import { readSignedCheckpoint, signersOf } from '../../src/core/tlog/note-signatures.ts';
 import { parsePolicy } from '../../src/core/tlog/policy.ts';
 import {
@@ -42,6 +43,7 @@ import { makeCosigner, signedNote } from '../support/core-checkpoint.ts';
 import { makeTestLog } from '../support/core-log.ts';
 import { sampled } from '../support/core-long.ts';
 import { mutantArbitrary } from '../support/core-mutants.ts';
+import { growTree } from '../support/core-tlog.ts';
 import { assertSameVerdicts, NEEDS_PYTHON, type SharedCase } from '../support/second-verifier.ts';
 
 const verifier = { ...createNativeVerifier(), ...createNoteVerifier() };
@@ -329,6 +331,56 @@ test('both judge the same bundles, cut and put together in every way', NEEDS_PYT
   for (const [what, bytes] of Object.entries(others))
     for (const policy of [null, POLICY]) cases.push(bundleCase(what, bytes, registry, policy));
   await assertSameVerdicts(t, cases, { accepted: 20, refused: 60 });
+});
+
+/** Under a checkpoint that the log's key signed over a genesis and a leaf that no honest log has. */
+async function forged(change: Partial<Leaf>): Promise<Uint8Array> {
+  const [first, second] = [log.at(0), log.at(1)];
+  const leaf = encodeLeaf({ ...second.leaf, ...change });
+  const { trees, read } = growTree([first.entry.leaf, leaf]);
+  const proofs = await Promise.all([0, 1].map((index) => proveInclusion({ index, size: 2 }, read)));
+  const entries = [
+    { ...first.entry, proof: proofs[0]! },
+    { ...second.entry, leaf, proof: proofs[1]! },
+  ];
+  return encodeBundleFile({ checkpoint: signedNote({ size: 2, root: trees[2]!.root }), entries });
+}
+
+test('both judge the same bundles over leaves that no honest log has', NEEDS_PYTHON, async (t) => {
+  const hash = log.at(3).chain.entryHash;
+  const changes: readonly Partial<Leaf>[] = [
+    {},
+    { set_root: hash },
+    { set_size: 9 },
+    { prev_hash: hash },
+    { prev_hash: null },
+    { governance_version: 2 },
+    { committed_at: '2026-11-21T09:00:00.500Z' },
+    { committed_at: '2026-11-21T09:00:01.000Z' },
+    { committed_at: '2026-11-28T09:00:00.000Z' },
+    { committed_at: '2026-11-28T09:00:00.001Z' },
+    { approvals_b3: hash },
+    { payload_b3: hash },
+    { payload_bytes: 9 },
+    { type: 'supersede' },
+    { origin: 'registry.example.com/other' },
+    { version: 2 },
+  ];
+  const { registry } = log.chain;
+  const cases: SharedCase[] = [];
+  for (const change of changes)
+    cases.push(bundleCase(JSON.stringify(change), await forged(change), registry));
+  for (const versions of [
+    [0, 1, 1],
+    [0, 2, 2, 3],
+    [0, 2, 4, 3],
+    [0, 2, 5, 5],
+  ]) {
+    const note = await log.note(SIZE, { seed: 201 });
+    const bundle = encodeBundleFile(await log.bundle(versions, { note }));
+    cases.push(bundleCase(`versions ${versions}`, bundle, registry));
+  }
+  await assertSameVerdicts(t, cases, { accepted: 5, refused: 13 });
 });
 
 test('both judge the same bundles, mutated', NEEDS_PYTHON, async (t) => {

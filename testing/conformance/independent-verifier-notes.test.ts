@@ -236,6 +236,8 @@ test('both accept the same policies', NEEDS_PYTHON, (t) => {
   const wrong = [
     `${logs.replace('https:', 'ftp:')}`,
     logs.replace('https://log.example.com/', 'log.example.com'),
+    `${logs}\nlog ${logKey()}`,
+    `${POLICY}\nwitness w4 ${makeCosigner('another.example.com', 61).vkey}`,
   ];
   const texts = [
     POLICY,
