@@ -125,7 +125,7 @@ export class Witness {
     this.#clearTimer();
     this.#asking = this.#askUntilSigned().finally(() => {
       this.#asking = undefined;
-      // It may have grown between the last look and now.
+      // The log may have grown meanwhile.
       if (this.#signedSize !== undefined && this.#signedSize < this.#options.newest().size)
         this.wake();
     });
@@ -148,8 +148,7 @@ export class Witness {
       if (result === 'elsewhere' && ++elsewhere <= MAX_ELSEWHERE) continue;
       if (result !== 'signed') return this.#waitOut(result, retryAfterMs);
       this.#failures = 0;
-      elsewhere = 0;
-      if (this.#signedSize === this.#options.newest().size) return this.#recosignLater();
+      return this.#recosignLater();
     }
   }
 

@@ -8,6 +8,7 @@ import { originHash } from '../../src/core/tlog/log-list.ts';
 import { encodeNote, parseNote } from '../../src/core/tlog/note.ts';
 import { readSignedCheckpoint, signersOf } from '../../src/core/tlog/note-signatures.ts';
 import { createWitnessHandler } from '../../src/http/witness.ts';
+import type { CosignerKey } from '../../src/registry/witness-cosign.ts';
 import { LogWitness } from '../../src/registry/witness-role.ts';
 import { createNoteVerifier } from '../../src/server/note-verifier.ts';
 import { openWitnessStore, type WitnessStore } from '../../src/store/witness-store.ts';
@@ -32,14 +33,16 @@ function openWitness({
   logs = [new TestLog()],
   store = openWitnessStore(witnessFile('w.db')),
   prefix = '',
+  key = KEY,
 }: {
   logs?: readonly TestLog[];
   store?: WitnessStore;
   prefix?: string;
+  key?: CosignerKey;
 } = {}): TestWitness {
   const fatal: RegistryError[] = [];
   const witness = new LogWitness({
-    key: KEY,
+    key,
     logs: logs.map(({ origin, vkey }) => ({ origin, keys: [keyOf(vkey)] })),
     store,
     verifier: VERIFIER,
@@ -306,6 +309,49 @@ test('two conflicting requests at once: one is cosigned, and nothing signed late
   );
 });
 
+test('requests for one checkpoint are decided one after the other, however slow the key is', async () => {
+  const log = new TestLog().grow(3);
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let calls = 0;
+  const sign = async (message: Uint8Array) => {
+    await gates[calls++]?.promise;
+    return KEY.signer.sign(message);
+  };
+  const key = { ...KEY, signer: { ...KEY.signer, sign } };
+  using store = openWitnessStore(witnessFile('w.db'));
+  await openWitness({ store }).post(await log.request(0));
+  const witness = openWitness({ store, key });
+  const body = await log.request(3);
+  const first = witness.post(body);
+  while (calls === 0) await new Promise((resolve) => setImmediate(resolve));
+  witness.now += 60_000;
+  const second = witness.post(body);
+  // Would the second one not wait, it would be kept first, and the first one be a step back.
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  gates[1]?.resolve();
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  gates[0]?.resolve();
+  assert.equal(await timeOf(await first, log), START / 1000);
+  assert.equal(await timeOf(await second, log), START / 1000 + 60);
+  assert.deepEqual(witness.fatal, []);
+});
+
+test('who is overtaken in the store hands out no signature, but the size that won', async () => {
+  const log = new TestLog().grow(3);
+  const real = openWitness();
+  await real.post(await log.request(0));
+  let isOvertaken = false;
+  const store = storeThat({
+    latest: (origin) => (isOvertaken ? real.store.latest(origin) : undefined),
+    replace: () => {
+      isOvertaken = true;
+      return 'conflict';
+    },
+  });
+  const answer = await openWitness({ store }).post(await log.request(0));
+  assert.deepEqual(await answerOf(answer), [409, SIZE, '3\n']);
+});
+
 test('a witness that cannot keep what it signs says so, and does not hand out the signature', async () => {
   const log = new TestLog().grow(3);
   for (const [code, status, isFatal] of [
@@ -330,9 +376,12 @@ test('a kept checkpoint that was changed on the disk is not gone on from', async
   const kept = real.store.latest(log.origin);
   assert.ok(kept !== undefined);
   const other = await new TestLog().grow(2).grow(1, 'x').note();
+  const { text } = await log.checkpoint();
+  const strangers = [await new TestLog({ key: 'stranger' }).sign(text)];
   for (const changed of [
     { ...kept, note: kept.note.replace('\n3\n', '\n2\n') },
     { ...kept, note: other },
+    { ...kept, note: encodeNote({ text, signatures: strangers }) },
     { ...kept, size: 2 },
     { ...kept, root: new Uint8Array(32) },
     { ...kept, note: 'no note' },

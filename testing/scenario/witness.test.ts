@@ -97,7 +97,7 @@ class Stage {
       random: () => 1,
       timers: this.timers,
       recosignMs: 300_000,
-      timeoutMs: 5_000,
+      timeoutMs: 30_000,
     };
   }
 
@@ -151,7 +151,7 @@ async function judged({ registry }: TestRegistry, policy: WitnessPolicy) {
   return quorumTime(policy, times);
 }
 
-const limit = { timeout: 10_000 };
+const limit = { timeout: 40_000 };
 
 test(
   'each commit is cosigned by all three witnesses, and a policy of two of them holds',
@@ -363,7 +363,12 @@ for (const [lie, listener] of Object.entries(LIES))
       await stage.add(t, 2);
       const url = await liar(t, listener);
       const witnesses = stage.policy.witnesses.map((w) => (w.name === 'w2' ? { ...w, url } : w));
-      const world = { ...stage.world(), timeoutMs: 200 };
+      // The liar's time is short, that of the other is not.
+      const world: WitnessWorld = {
+        ...stage.world(),
+        post: (to, body, { signal, timeoutMs }) =>
+          postToWitness(to, body, { signal, timeoutMs: to.startsWith(url) ? 200 : timeoutMs }),
+      };
       const opened = await openTestRegistry({
         timers: stage.timers,
         cosigners: [openWitnesses({ ...stage.policy, quorum: 'w1', witnesses }, world)],

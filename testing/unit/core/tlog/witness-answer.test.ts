@@ -6,10 +6,11 @@ import {
   readCosignature,
   type WitnessVerdict,
 } from '../../../../src/core/tlog/witness-answer.ts';
+import { encodeVerifierKey } from '../../../../src/core/vkey.ts';
 import { cosign } from '../../../../src/registry/witness-cosign.ts';
 import { createNoteVerifier } from '../../../../src/server/note-verifier.ts';
 import { refusesLater } from '../../../support/core-assert.ts';
-import { makeCosigner, TestLog } from '../../../support/witness.ts';
+import { keyOf, makeCosigner, TestLog } from '../../../support/witness.ts';
 
 const SIZE = 'text/x.tlog.size';
 
@@ -115,6 +116,18 @@ test('no line, or lines of others alone, are no cosignature', async () => {
 test('a line of the key over another checkpoint is refused, also beside a good one', async () => {
   await refusesLater('invalid_signature', read([await at(NOW, witness, 4)]));
   await refusesLater('invalid_signature', read([await at(NOW), await at(NOW, witness, 4)]));
+});
+
+test('a key that this platform cannot verify has signed nothing', async () => {
+  const publicKey = new Uint8Array(1312);
+  const key = keyOf(encodeVerifierKey({ name: 'w', type: 'ml-dsa-44', publicKey }));
+  const line = { name: 'w', keyId: key.keyId, signature: new Uint8Array(2428) };
+  const checkpoint = await log.checkpoint();
+  const options = { checkpoint, key, now: NOW, skewSeconds: 300 };
+  await refusesLater(
+    'unexpected_answer',
+    readCosignature(encodeSignature(line), { ...options, verifier: { verify: verifier.verify } }),
+  );
 });
 
 test('what is no signature line is refused', async () => {
