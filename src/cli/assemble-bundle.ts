@@ -7,7 +7,7 @@ import { RegistryError } from '../core/error.ts';
 import { type Hash, hashOf } from '../core/hash.ts';
 import { decodeLeaf, type Leaf } from '../core/leaf.ts';
 import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
-import { createNativeVerifier } from '../server/native-verifier.ts';
+import { createFullVerifier } from './full-verifier.ts';
 import type { LogSource } from './log-source.ts';
 
 export interface AssembleInput {
@@ -47,7 +47,7 @@ export async function assembleBundle(
   }
   const registry = pinned ?? hashOf((await source.entry(0)).payload);
   const file = { checkpoint: note, entries };
-  const verified = await verifyBundle(file, { pin: registry, verifier: createNativeVerifier() });
+  const verified = await verifyBundle(file, { pin: registry, verifier: createFullVerifier() });
   return { file, verified, registry, version };
 }
 

@@ -42,7 +42,7 @@ export function createAuditFile(path: string): AuditFile {
 }
 
 /** Canonical JSON `{schema, state, state_b3}`. */
-export function encodeAuditState({ replay, open, counts, tiles }: AuditState): string {
+export function encodeAuditState({ replay, open, counts }: AuditState): string {
   const { chain, leaf, committed } = replay;
   const state = {
     committed: committed.entries.map(([payload_b3, expires_at]) => ({ payload_b3, expires_at })),
@@ -55,7 +55,6 @@ export function encodeAuditState({ replay, open, counts, tiles }: AuditState): s
     signer_keys: [...chain.signerKeys]
       .map(([signer_id, public_key]) => ({ signer_id, public_key }))
       .sort((a, b) => (a.signer_id < b.signer_id ? -1 : 1)),
-    tiles,
   };
   return canonicalText({ schema: SCHEMA, state, state_b3: hashOf(canonicalBytes(state)) });
 }
@@ -92,7 +91,6 @@ function readDocument(document: Json): AuditState {
     'open',
     'registry',
     'signer_keys',
-    'tiles',
   ]);
   const bytes = canonicalBytes(state.leaf);
   const leaf = decodeLeaf(bytes);
@@ -121,7 +119,6 @@ function readDocument(document: Json): AuditState {
         .map((hash, i) => readHashBytes(hash, `${pointer}/${i}`)),
     ),
     counts: readCounts(state.counts),
-    tiles: check.integer(state.tiles, '/state/tiles', { min: 0 }),
   };
 }
 

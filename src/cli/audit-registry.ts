@@ -25,7 +25,13 @@ import {
 } from './audit.ts';
 import { type AskWitnesses, assertCheckpointOf } from './audit-checkpoint.ts';
 import { Replay, type Replayed, type ReplayOptions, type ReplayState } from './audit-replay.ts';
-import { assertSameTile, type ComputedTile, type OpenTiles, TileLevels } from './audit-tiles.ts';
+import {
+  assertSameTile,
+  type ComputedTile,
+  countTiles,
+  type OpenTiles,
+  TileLevels,
+} from './audit-tiles.ts';
 import { ServedLog, type ServedPage } from './served-log.ts';
 
 export interface RegistryAudit extends ReplayOptions {
@@ -36,8 +42,9 @@ export interface RegistryAudit extends ReplayOptions {
   readonly known: Previous | undefined;
   /** Where an audit before this one ended; its set is asked for and must give its root. */
   readonly from: AuditState | undefined;
-  /** Called with what has been verified so far, in full, now and then. */
+  /** Called with what has been verified so far, in full, each time about `keepEvery` entries (default 4,096) are, and at the end. */
   readonly onVerified: (state: AuditState) => Promise<void>;
+  readonly keepEvery?: number;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -47,7 +54,6 @@ export interface AuditState {
   readonly replay: ReplayState;
   readonly open: OpenTiles;
   readonly counts: AuditCounts;
-  readonly tiles: number;
 }
 
 /** Entries between two states that are kept. */
@@ -71,7 +77,6 @@ class RegistryWalk {
   readonly #levels: TileLevels;
   readonly #known: SignedCheckpoint | undefined;
   #counts: AuditCounts;
-  #tiles: number;
 
   constructor(audit: RegistryAudit, checkpoint: SignedCheckpoint, from: AuditState | undefined) {
     this.#audit = audit;
@@ -81,7 +86,6 @@ class RegistryWalk {
     const size = from?.replay.chain.tree.size ?? 0;
     this.#levels = new TileLevels({ size, open: from?.open ?? [] });
     this.#counts = from?.counts ?? NOTHING_COUNTED;
-    this.#tiles = from?.tiles ?? 0;
     this.#known = audit.known && readSignedCheckpoint(audit.known.checkpoint);
     const seen = Math.max(size, this.#known?.size ?? 0);
     if (checkpoint.size < Math.max(seen, 1))
@@ -100,7 +104,7 @@ class RegistryWalk {
       await this.#add(page, start);
       const done = this.#replay.chain?.tree.size ?? 0;
       this.#audit.onProgress(done, size);
-      if (done - keptAt < KEEP_EVERY) continue;
+      if (done - keptAt < (this.#audit.keepEvery ?? KEEP_EVERY)) continue;
       await this.#keep();
       keptAt = done;
     }
@@ -113,7 +117,7 @@ class RegistryWalk {
     await this.#keep();
     // The entries gave the set root; this is whether the set that is served gives it too.
     await servedSet(answers, chain.version, { root: chain.set.root, signal: this.#audit.signal });
-    const tiles = this.#tiles;
+    const tiles = countTiles(size);
     return summaryOf(chain, this.#counts, { checkpoint, rows: null, nodes: null, tiles });
   }
 
@@ -131,7 +135,6 @@ class RegistryWalk {
       throw error;
     }
     this.#counts = counted(this.#counts, replayed);
-    this.#tiles += from === next ? 2 : 0;
   }
 
   #compareLeaf(
@@ -175,15 +178,14 @@ class RegistryWalk {
 
   async #compareTiles(tiles: readonly ComputedTile[]): Promise<void> {
     for (const tile of tiles) assertSameTile(tile, await this.#served.tile(tile));
-    this.#tiles += tiles.length;
   }
 
   async #keep(): Promise<void> {
     await this.#replay.settled();
     const replay = this.#replay.state;
     if (replay === undefined) return;
-    const [open, counts, tiles] = [this.#levels.open, this.#counts, this.#tiles];
-    await this.#audit.onVerified({ replay, open, counts, tiles });
+    const [open, counts] = [this.#levels.open, this.#counts];
+    await this.#audit.onVerified({ replay, open, counts });
   }
 }
 

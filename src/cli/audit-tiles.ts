@@ -60,6 +60,14 @@ export class TileLevels {
   }
 }
 
+/** Tiles of every level, and entry bundles, of a log of `size` leaves. */
+export function countTiles(size: number): number {
+  let tiles = Math.ceil(size / TILE_WIDTH);
+  for (let hashes = size; hashes > 0; hashes = Math.floor(hashes / TILE_WIDTH))
+    tiles += Math.ceil(hashes / TILE_WIDTH);
+  return tiles;
+}
+
 /** Throws `invalid_proof`, naming the tile and the first hash that differs. */
 export function assertSameTile(computed: ComputedTile, served: readonly Uint8Array[]): void {
   const at = computed.hashes.findIndex((hash, i) => {

@@ -5,10 +5,10 @@ import { formatTime, isTime, SKEW_MS } from '../core/time.ts';
 import type { NoteVerifier, SignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import { parsePolicy } from '../core/tlog/policy.ts';
 import { assertWitnessed, type Witnessed } from '../core/tlog/witnessed.ts';
+import type { Context } from './context.ts';
 import { parseLifetime } from './draft.ts';
 import { usageError } from './failure.ts';
 import { readInput } from './files.ts';
-import type { Io } from './io.ts';
 
 export interface WitnessOptions {
   readonly policy?: string;
@@ -21,7 +21,7 @@ const DAY_MS = 86_400_000;
 
 export function addWitnessOptions(command: Command): Command {
   return command
-    .option('--policy <file>', 'demand cosignatures by this c2sp witness policy')
+    .option('--policy <file>', 'demand cosignatures by this c2sp policy; default: --witness-policy')
     .option(
       '--at <time>',
       'demand that they are no older than --max-age at this time, such as 2026-11-21T09:30:00.000Z, or now',
@@ -32,10 +32,10 @@ export function addWitnessOptions(command: Command): Command {
 
 /** `undefined` without a policy. Throws what `assertWitnessed` throws, and `stale`. */
 export async function witnessedBy(
-  io: Pick<Io, 'stdin' | 'now'>,
+  { io, globals }: Pick<Context, 'io' | 'globals'>,
   checkpoint: SignedCheckpoint,
   {
-    options: { policy, at, maxAge = DAY_MS },
+    options: { policy = globals.witnessPolicy, at, maxAge = DAY_MS },
     verifier,
   }: { readonly options: WitnessOptions; readonly verifier: NoteVerifier },
 ): Promise<Witnessed | undefined> {

@@ -21,6 +21,7 @@ interface Waiting {
 export class SignaturePool implements AsyncDisposable {
   readonly #threads: readonly Worker[];
   readonly #waiting = new Map<number, Waiting>();
+  readonly #ends = new Map<Worker, unknown>();
   #asked = 0;
 
   constructor(threads: number = Math.min(MAX_THREADS, Math.max(1, availableParallelism() - 1))) {
@@ -33,7 +34,8 @@ export class SignaturePool implements AsyncDisposable {
   verify(batch: readonly SignedMessage[]): Promise<number> {
     const id = this.#asked++;
     const thread = this.#threads[id % this.#threads.length];
-    if (thread === undefined) return Promise.reject(gone('none'));
+    if (thread === undefined || this.#ends.has(thread))
+      return Promise.reject(gone(thread === undefined ? 'none' : this.#ends.get(thread)));
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#waiting.set(id, { thread, resolve, reject });
     const packed = packSigned(batch);
@@ -58,6 +60,7 @@ export class SignaturePool implements AsyncDisposable {
 
   /** What it was asked stays unanswered: that is no verdict. */
   #ended(thread: Worker, cause: unknown): void {
+    if (!this.#ends.has(thread)) this.#ends.set(thread, cause);
     for (const [id, waiting] of this.#waiting) {
       if (waiting.thread !== thread) continue;
       this.#waiting.delete(id);

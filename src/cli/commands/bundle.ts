@@ -10,12 +10,12 @@ import { encodeBase64, encodeUtf8 } from '../../core/bytes.ts';
 import { RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
 import type { Witnessed } from '../../core/tlog/witnessed.ts';
-import { createNativeVerifier } from '../../server/native-verifier.ts';
 import { parseVersion } from '../arguments.ts';
 import { assembleBundle, cutBundle } from '../assemble-bundle.ts';
 import type { Context } from '../context.ts';
 import { verified } from '../failure.ts';
 import { readInput, writeOutput } from '../files.ts';
+import { createFullVerifier } from '../full-verifier.ts';
 import { parseHashOption } from '../globals.ts';
 import { openLogSource } from '../open-log.ts';
 import { showBundle } from '../show-bundle.ts';
@@ -92,14 +92,17 @@ export async function trustedRegistry(
 
 async function verifyFile(context: Context, path: string, options: VerifyOptions): Promise<void> {
   const { io, globals } = context;
-  const verifier = createNativeVerifier();
+  const verifier = createFullVerifier();
   const bytes = encodeUtf8(await readInput(io, path));
   const { bundle, witnessed } = await verified(
     (async () => {
       const found = await verifyBundle(parseBundleFile(bytes), { pin: options.pin, verifier });
       assertHolds(found, options.version);
       const { checkpoint } = found;
-      return { bundle: found, witnessed: await witnessedBy(io, checkpoint, { options, verifier }) };
+      return {
+        bundle: found,
+        witnessed: await witnessedBy(context, checkpoint, { options, verifier }),
+      };
     })(),
   );
   await (globals.isJson

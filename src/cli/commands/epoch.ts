@@ -14,12 +14,12 @@ import { type DecodedPayload, decodePayload, MAX_CHANGES } from '../../core/payl
 import type { Previous } from '../../core/previous.ts';
 import { nextGovernance } from '../../core/rules.ts';
 import { parseVerifierKey } from '../../core/vkey.ts';
-import { createNativeVerifier } from '../../server/native-verifier.ts';
 import { parseCount } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { draftGenesis } from '../draft.ts';
 import { usageError, verified } from '../failure.ts';
 import { readInput, readJson, writeOutput } from '../files.ts';
+import { createFullVerifier } from '../full-verifier.ts';
 import { parseHashOption } from '../globals.ts';
 import { assertHandover } from '../handover.ts';
 import {
@@ -97,7 +97,7 @@ async function beginEpoch(context: Context, options: EpochOptions): Promise<void
   const governance = await nextEpoch(context, previous, { ...options, origin, logKey });
   const proposal = draftGenesis({ origin, governance, previous }, envelopeOf(context, options));
   nextGovernance(null, proposal);
-  assertAdmitted(null, proposal, createNativeVerifier());
+  assertAdmitted(null, proposal, createFullVerifier());
   await say(showHandover(previous).join('\n'));
   await writePayload(context, output, proposal);
   if (set !== undefined && descriptors !== undefined) {
@@ -185,7 +185,7 @@ async function verifyEpoch(
   const known = await knownEnd(context, options);
   const genesis = await readGenesis(context, files);
   const previous = await verified(
-    assertHandover({ ...genesis, from, known }, createNativeVerifier()),
+    assertHandover({ ...genesis, from, known }, createFullVerifier()),
   );
   const { payload, payloadB3 } = genesis.proposal;
   const { size } = endOf(previous);
@@ -211,7 +211,7 @@ async function knownEnd(
   if (bundle !== undefined) {
     const bytes = encodeUtf8(await readInput(io, bundle));
     const verifying = (async () =>
-      verifyBundle(parseBundleFile(bytes), { pin: from, verifier: createNativeVerifier() }))();
+      verifyBundle(parseBundleFile(bytes), { pin: from, verifier: createFullVerifier() }))();
     const { checkpoint, lineage } = await verified(verifying);
     const { origin, registry, governance } = lineage;
     return { checkpoint: checkpoint.note, governance, origin, registry };

@@ -12,12 +12,12 @@ import {
 } from '../../core/tlog/note-signatures.ts';
 import { encodeProofFile, type ProofFile, parseProofFile } from '../../core/tlog/proof-file.ts';
 import { parseVerifierKey } from '../../core/vkey.ts';
-import { createNativeVerifier } from '../../server/native-verifier.ts';
 import { parseVersion } from '../arguments.ts';
 import { assembleBundle } from '../assemble-bundle.ts';
 import type { Context } from '../context.ts';
 import { usageError, verified } from '../failure.ts';
 import { readInput, readJson, writeOutput } from '../files.ts';
+import { createFullVerifier } from '../full-verifier.ts';
 import { openLogSource } from '../open-log.ts';
 import { readVerifierKey } from '../signer-file.ts';
 import { addWitnessOptions, type WitnessOptions, witnessedBy } from '../witness-options.ts';
@@ -85,11 +85,11 @@ async function verifyProof(context: Context, path: string, options: VerifyOption
       const file = parseProofFile(text);
       const signed = await signedBy(readSignedCheckpoint(file.note), keys);
       assertProven(file, signed, given);
-      const verifier = createNativeVerifier();
+      const verifier = createFullVerifier();
       return {
         proof: file,
         checkpoint: signed,
-        witnesses: await witnessedBy(io, signed, { options, verifier }),
+        witnesses: await witnessedBy(context, signed, { options, verifier }),
       };
     })(),
   );
@@ -126,7 +126,7 @@ async function signedBy(
       'wrong_registry',
       `expected a checkpoint of ${stranger.name}, got one of ${checkpoint.origin}`,
     );
-  if ((await signersOf(checkpoint, keys, createNativeVerifier())).size > 0) return checkpoint;
+  if ((await signersOf(checkpoint, keys, createFullVerifier())).size > 0) return checkpoint;
   throw new RegistryError(
     'invalid_signature',
     'expected the checkpoint to be signed by --log-key, got no such signature',

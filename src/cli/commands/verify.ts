@@ -11,25 +11,20 @@ import { createTransport } from '../http-log.ts';
 import { trustedEnd } from '../old-log.ts';
 import type { Progress } from '../progress.ts';
 import { plural, table } from '../text.ts';
-import { addWitnessOptions, type WitnessOptions } from '../witness-options.ts';
 
-interface VerifyOptions extends WitnessOptions {
+interface VerifyOptions {
   readonly data?: string;
   readonly resume?: string;
 }
 
 export function defineVerify(command: Command, context: Context): void {
-  addWitnessOptions(
-    command
-      .option(
-        '--data <path>',
-        'a database file or a data directory, instead of the registry at --url',
-      )
-      .option(
-        '--resume <file>',
-        'keep what was verified in this file, and go on from it; over HTTP',
-      ),
-  ).action((options: VerifyOptions) => verify(context, options));
+  command
+    .option(
+      '--data <path>',
+      'a database file or a data directory, instead of the registry at --url',
+    )
+    .option('--resume <file>', 'keep what was verified in this file, and go on from it; over HTTP')
+    .action((options: VerifyOptions) => verify(context, options));
 }
 
 async function verify(context: Context, options: VerifyOptions): Promise<void> {
@@ -38,7 +33,7 @@ async function verify(context: Context, options: VerifyOptions): Promise<void> {
   const bar = context.progress('entries verified');
   let summary: AuditSummary;
   try {
-    await using parts = createAuditParts(context, options);
+    await using parts = createAuditParts(context);
     summary = await verified(
       options.data === undefined
         ? overHttp(context, { ...options, parts, bar })
@@ -111,7 +106,7 @@ function showCheckpoint({ size, root, log_keys }: CheckpointSummary): string {
 
 function showWitnesses(checkpoint: CheckpointSummary | null): string {
   const { cosigned = null, fresh_at = null } = checkpoint ?? {};
-  if (cosigned === null) return 'not asked about: --policy demands them';
+  if (cosigned === null) return 'not asked about: --witness-policy demands them';
   if (fresh_at === null) return 'none demanded by the policy';
   return `${cosigned.join(', ')}; a quorum of them saw it at ${formatTime(fresh_at * 1000)}`;
 }
