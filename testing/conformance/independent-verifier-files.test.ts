@@ -1,4 +1,4 @@
-/** verify.py and core agree about whole logs as files, and about bundles. */
+/** verify.py agrees with `quorate verify` about whole logs, and with core about bundles. */
 import {
   cpSync,
   existsSync,
@@ -13,6 +13,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { auditRegistry } from '../../src/cli/audit-registry.ts';
+import { systemClock } from '../../src/client/clock.ts';
+import { Transport } from '../../src/client/transport.ts';
 import {
   type BundledEntry,
   type BundleFile,
@@ -20,15 +23,13 @@ import {
   parseBundleFile,
   verifyBundle,
 } from '../../src/core/bundle.ts';
-import { decodeUtf8, encodeBase64, encodeUtf8 } from '../../src/core/bytes.ts';
-import { canonicalText, parseCanonical } from '../../src/core/canonical.ts';
-import { type Appended, type Chain, verifyEntry } from '../../src/core/chain.ts';
+import { decodeUtf8 } from '../../src/core/bytes.ts';
+import { parseCanonical } from '../../src/core/canonical.ts';
 import { type EntryBytes, encodeLeaf, type Leaf } from '../../src/core/leaf.ts';
+import { changesOf, decodePayload } from '../../src/core/payload.ts';
 import { proveInclusion } from '../../src/core/tlog/merkle.ts';
-import { readSignedCheckpoint, signersOf } from '../../src/core/tlog/note-signatures.ts';
 import { parsePolicy } from '../../src/core/tlog/policy.ts';
 import {
-  decodeTile,
   encodeBundle,
   formatTileName,
   parseTileName,
@@ -36,7 +37,6 @@ import {
   tileWidth,
 } from '../../src/core/tlog/tiles.ts';
 import { assertWitnessed } from '../../src/core/tlog/witnessed.ts';
-import { parseVerifierKey } from '../../src/core/vkey.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { createNoteVerifier } from '../../src/server/note-verifier.ts';
 import { makeCosigner, signedNote } from '../support/core-checkpoint.ts';
@@ -90,68 +90,95 @@ async function writeLog(path: string, { size = SIZE, seed = 201 } = {}): Promise
   return root;
 }
 
-/** The same audit, out of core's parts. */
+/** What `quorate verify` says of the folder when it is served; files that no route asks for are looked at here. */
 async function audit(root: string, policyText: string | null): Promise<unknown> {
-  const checkpoint = readSignedCheckpoint(readFileSync(join(root, 'checkpoint'), 'utf8'));
-  const lines = readFileSync(join(root, 'entries.ndjson'), 'utf8').trimEnd().split('\n');
-  const seen = new Set<string>();
-  let chain: Chain | null = null;
-  const leaves: Uint8Array[] = [];
-  for (const line of lines.slice(0, checkpoint.size)) {
-    const entry = partsOf(line);
-    const next: Appended = await verifyEntry(chain, entry, {
-      verifier,
-      isCommitted: (hash) => seen.has(hash),
-    });
-    seen.add(next.leaf.payload_b3);
-    chain = next.chain;
-    leaves.push(entry.leaf);
-  }
-  if (chain === null || chain.tree.size !== checkpoint.size || chain.origin !== checkpoint.origin)
-    return undefined;
-  if (encodeBase64(chain.tree.root) !== encodeBase64(checkpoint.root)) return undefined;
-  const keys = chain.governance.log_keys.flatMap((vkey) => parseVerifierKey(vkey) ?? []);
-  if ((await signersOf(checkpoint, keys, verifier)).size === 0) return undefined;
-  const time =
-    policyText === null
-      ? null
-      : (await assertWitnessed(checkpoint, parsePolicy(policyText), verifier)).time;
-  const tiles = auditTiles(join(root, 'tile'), leaves, chain);
-  return tiles && [chain.version, chain.entryHash, chain.set.root, checkpoint.size, tiles, time];
+  const asked = new Set<string>();
+  const policy = policyText === null ? undefined : parsePolicy(policyText);
+  const { version, entry_hash, set_root, checkpoint } = await auditRegistry({
+    verifier,
+    verifySignatures: async (batch) => {
+      const verdicts = await Promise.all(batch.map((signed) => verifier.verify(signed)));
+      return verdicts.indexOf(false);
+    },
+    witnesses: async (found) => policy && assertWitnessed(found, policy, verifier),
+    transport: new Transport({
+      url: 'http://folder.test',
+      fetch: async (url) => serveFile(root, { url: new URL(String(url)), asked }),
+      clock: systemClock(Date.now),
+      timeoutMs: 10_000,
+      maxAttempts: 1,
+    }),
+    registry: undefined,
+    known: undefined,
+    from: undefined,
+    onVerified: async () => {},
+    signal: new AbortController().signal,
+    onProgress: () => {},
+  });
+  const tiles = hasStray(join(root, 'tile'), { size: version + 1, asked })
+    ? undefined
+    : countTiles(root);
+  return tiles && [version, entry_hash, set_root, checkpoint?.size, tiles, checkpoint?.fresh_at];
 }
 
-function partsOf(line: string): EntryBytes {
-  const entry = parseCanonical(encodeUtf8(line)) as Record<string, never>;
-  const [leaf, payload, approvals] = ['leaf', 'payload', 'approvals'].map((part) =>
-    encodeUtf8(canonicalText(entry[part])),
-  );
-  return { leaf: leaf!, payload: payload!, approvals: approvals! };
+/** As the routes of the log answer. The set is as the entries give it: verify.py has no file of it. */
+function serveFile(root: string, { url, asked }: { url: URL; asked: Set<string> }): Response {
+  const { pathname, searchParams } = url;
+  asked.add(pathname);
+  const set = /^\/registry\/(\d+)\/set$/.exec(pathname);
+  if (set !== null) return Response.json({ items: setAt(Number(set[1])) });
+  if (pathname === '/registry/entries') {
+    const [from, limit] = ['from', 'limit'].map((name) => Number(searchParams.get(name)));
+    const lines = readFileSync(join(root, 'entries.ndjson')).toString('latin1').split('\n');
+    const text = lines
+      .slice(from, from! + limit!)
+      .map((line) => `${line}\n`)
+      .join('');
+    return answer(Buffer.from(text, 'latin1'), 'application/x-ndjson');
+  }
+  const path = join(root, pathname);
+  if (!existsSync(path)) return new Response('', { status: 404 });
+  const type = pathname === '/checkpoint' ? 'text/plain' : 'application/octet-stream';
+  return answer(readFileSync(path), type);
 }
+
+const answer = (bytes: Uint8Array, type: string): Response =>
+  new Response(Uint8Array.from(bytes), { headers: { 'content-type': type } });
+
+function setAt(version: number): unknown[] {
+  const items = new Map<string, unknown>();
+  for (const { entry } of log.appended.slice(0, version + 1))
+    for (const change of changesOf(decodePayload(entry.payload).payload))
+      if (change.op === 'put') {
+        const { kind, id, spec } = change;
+        items.set(`${kind}/${id}`, { kind, id, spec });
+      }
+  return [...items.values()];
+}
+
+const filesBelow = (root: string): string[] =>
+  globSync('**', { cwd: root, withFileTypes: true })
+    .filter((file) => file.isFile())
+    .map((file) => join(file.parentPath, file.name).slice(root.length + 1));
+
+const countTiles = (root: string): number => filesBelow(join(root, 'tile')).length;
 
 /** Small logs: everything is in the first tile of level 0. */
-function auditTiles(
+function hasStray(
   root: string,
-  leaves: readonly Uint8Array[],
-  { tree }: Chain,
-): number | undefined {
-  const names = globSync('**', { cwd: root, withFileTypes: true }).filter((file) => file.isFile());
-  const found = new Set<string>();
-  for (const file of names) {
-    const path = join(file.parentPath, file.name);
-    const name = parseTileName(path.slice(root.length + 1));
-    if (name === undefined || name.width > tileWidth(name, tree.size)) return undefined;
-    const served = readFileSync(path);
-    const hashes = log.appended.slice(0, name.width).map(({ nodes }) => nodes[0]!.hash);
+  { size, asked }: { size: number; asked: ReadonlySet<string> },
+): boolean {
+  return filesBelow(root).some((path) => {
+    if (asked.has(`/tile/${path}`)) return false;
+    const name = parseTileName(path);
+    if (name === undefined || name.width > tileWidth(name, size)) return true;
+    const chosen = log.appended.slice(0, name.width);
     const expected =
-      name.level === 'entries' ? encodeBundle(leaves.slice(0, name.width)) : Buffer.concat(hashes);
-    if (!served.equals(expected)) return undefined;
-    if (name.level === 0) decodeTile(served, name.width);
-    found.add(formatTileName(name));
-  }
-  const needed = (['entries', 0] as const).map((level) =>
-    formatTileName({ level, index: 0, width: tree.size }),
-  );
-  return needed.every((name) => found.has(name)) ? found.size : undefined;
+      name.level === 'entries'
+        ? encodeBundle(chosen.map(({ entry }) => entry.leaf))
+        : Buffer.concat(chosen.map(({ nodes }) => nodes[0]!.hash));
+    return !readFileSync(join(root, path)).equals(expected);
+  });
 }
 
 function registryCase(what: string, root: string, policy: string | null = null): SharedCase {
@@ -167,7 +194,7 @@ const swapped = (content: Buffer): string => {
   return [lines[0], lines[2], lines[1], ...lines.slice(3)].join('\n');
 };
 
-test('both audit the same logs as files, whole and damaged', NEEDS_PYTHON, async (t) => {
+test('quorate verify and the second verifier pass the same logs, whole and damaged', NEEDS_PYTHON, async (t) => {
   const whole = await writeLog('whole');
   const [tile, bundle] = [`tile/0/000.p/${SIZE}`, `tile/entries/000.p/${SIZE}`];
   const flips = ['checkpoint', 'entries.ndjson', tile, bundle].flatMap((file) =>
