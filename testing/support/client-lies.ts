@@ -73,7 +73,8 @@ export function extend(
 
 /**
  * Serves `log` for the registry's, with the checkpoint and the proofs that it would have, signed with
- * the log's own key unless told otherwise; everything else is honest.
+ * the log's own key unless told otherwise; everything else is honest. `isHeadHonest`: so are
+ * checkpoint and proofs.
  */
 export function serve(
   log: Log,
@@ -92,6 +93,7 @@ export function serve(
       const first = Number(searchParams.get('from'));
       return lines(log.slice(first, first + Number(searchParams.get('limit'))));
     }
+    if (proof !== undefined && options.isHeadHonest === true) return honest();
     if (proof !== undefined && Number(from) <= Number(size) && Number(size) <= log.length)
       return json(view[proof as 'inclusion' | 'consistency'](Number(from), Number(size)));
     if (number === undefined) return honest();

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { memoryTrust } from '../../../src/client/memory-trust.ts';
-import { decodeTrustedState } from '../../../src/client/trusted-text.ts';
 import { encodeBase64 } from '../../../src/core/bytes.ts';
 import type { ErrorCode } from '../../../src/core/error.ts';
 import { hashOf } from '../../../src/core/hash.ts';
@@ -459,42 +458,6 @@ test('another genesis than the pinned one is another registry, whoever signed it
   await assert.rejects(client.head(), { code: 'wrong_registry' });
   assert.equal(client.trusted(), undefined);
   assert.equal(await saved(), undefined);
-});
-
-test('a checkpoint beyond the entries is refused, and the entries that are there are not held back', async () => {
-  const stage = await openHistory();
-  const { client, saved } = openClient(stage);
-  const honest = serve(log);
-  stage.lie((path, ask, request) =>
-    path.startsWith('/registry/entries')
-      ? lines(path.includes('from=0&') ? log.slice(0, 3) : [])
-      : honest(path, ask, request),
-  );
-  await assert.rejects(client.head(), { code: 'unexpected_answer' });
-  assert.equal(client.trusted()?.version, 2);
-  const state = decodeTrustedState((await saved()) ?? '');
-  assert.deepEqual([state.chain.tree.size, state.checkpoint.size], [3, 6]);
-  stage.lie(undefined);
-  assert.equal((await client.head()).version, 5);
-});
-
-test('a page whose entries are right by every rule but time is not believed, wherever it ends', async () => {
-  const stage = await openHistory();
-  const { client, saved } = openClient(stage);
-  const later = editLeaf(log, 1, { committed_at: '2026-11-21T09:00:00.001Z' });
-  const honest = serve(log);
-  for (const [end, code] of [
-    [2, 'invalid_proof'],
-    [6, 'invalid_entry'],
-  ] as const) {
-    const page = reseal(later, 2).slice(0, end);
-    stage.lie((path, ask, request) =>
-      path.startsWith('/registry/entries') ? lines(page) : honest(path, ask, request),
-    );
-    await assert.rejects(client.head(), { code });
-    assert.equal(client.trusted(), undefined);
-    assert.equal(await saved(), undefined);
-  }
 });
 
 test('a broken rule is told with the version it was broken at', async () => {
