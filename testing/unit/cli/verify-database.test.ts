@@ -115,6 +115,25 @@ for (const [what, statement] of [
   ['an entry hash', 'UPDATE entries SET entry_hash = zeroblob(32) WHERE version = 1'],
   ['the index of payloads', 'UPDATE entries SET payload_b3 = zeroblob(32) WHERE version = 1'],
   ['the index of governances', `UPDATE entries SET type = 'descriptors' WHERE version = 4`],
+  ['a leaf of the tree', 'UPDATE nodes SET hash = zeroblob(32) WHERE level = 0 AND place = 3'],
+  ['a node of the tree', 'UPDATE nodes SET hash = zeroblob(32) WHERE level = 2 AND place = 0'],
+  ['a node, taken away', 'DELETE FROM nodes WHERE level = 1 AND place = 1'],
+  [
+    'a node past the log',
+    'INSERT INTO nodes SELECT level, 5, hash FROM nodes WHERE level = 0 AND place = 4',
+  ],
+  [
+    'the root in the checkpoint',
+    `UPDATE checkpoint SET note = replace(note, substr(note, 30, 4), 'AAAA')`,
+  ],
+  [
+    'the signature of the checkpoint',
+    `UPDATE checkpoint SET note = substr(note, 1, length(note) - 9) || 'AAAA' || substr(note, -5)`,
+  ],
+  [
+    'the size in the checkpoint',
+    `UPDATE checkpoint SET note = replace(note, char(10) || '5' || char(10), char(10) || '9' || char(10))`,
+  ],
   ['an entry, taken out', 'DELETE FROM entries WHERE version = 2'],
 ] as const)
   test(`verify finds ${what} changed, with exit code 3`, async () => {

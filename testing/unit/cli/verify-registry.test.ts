@@ -11,6 +11,7 @@ import {
 import { systemClock } from '../../../src/client/clock.ts';
 import { Transport } from '../../../src/client/transport.ts';
 import { type ErrorCode, RegistryError } from '../../../src/core/error.ts';
+import type { DecodedPayload } from '../../../src/core/payload.ts';
 import { type CliStage, openCliStage } from '../../support/cli-stage.ts';
 import { type Lie, URL_BASE } from '../../support/client-server.ts';
 import { signNote } from '../../support/client-tree.ts';
@@ -18,6 +19,7 @@ import { makeCosigner } from '../../support/core-checkpoint.ts';
 import { put } from '../../support/registry.ts';
 import {
   descriptorsPayload,
+  genesisPayload,
   governancePayload,
   makeGovernance,
   makeLogSigner,
@@ -356,7 +358,7 @@ test('an audit goes on from its file, asks for nothing twice, and says the same'
   assert.equal((await verify('--resume', file, '--data', '.')).code, 2);
 });
 
-async function audit(options: Partial<RegistryAudit>) {
+async function audit(options: Partial<RegistryAudit>, fetch = stage.fetch) {
   const globals = {
     url: URL_BASE,
     registry: stage.registryHash,
@@ -377,7 +379,6 @@ async function audit(options: Partial<RegistryAudit>) {
   };
   await using parts = createAuditParts({ io, globals });
   const clock = systemClock();
-  const { fetch } = stage;
   return await auditRegistry({
     ...parts,
     transport: new Transport({ url: URL_BASE, fetch, clock, timeoutMs: 5_000, maxAttempts: 1 }),
@@ -413,7 +414,39 @@ test('an interrupted audit leaves what it had verified, and the next one ends as
   assert.equal(encodeAuditState(decodeAuditState(first, 'state')), first);
 });
 
-test('an audit keeps nothing that a failing signature stands in', async () => {
+/** A log that its own operator made with a signature that does not hold, right in every other way. */
+async function openForged(version: number): Promise<CliStage> {
+  const verifier = { admit: () => true, verify: async () => true };
+  const forged = await openCliStage({ verifier });
+  await forged.grow(version - 1);
+  const [first, second] = forged.signers;
+  if (first === undefined || second === undefined) throw new Error('expected two signers');
+  const { sig } = first.approve(genesisPayload(forged.governance));
+  const forger = {
+    ...second,
+    approve: (proposal: DecodedPayload) => ({ ...second.approve(proposal), sig }),
+  };
+  const proposal = descriptorsPayload(forged.registryHash, [put('forged', {})], { note: 'x' });
+  await forged.commit(proposal, [first, forger]);
+  return forged;
+}
+
+test('a signature that does not hold is found in a log that is right in every other way', async () => {
+  const forged = await openForged(3);
+  await forged.grow(300);
+  const { code, stderr } = await forged.cli('verify');
+  assert.equal(code, 3);
+  assert.match(stderr, /entry 3: expected a signature by org:acme#signer-001/);
+  const kept: number[] = [];
+  const onVerified = async ({ replay }: AuditState) => {
+    kept.push(replay.chain.version);
+  };
+  const { fetch, registryHash: registry } = forged;
+  await assert.rejects(audit({ keepEvery: 1, onVerified, registry }, fetch), /entry 3: /);
+  assert.deepEqual(kept, []);
+});
+
+test('an audit keeps nothing that a failing entry stands in', async () => {
   const kept: number[] = [];
   stage.lie(
     line(250, (one) => one.replace(/"sig":"(.)/, (_, c) => `"sig":"${c === 'A' ? 'B' : 'A'}`)),
