@@ -174,7 +174,13 @@ export class Witness {
           this.#raise({ reason: 'ahead', theirs: verdict.size, checkpoint, answer });
           return verdict;
         case 'fork':
-          this.#raise({ reason: 'fork', theirs: old, checkpoint, answer });
+          // A conflict without a size is about this very one.
+          this.#raise({
+            reason: 'fork',
+            theirs: answer.status === 409 ? checkpoint.size : old,
+            checkpoint,
+            answer,
+          });
           return verdict;
         default:
           this.#remark(verdict.result, answer);
@@ -189,7 +195,11 @@ export class Witness {
 
   async #requestFor(checkpoint: SignedCheckpoint, old: number): Promise<string> {
     const { text, signatures, origin, size } = checkpoint;
-    const proof = old === 0 || old === size ? [] : await this.#options.prove({ from: old, size });
+    const isProofNeeded = old > 0 && old < size;
+    const proof = isProofNeeded ? await this.#options.prove({ from: old, size }) : [];
+    // Sent so, it would be refused, and look like a fork.
+    if (isProofNeeded && proof.length === 0)
+      throw new RegistryError('internal', `expected a proof from ${old} to ${size}, got none`);
     const own = signatures.filter(({ name }) => name === origin);
     const requestWith = (lines: readonly NoteSignature[]): AddCheckpoint => ({
       old,

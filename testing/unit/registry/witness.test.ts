@@ -6,7 +6,7 @@ import { isConsistent } from '../../../src/core/tlog/merkle.ts';
 import { encodeSignature, type NoteSignature } from '../../../src/core/tlog/note.ts';
 import { readSignedCheckpoint } from '../../../src/core/tlog/note-signatures.ts';
 import { parsePolicy } from '../../../src/core/tlog/policy.ts';
-import type { Cosigner } from '../../../src/registry/cosigners.ts';
+import type { Cosigner, CosignerPort } from '../../../src/registry/cosigners.ts';
 import type { PostAnswer } from '../../../src/registry/witness.ts';
 import { cosign } from '../../../src/registry/witness-cosign.ts';
 import { openWitnesses } from '../../../src/registry/witnesses.ts';
@@ -34,7 +34,10 @@ const TWO_OF_THREE = `${LINES.join('\n')}\ngroup g 2 w1 w2 w3\nquorum g\n`;
 const ONE = `${LINES[0]}\nquorum w1\n`;
 const SIZE = { status: 409, contentType: 'text/x.tlog.size' };
 
-function open(policy: string, { random = 1 }: { random?: number } = {}) {
+function open(
+  policy: string,
+  { random = 1, prove }: { random?: number; prove?: CosignerPort['prove'] } = {},
+) {
   const log = new TestLog();
   const timers = new TestTimers(START);
   const asked: Asked[] = [];
@@ -85,7 +88,7 @@ function open(policy: string, { random = 1 }: { random?: number } = {}) {
     onCosigned: (size, [signature]) => {
       if (signature !== undefined) taken.push({ size, signature });
     },
-    prove: (sizes) => log.prove(sizes),
+    prove: prove ?? ((sizes) => log.prove(sizes)),
   });
   /** The `count`th request of all. */
   const request = async (count: number): Promise<Asked> => {
@@ -209,7 +212,7 @@ test('a size beyond what was asked, but not beyond the log, is no alarm', async 
 
 for (const [name, answer, reason, theirs] of [
   ['a witness ahead of the log', { ...SIZE, body: '6\n' }, 'ahead', 6],
-  ['another root at the same size', { status: 409, body: 'root mismatch' }, 'fork', 0],
+  ['another root at the same size', { status: 409, body: 'root mismatch' }, 'fork', 5],
 ] as const)
   test(`${name} stops writes for good, with both sizes, and keeps what was answered`, async () => {
     const { log, submit, request, cosigner, alarms, errors, timers, asked } = open(TWO_OF_THREE);
@@ -335,6 +338,39 @@ test('a cosignature that gets old is asked for again, of the same size', async (
     timers.advance(1);
   }
   assert.equal(taken.length, 3);
+  await cosigner[Symbol.asyncDispose]();
+});
+
+test('a log that has no proof to give asks nothing, and is no fork', async () => {
+  const { log, submit, request, asked, alarms, results, timers, cosigner } = open(ONE, {
+    prove: async () => [],
+  });
+  log.grow(5);
+  await submit();
+  await (await request(1)).answer({ ...SIZE, body: '3\n' });
+  while (results.length < 2) await settled();
+  timers.advance(1_000);
+  while (results.length < 3) await settled();
+  assert.deepEqual(
+    [asked.length, alarms, results.slice(1)],
+    [1, [], ['w1 unavailable', 'w1 unavailable']],
+  );
+  await cosigner[Symbol.asyncDispose]();
+});
+
+test('a log that grows puts off the next renewal', async () => {
+  const { log, submit, request, asked, timers, cosigned, cosigner } = open(ONE);
+  for (const i of [1, 2]) {
+    log.grow(1);
+    await submit();
+    const asking = await request(i);
+    await asking.answer(await cosigned(asking));
+    timers.advance(200_000);
+  }
+  await settled();
+  assert.equal(asked.length, 2);
+  timers.advance(100_000);
+  await request(3);
   await cosigner[Symbol.asyncDispose]();
 });
 
