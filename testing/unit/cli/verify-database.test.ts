@@ -3,11 +3,17 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import Database from 'better-sqlite3';
+import type { DecodedPayload } from '../../../src/core/payload.ts';
 import { openSqliteStore } from '../../../src/store/sqlite.ts';
 import { runCli } from '../../support/cli-io.ts';
 import { makeDirectory } from '../../support/cli-stage.ts';
 import { openTestRegistry, put, remove, type TestRegistry } from '../../support/registry.ts';
-import { governancePayload, makeGovernance } from '../../support/signers.ts';
+import {
+  descriptorsPayload,
+  genesisPayload,
+  governancePayload,
+  makeGovernance,
+} from '../../support/signers.ts';
 
 const IDLE = { metrics: { fsync() {}, checkpointed() {} }, onFatal: assert.fail };
 
@@ -189,4 +195,26 @@ test('a database that is being written to is verified as it stood when it was op
   assert.equal(code, 0, stderr);
   assert.equal(JSON.parse(stdout).version, 1);
   await growing.registry[Symbol.asyncDispose]();
+});
+
+test('verify finds a signature that does not hold in a database that is right in every other way', async () => {
+  const path = join(makeDirectory(), 'registry.db');
+  const store = await openSqliteStore({ ...IDLE, path });
+  const verifier = { admit: () => true, verify: async () => true };
+  const { commit, registryHash, signers, governance, registry } = await openTestRegistry({
+    store,
+    verifier,
+  });
+  const [first, second] = signers;
+  if (first === undefined || second === undefined) throw new Error('expected two signers');
+  const { sig } = first.approve(genesisPayload(governance));
+  const forger = {
+    ...second,
+    approve: (proposal: DecodedPayload) => ({ ...second.approve(proposal), sig }),
+  };
+  await commit(descriptorsPayload(registryHash, [put('a', {})]), [first, forger]);
+  await registry[Symbol.asyncDispose]();
+  const { code, stderr } = await verify(path);
+  assert.equal(code, 3);
+  assert.match(stderr, /entry 1: expected a signature by org:acme#signer-001 over this payload/);
 });
