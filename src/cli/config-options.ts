@@ -7,8 +7,8 @@ import type { Io } from './io.ts';
 /** By commander's names of the options, those of every command included. */
 export type ConfigOptions = Readonly<Record<string, string | undefined>>;
 
-/** `--registry` is every command's already, and means the same. */
-const GLOBAL_KEYS: readonly string[] = ['registry'];
+/** Every command's already: the same registry, the same witnesses. */
+const GLOBAL_KEYS: readonly string[] = ['registry', 'witness_policy'];
 
 export function addConfigOptions(command: Command): Command {
   command.option('--config <file>', 'settings in TOML (QUORATE_CONFIG)');

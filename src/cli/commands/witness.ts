@@ -7,11 +7,13 @@ import type { Context } from '../context.ts';
 import { usageError } from '../failure.ts';
 import { readVerifierKey } from '../signer-file.ts';
 
+const DEFAULT_LISTEN = '127.0.0.1:7380';
+
 interface WitnessCommandOptions {
   readonly key: KeySource;
   readonly name: string;
   readonly db: string;
-  readonly listen: Address;
+  readonly listen?: Address;
   readonly log?: readonly string[];
   readonly logList?: readonly string[];
   readonly prefix?: string;
@@ -26,7 +28,7 @@ export function defineWitness(command: Command, context: Context): void {
     )
     .requiredOption('--name <name>', 'of the witness, such as witness.example.com/w1')
     .requiredOption('--db <file>', 'what it must never forget; made when it is missing')
-    .option('--listen <host:port>', 'where it listens', parseListen, parseListen('127.0.0.1:7380'))
+    .option('--listen <host:port>', `where it listens (${DEFAULT_LISTEN})`, parseListen)
     .option('--log <vkey|file...>', 'a log to watch')
     .option('--log-list <file...>', 'logs to watch, in the format logs/v0')
     .option('--prefix <path>', 'before every path, such as /witness')
@@ -35,7 +37,8 @@ export function defineWitness(command: Command, context: Context): void {
 
 async function witness(context: Context, options: WitnessCommandOptions): Promise<void> {
   const { io, globals, print, printJson, say } = context;
-  const { key, name, db, listen, log = [], logList = [], prefix = '' } = options;
+  const { key, name, db, log = [], logList = [], prefix = '' } = options;
+  const { listen = parseListen(DEFAULT_LISTEN) } = options;
   if (log.length + logList.length === 0) throw usageError('expected --log or --log-list');
   const { startWitness } = await import('../../server/witness-server.ts');
   // SIGINT and SIGTERM stop it in order, and that is success.
