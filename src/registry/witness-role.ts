@@ -91,6 +91,11 @@ export class LogWitness {
     return decided;
   }
 
+  /** Resolves when nothing is being decided any more: then the store may be closed. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#lanes.values());
+  }
+
   /** The newest checkpoint cosigned, by `originHash`. */
   checkpoint(hash: string): string | undefined {
     const origin = this.#hashes.get(hash);

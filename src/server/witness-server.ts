@@ -82,6 +82,7 @@ export async function startWitness(options: WitnessOptions): Promise<RunningWitn
     log.info(`witnessing on ${url}`, { vkey: key.vkey, logs: logs.length });
     const running = new Running({ url, vkey: key.vkey }, async () => {
       await server.close(DRAIN_MS);
+      await witness.idle();
       store[Symbol.dispose]();
     });
     if (options.signal?.aborted === true) await running.stop();

@@ -27,6 +27,7 @@ interface TestWitness {
   now: number;
   post(body: BodyInit): Promise<Response>;
   get(path: string, method?: string): Promise<Response>;
+  idle(): Promise<void>;
 }
 
 function openWitness({
@@ -57,6 +58,7 @@ function openWitness({
     fatal,
     now: START,
     post: (body) => handle(new Request(`${url}/add-checkpoint`, { method: 'POST', body })),
+    idle: () => witness.idle(),
     get: (path, method = 'GET') => handle(new Request(`http://witness${path}`, { method })),
   };
   return opened;
@@ -338,6 +340,25 @@ test('requests for one checkpoint are decided one after the other, however slow 
   gates[0]?.resolve();
   assert.equal(await timeOf(await first, log), START / 1000);
   assert.equal(await timeOf(await second, log), START / 1000 + 60);
+  assert.deepEqual(witness.fatal, []);
+});
+
+test('the store is not closed under a request whose key is slow', async () => {
+  const log = new TestLog().grow(3);
+  const gate = Promise.withResolvers<void>();
+  let calls = 0;
+  const sign = async (message: Uint8Array) => {
+    calls++;
+    await gate.promise;
+    return KEY.signer.sign(message);
+  };
+  const witness = openWitness({ key: { ...KEY, signer: { ...KEY.signer, sign } } });
+  const answer = witness.post(await log.request(0));
+  while (calls === 0) await new Promise((resolve) => setImmediate(resolve));
+  const closed = witness.idle().then(() => witness.store[Symbol.dispose]());
+  gate.resolve();
+  await closed;
+  assert.equal(await timeOf(await answer, log), START / 1000);
   assert.deepEqual(witness.fatal, []);
 });
 
