@@ -235,9 +235,11 @@ class Follower {
    */
   #passing(error: unknown): number {
     if (this.#signal.aborted || !isPassing(error)) throw error;
+    // Events show that the server lives, not that its witnesses do.
+    if (isShort(error)) this.#outstanding.fallShort(error);
+    if (isShort(error) && this.#outstanding.isOverdue) throw error;
     const { retry_after_ms: askedMs } = error.details;
     if (this.#staleInMs() > 0) return typeof askedMs === 'number' ? askedMs : 0;
-    if (isShort(error)) throw error;
     const { staleAfterMs } = this.#options;
     throw new RegistryError(
       'stale',

@@ -42,13 +42,18 @@ export class Outstanding {
     if (this.#wanted <= reached) this.#forget();
   }
 
+  /** Whether the patience is over. */
+  get isOverdue(): boolean {
+    return this.#since !== undefined && this.#clock.now() - this.#since > this.#patienceMs;
+  }
+
   /**
    * `next`, or `due` when it is time to ask before that. Throws the error that a checkpoint fell short
    * with once it did for too long; a version that never came was perhaps none.
    */
   async before<T>(next: Promise<T>, signal: AbortSignal): Promise<T | 'due'> {
     if (this.#since === undefined) return next;
-    if (this.#clock.now() - this.#since > this.#patienceMs) {
+    if (this.isOverdue) {
       if (this.#short !== undefined) throw this.#short;
       this.#forget();
       return next;
