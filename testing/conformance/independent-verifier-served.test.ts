@@ -4,8 +4,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import type { JsonObject } from '../../src/core/canonical.ts';
+import { encodeUtf8 } from '../../src/core/bytes.ts';
+import { canonicalBytes, type JsonObject } from '../../src/core/canonical.ts';
+import { encodeCheckpoint } from '../../src/core/tlog/checkpoint.ts';
+import { recordHash } from '../../src/core/tlog/merkle.ts';
+import { encodeNote } from '../../src/core/tlog/note.ts';
 import { formatTileName, TILE_WIDTH, tileWidth } from '../../src/core/tlog/tiles.ts';
+import { parseVerifierKey } from '../../src/core/vkey.ts';
 import { clockNameOf, openClock } from '../../src/registry/clock.ts';
 import { createCosignerKey } from '../../src/registry/witness-cosign.ts';
 import { createNoteVerifier } from '../../src/server/note-verifier.ts';
@@ -17,7 +22,7 @@ import {
   type SharedCase,
   secondVerdict,
 } from '../support/second-verifier.ts';
-import { makeLogSigner, ORIGIN, START } from '../support/signers.ts';
+import { LOG_SIGNER, makeLogSigner, ORIGIN, START } from '../support/signers.ts';
 import { TestTimers } from '../support/timers.ts';
 
 /** More than one tile of level 0. */
@@ -216,7 +221,27 @@ test(
         null,
       ),
     ];
+    // What a log signs is not yet what this log is: the leaf names its own.
+    for (const origin of [ORIGIN, 'registry.example.com/other'])
+      cases.push(
+        caseOf(
+          `a leaf of ${origin}, signed`,
+          'billing',
+          { ...present, ...(await signedAlone({ ...present.leaf, origin, version: 0 })) },
+          origin === ORIGIN ? present.descriptor : null,
+        ),
+      );
     assert.equal(absent.descriptor, null);
-    await assertSameVerdicts(t, cases, { accepted: 1, refused: 12 });
+    await assertSameVerdicts(t, cases, { accepted: 2, refused: 13 });
   },
 );
+
+/** A tree of one leaf, under the log's key. */
+async function signedAlone(leaf: object): Promise<object> {
+  const root = recordHash(canonicalBytes(leaf));
+  const text = encodeCheckpoint({ origin: ORIGIN, size: 1, root });
+  const { name, keyId } = parseVerifierKey(app.governance.log_keys[0]!)!;
+  const signature = await LOG_SIGNER.sign(encodeUtf8(text));
+  const checkpoint = encodeNote({ text, signatures: [{ name, keyId, signature }] });
+  return { leaf, inclusion_proof: [], checkpoint };
+}
