@@ -59,6 +59,8 @@ export interface AppendInput {
   readonly proposal: DecodedPayload;
   /** Signatures and keys already accepted under QV1. */
   readonly approvals: readonly Approval[];
+  /** What `encodeApprovals` gives for them, for who has it: as `decodeApprovals` read it. */
+  readonly approvalBytes?: Uint8Array;
   /** Not before the chain's own `committedAt`. */
   readonly committedAt: string;
   /** Whether a payload hash was committed before: a payload is committed at most once, ever. */
@@ -84,7 +86,7 @@ export function appendEntry(chain: Chain | null, input: AppendInput): Appended {
   );
   const set = (chain?.set ?? SetTree.EMPTY).with(changes satisfies readonly SetChange[]);
 
-  const approvalBytes = encodeApprovals(approvals);
+  const approvalBytes = input.approvalBytes ?? encodeApprovals(approvals);
   const leaf: Leaf = {
     approvals_b3: hashOf(approvalBytes),
     committed_at: committedAt,
@@ -187,7 +189,8 @@ export function replayEntry(
 ): Appended {
   assertFollows(chain, leaf);
   const committedAt = leaf.committed_at;
-  const appended = appendEntry(chain, { proposal, approvals, committedAt, isCommitted });
+  const input = { proposal, approvals, committedAt, isCommitted, approvalBytes: bytes.approvals };
+  const appended = appendEntry(chain, input);
   if (!isEqualBytes(appended.entry.leaf, bytes.leaf)) throw differentLeaf(leaf, appended.leaf);
   return appended;
 }

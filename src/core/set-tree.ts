@@ -3,7 +3,6 @@
  * updates share what did not change, so that old roots stay readable and cost log N. Proofs are read
  * and checked in `set-proof`.
  */
-import { concatBytes } from '@noble/hashes/utils.js';
 import { isEqualBytes } from './bytes.ts';
 import { RegistryError } from './error.ts';
 import { blake3Bytes, formatHash, type Hash } from './hash.ts';
@@ -106,11 +105,20 @@ export class SetTree {
 }
 
 export function hashLeaf(path: Uint8Array, valueHash: Uint8Array): Uint8Array {
-  return blake3Bytes(concatBytes(Uint8Array.of(0), path, valueHash));
+  return blake3Bytes(prefixed(0, path, valueHash));
 }
 
 export function hashInner(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return blake3Bytes(concatBytes(Uint8Array.of(1), left, right));
+  return blake3Bytes(prefixed(1, left, right));
+}
+
+/** One byte and two hashes of 32, as every node of every way to a changed leaf is hashed. */
+function prefixed(prefix: number, left: Uint8Array, right: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(65);
+  bytes[0] = prefix;
+  bytes.set(left, 1);
+  bytes.set(right, 33);
+  return bytes;
 }
 
 /** Bit `depth` of a path, most significant first. */

@@ -73,7 +73,7 @@ function auditOf(store: ReadStore, version: number): AuditedDatabase {
     version,
     pages: () => pagesOf(store, version),
     committedVersion: (payloadB3) => store.committedVersion(payloadB3),
-    nodes: (places) => store.nodes(places),
+    nodes: (places) => nodesOf(store, places),
     hasNoNodesAfter: (size) => hasNoNodesAfter(store, size),
     entry: async (at) => {
       const entry = await store.entry(at);
@@ -105,6 +105,25 @@ function missingNode(place: NodePlace | undefined): never {
     'storage_damaged',
     `expected the node ${place?.level}/${place?.index} of the stored tree, got nothing`,
   );
+}
+
+/** Level by level, in runs: of the places of many leaves most are neighbours. */
+async function nodesOf(
+  store: ReadStore,
+  places: readonly NodePlace[],
+): Promise<readonly (Uint8Array | undefined)[]> {
+  const found: (Uint8Array | undefined)[] = new Array(places.length);
+  const levels = Map.groupBy(places.keys(), (at) => places[at]?.level ?? 0);
+  for (const [level, ats] of levels) {
+    const indexes = ats.map((at) => places[at]?.index ?? 0);
+    const [index = 0] = indexes;
+    const isRun = indexes.every((one, i) => one === index + i);
+    const hashes = isRun
+      ? await store.nodeRun({ level, index, count: ats.length })
+      : await store.nodes(ats.map((_, i) => ({ level, index: indexes[i] ?? 0 })));
+    for (const [i, at] of ats.entries()) found[at] = hashes[i];
+  }
+  return found;
 }
 
 async function hasNoNodesAfter(store: ReadStore, size: number): Promise<boolean> {
