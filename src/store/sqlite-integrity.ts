@@ -4,24 +4,24 @@
  * not checked here: those are re-hashed when they are read.
  */
 import type Database from 'better-sqlite3';
-import { RegistryError } from '../core/error.ts';
+import { excerpt, RegistryError } from '../core/error.ts';
 
 /** What finds descriptors by key and version. About 1.5 microseconds a row. */
 export const DESCRIPTOR_TABLES = ['descriptors', 'spans'] as const;
-/** As few rows as there are proposals in flight. */
-export const PROPOSAL_TABLES = ['proposals', 'approvals'] as const;
+/** As few rows as there are proposals in flight, and the checkpoint. */
+export const SMALL_TABLES = ['proposals', 'approvals', 'checkpoint'] as const;
 
 /** Throws `storage_damaged`. */
 export function assertIndexesAgree(
   db: Database.Database,
-  tables: readonly (typeof DESCRIPTOR_TABLES | typeof PROPOSAL_TABLES)[number][],
+  tables: readonly (typeof DESCRIPTOR_TABLES | typeof SMALL_TABLES)[number][],
 ): void {
   for (const table of tables) {
     const found = db.pragma(`integrity_check(${table})`, { simple: true });
     if (found !== 'ok')
       throw new RegistryError(
         'storage_damaged',
-        `expected the table ${table} and its indexes to agree, got: ${found}: restore the database from a backup or a replica`,
+        `expected the table ${table} and its indexes to agree, got ${excerpt(found)}: restore the database from a backup or a replica`,
       );
   }
 }

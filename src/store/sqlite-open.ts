@@ -5,7 +5,7 @@
 import Database from 'better-sqlite3';
 import { RegistryError } from '../core/error.ts';
 import { isFull, storageError } from './sqlite-errors.ts';
-import { assertIndexesAgree, PROPOSAL_TABLES } from './sqlite-integrity.ts';
+import { assertIndexesAgree, SMALL_TABLES } from './sqlite-integrity.ts';
 import { addLogTree } from './sqlite-migrate.ts';
 import { APPLICATION_ID, SCHEMA, SCHEMA_OF_VERSION_1, SCHEMA_VERSION } from './sqlite-schema.ts';
 
@@ -27,7 +27,7 @@ export function openWriter(path: string): Database.Database {
     setDurable(db);
     firstWrite(db, identity);
     assertSynchronous(db);
-    assertIndexesAgree(db, PROPOSAL_TABLES);
+    assertIndexesAgree(db, SMALL_TABLES);
   });
 }
 

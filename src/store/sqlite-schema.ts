@@ -103,15 +103,13 @@ export const SCHEMA_OF_VERSION_1: readonly string[] = [
   ...PROPOSAL_TABLES,
 ];
 
-/** Nothing is looked up in it: what stands twice shows when a disk has changed it. */
-const APPROVALS_TWICE =
-  'CREATE INDEX approvals_twice ON approvals (proposal, signer_id, algo, sig, signed_at)';
-
-export const ADDED_BY_VERSION_2: readonly string[] = [
-  ...TREE_TABLES,
-  CHECKPOINT_TABLE,
-  APPROVALS_TWICE,
+/** Nothing is looked up in these: what stands twice shows when a disk has changed it. */
+const TWICE = [
+  'CREATE INDEX approvals_twice ON approvals (proposal, signer_id, algo, sig, signed_at)',
+  'CREATE INDEX checkpoint_twice ON checkpoint (note)',
 ];
+
+export const ADDED_BY_VERSION_2: readonly string[] = [...TREE_TABLES, CHECKPOINT_TABLE, ...TWICE];
 
 /** In the order they are run; SQLite keeps the text of each. */
 export const SCHEMA: readonly string[] = [...SCHEMA_OF_VERSION_1, ...ADDED_BY_VERSION_2];

@@ -57,7 +57,9 @@ async function openAt(path: string, { isChecked = true } = {}): Promise<TestApp>
 /** A log with everything in it, three proposals in flight, and a kept checkpoint. */
 async function writeLog(
   path: string,
-): Promise<Pick<Fixture, 'ready' | 'proposals'> & { readonly olderNote: string }> {
+): Promise<
+  Pick<Fixture, 'ready' | 'proposals'> & { readonly olderNote: string; readonly newestNote: string }
+> {
   const store = openInProcess(path);
   const app = await openTestApp({ registry: { store, signerCount: SIGNERS } });
   const { registryHash, change, signers, governance } = app;
@@ -95,9 +97,10 @@ async function writeLog(
       await app.registry.proposals.approve(proposal.payloadB3, signer.approve(proposal));
   }
   await keepCheckpoint(app);
+  const newestNote = app.registry.checkpoint()?.note ?? '';
   await app.registry[Symbol.asyncDispose]();
   const inFlight = [ready, begun, blocked].map((p) => p.payloadB3);
-  return { ready, olderNote, proposals: [...inFlight, ...committed] };
+  return { ready, olderNote, newestNote, proposals: [...inFlight, ...committed] };
 }
 
 const IDS = ['a', 'b', 'c/d', 'e', 'f', 'g', 'h', 'never'];
@@ -170,14 +173,18 @@ function copyOf(path: string): string {
   return copy;
 }
 
-/** By the checkpoint that was kept: of the head, of an earlier entry, or none at all. */
+/** A line that no log key vouches for: it must not be served altered either. */
+const COSIGNATURE = `\u2014 witness.example/w1 ${Buffer.alloc(76, 7).toString('base64')}\n`;
+
+/** By the checkpoint that was kept: of the head, of an earlier entry, cosigned, or none at all. */
 async function makeFixtures(): Promise<readonly Fixture[]> {
   const newest = makePath();
-  const { olderNote, ...written } = await writeLog(newest);
+  const { olderNote, newestNote, ...written } = await writeLog(newest);
   const fixtures: Fixture[] = [];
   for (const [name, note] of [
     ['newest', undefined],
     ['older', olderNote],
+    ['cosigned', `${newestNote}${COSIGNATURE}`],
     ['none', null],
   ] as const) {
     const path = copyOf(newest);
@@ -275,7 +282,9 @@ function* damages(fixtures: readonly Fixture[], random: () => number): Generator
   );
   const parts = Map.groupBy(all, ({ cell }) => `${cell.tree}.${cell.part}`);
   for (const places of parts.values()) {
-    const chosen = IS_LONG ? places : Array.from({ length: PER_PART }, () => pick(places));
+    // The fewer rows, the more bytes of each.
+    const count = places.length < 10 ? 4 * PER_PART : PER_PART;
+    const chosen = IS_LONG ? places : Array.from({ length: count }, () => pick(places));
     for (const { fixture, cell } of chosen)
       yield { fixture, cell, offset: pick(cell.offsets), mask: maskOf(random) };
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import Database from 'better-sqlite3';
 import { CommitLane } from '../../src/store/commit-lane.ts';
 import { IndexCheck } from '../../src/store/index-check.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
@@ -21,6 +22,7 @@ function makeClosed(): string {
   );
   lane.run([
     { type: 'append', expected: -1, entries },
+    { type: 'put_checkpoint', note: 'a checkpoint\n' },
     { type: 'put_proposal', proposal: makeProposal('p', [makeApproval('alice')]) },
   ]);
   lane.close();
@@ -73,8 +75,9 @@ for (const [where, inlineBytes] of [
       const path = makeClosed();
       damage(path, isAt(tree, part));
       const check = openCheck(t, path, inlineBytes);
-      await assert.rejects(check.passed(), { code: 'storage_damaged' });
-      await assert.rejects(check.passed(), { code: 'storage_damaged' });
+      const first = check.passed();
+      await assert.rejects(first, { code: 'storage_damaged' });
+      assert.equal(check.passed(), first, 'what is damaged is checked again and again');
     });
 }
 
@@ -121,12 +124,24 @@ for (const [tree, part] of [
   ['approvals_twice', 'sig'],
   ['sqlite_autoindex_approvals_1', 'signer_id'],
   ['sqlite_autoindex_proposals_1', 'payload_b3'],
+  ['checkpoint', 'note'],
+  ['checkpoint', 'rowid'],
+  ['checkpoint_twice', 'note'],
 ] as const)
   test(`a changed bit in ${tree}.${part} refuses the start`, () => {
     const path = makeClosed();
     damage(path, isAt(tree, part));
     assert.throws(() => openWriter(path), { code: 'storage_damaged' });
   });
+
+test('an approval whose algorithm other hands have changed is refused', async () => {
+  const path = makeClosed();
+  const db = new Database(path);
+  db.exec("UPDATE approvals SET algo = 'none'");
+  db.close();
+  await using reader = openSqliteReader({ path });
+  await assert.rejects(reader.proposals(), { code: 'storage_damaged' });
+});
 
 test('a page of entries that does not go on from where it was asked to is refused', async () => {
   const path = makeClosed();
