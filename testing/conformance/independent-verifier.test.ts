@@ -3,7 +3,6 @@
  * entries, give the same verdicts on signatures, and refuse what core refuses.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeUtf8, encodeUtf8 } from '../../src/core/bytes.ts';
@@ -30,25 +29,20 @@ import {
   remove,
   supersedeMembers,
 } from '../support/core-registry.ts';
+import { NEEDS_PYTHON, secondVerdict } from '../support/second-verifier.ts';
 
-const SCRIPT = new URL('verify.py', import.meta.url).pathname;
 const VECTORS = new URL('vectors/wire-vectors.json', import.meta.url).pathname;
-const hasPython =
-  spawnSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))']).status === 0;
-const options = hasPython
-  ? {}
-  : { skip: 'python3 (3.8 or later) is not here: NOTHING INDEPENDENT WAS CHECKED' };
-
-function run(command: string, argument: string, input = ''): string {
-  return execFileSync('python3', [SCRIPT, command, argument], { input, encoding: 'utf8' });
+function run(command: string, argument: string, input = ''): unknown {
+  const { found, refusal } = secondVerdict(command, [argument], input);
+  assert.equal(refusal, '');
+  return found;
 }
 
 /** What the second verifier says to a registry: its summary, or why it refuses. */
 function audit(log: readonly EntryBytes[]): { summary: unknown; refusal: string } {
   const input = log.map((entry) => `${lineOf(entry)}\n`).join('');
-  const ended = spawnSync('python3', [SCRIPT, 'ndjson', '-'], { input, encoding: 'utf8' });
-  const refusal = ended.status === 0 ? '' : ended.stderr.trim();
-  return { summary: ended.status === 0 ? JSON.parse(ended.stdout) : undefined, refusal };
+  const { found: summary, refusal } = secondVerdict('ndjson', ['-'], input);
+  return { summary, refusal };
 }
 
 /** As `GET /registry/entries` writes it. */
@@ -89,19 +83,20 @@ function history(): readonly Appended[] {
   return log;
 }
 
-test('the second verifier audits the vectors to the same head', options, () => {
-  const { entry_hash } = JSON.parse(run('vectors', VECTORS));
-  assert.equal(entry_hash, 'b3:ca58603376acf47bac028bed75b2db9e318abeaf31895b65fdca514a23824a77');
+test('the second verifier audits the vectors to the same head', NEEDS_PYTHON, () => {
+  assert.partialDeepStrictEqual(run('vectors', VECTORS), {
+    entry_hash: 'b3:ca58603376acf47bac028bed75b2db9e318abeaf31895b65fdca514a23824a77',
+  });
 });
 
-test('the second verifier audits an exported registry to the same state', options, () => {
+test('the second verifier audits an exported registry to the same state', NEEDS_PYTHON, () => {
   const log = history();
   const { summary, refusal } = audit(log.map(({ entry }) => entry));
   assert.equal(refusal, '');
   assert.deepEqual(summary, summaryOf(log.at(-1)!.chain));
 });
 
-test('both verifiers refuse the same damaged registries', options, async (t) => {
+test('both verifiers refuse the same damaged registries', NEEDS_PYTHON, async (t) => {
   const log = history().map(({ entry }) => entry);
   const damaged: [string, EntryBytes[]][] = [
     ['an entry left out', log.toSpliced(1, 1)],
@@ -151,20 +146,20 @@ async function replay(entries: readonly EntryBytes[]): Promise<void> {
   }
 }
 
-test('a third form of QV1 gives the same verdicts', options, (t) => {
+test('a third form of QV1 gives the same verdicts', NEEDS_PYTHON, (t) => {
   const cases = sampled(t, ed25519Cases(), 23);
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
   const input = JSON.stringify(
     cases.map(({ publicKey, message, signature }) => [publicKey, message, signature].map(hex)),
   );
   assert.deepEqual(
-    JSON.parse(run('ed25519', '-', input)),
+    run('ed25519', '-', input),
     cases.map(({ isValid }) => isValid),
   );
   assert.ok(cases.some(({ isValid }) => isValid));
 });
 
-test('both readers accept and refuse the same payloads', options, () => {
+test('both readers accept and refuse the same payloads', NEEDS_PYTHON, () => {
   const { chain } = appendGenesis();
   const changes = [put(null, 'a', { x: [1, 0.5, 'é', null, {}] }), put(null, 'b/c')];
   const bases = [
@@ -176,7 +171,8 @@ test('both readers accept and refuse the same payloads', options, () => {
   const mutants = fc.sample(mutantArbitrary(bases), { numRuns: 2000, seed: 2026 });
   const ours = mutants.map((bytes) => codeOf(() => decodePayload(bytes)) === undefined);
   const input = JSON.stringify(mutants.map((bytes) => Buffer.from(bytes).toString('hex')));
-  const theirs: readonly boolean[] = JSON.parse(run('payloads', '-', input));
+  const theirs = run('payloads', '-', input);
+  assert.ok(Array.isArray(theirs));
   mutants.forEach(
     (bytes, i) => void assert.equal(theirs[i], ours[i], Buffer.from(bytes).toString()),
   );
