@@ -25,6 +25,8 @@ test('trusted state survives as canonical text, byte for byte', () => {
   assert.equal(state.chain.version, 2);
   assert.equal(state.chain.set.size, 2);
   assert.equal(state.chain.signerKeys.size, 3);
+  assert.equal(state.chain.tree.size, 3);
+  assert.deepEqual(state.chain.tree.root, state.checkpoint.root);
   assert.equal(state.recent.unexpired(state.chain.committedAt).length, 3);
 });
 
@@ -76,8 +78,33 @@ test('a state whose hash is right is still read strictly', () => {
     { ...state, governance: { ...state.governance, threshold: 9 } },
     { ...state, recent: [{ payload_b3: 'x', expires_at: 'y' }] },
     { ...state, signer_keys: [{ signer_id: 'x' }] },
+    { ...state, edge: state.edge.slice(1) },
+    { ...state, edge: ['AA==', ...state.edge.slice(1)] },
+    { ...state, edge: state.edge.toReversed() },
+    { ...state, fresh_at: -1 },
+    { ...state, fresh_at: undefined },
+    { ...state, checkpoint: 'no note' },
+    { ...state, checkpoint: state.checkpoint.replace('\n3\n', '\n2\n') },
+    { ...state, checkpoint: state.checkpoint.replace('registry.example', 'other.example') },
   ])
     assert.equal(refusal(seal(changed)).code, 'storage_damaged');
+});
+
+test('a checkpoint beyond the tree, as while catching up, is read back, and so is its time', () => {
+  const { schema, state } = JSON.parse(text);
+  const checkpoint = state.checkpoint.replace('\n3\n', '\n300\n');
+  const value = { ...state, checkpoint, fresh_at: 1_795_251_600 };
+  const state_b3 = hashOf(new TextEncoder().encode(canonicalText(value)));
+  const read = decodeTrustedState(canonicalText({ schema, state: value, state_b3 }));
+  assert.deepEqual([read.checkpoint.size, read.chain.tree.size], [300, 3]);
+  assert.equal(read.checkpoint.freshAt, 1_795_251_600);
+  assert.equal(JSON.parse(encodeTrustedState(read)).state.fresh_at, 1_795_251_600);
+});
+
+test('the form without a tree is refused with a way out', () => {
+  const error = refusal('{"schema":"quorate/trusted-state/v1"}');
+  assert.equal(error.code, 'storage_foreign');
+  assert.match(error.message, /delete it to verify the registry from genesis again/);
 });
 
 test('a committed payload is remembered until it has expired, and no longer', () => {
