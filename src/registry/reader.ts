@@ -113,13 +113,24 @@ export class LogReader implements Reader {
     from: number;
     to: number;
   }): Promise<readonly Difference[] | undefined> {
-    if (!this.#isVisible(from) || !this.#isVisible(to)) return undefined;
+    const [older, newer] = [await this.#leaf(from), await this.#leaf(to)];
+    if (older === undefined || newer === undefined) return undefined;
+    const start = await this.#options.trees.at(older);
+    let tree = start;
     const differences: Difference[] = [];
-    for await (const page of this.#store.diff({ from, to }))
-      for (const { kind, id, before, after } of page) {
+    for await (const page of this.#store.diff({ from, to })) {
+      const changes = page.map((row) => ({ ...row, path: descriptorPath(row) }));
+      for (const { kind, id, path, before, after } of changes) {
         for (const row of [before, after]) if (row !== null) assertDescriptor(row);
+        assertInTree(start, { kind, id, path, row: before ?? undefined });
         differences.push({ kind, id, before: before?.bytes ?? null, after: after?.bytes ?? null });
       }
+      tree = tree.with(
+        changes.map(({ path, after }) => ({ path, valueHash: after?.valueHash ?? null })),
+      );
+    }
+    if (tree.root !== newer.set_root)
+      throw damaged(`expected changes that lead from version ${from} to ${to}, got others`);
     return differences;
   }
 

@@ -135,8 +135,9 @@ export interface HistoryItem {
 
 /**
  * Reads at a version. Everything is re-hashed on its way out: damage is `storage_damaged`, never an
- * answer. Sets and descriptors are held against the set root of their version; the rows of a diff and
- * of a history against their own hashes, so who relies on those verifies them against the entries. `undefined`: no such version is visible.
+ * answer. Sets, descriptors and differences are held against the set roots of their versions; the rows
+ * of a history against their own hashes, so who relies on those verifies them against the entries.
+ * `undefined`: no such version is visible.
  */
 export interface Reader {
   entry(version: number): Promise<(EntryBytes & { readonly entryHash: Hash }) | undefined>;

@@ -14,6 +14,7 @@ import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { AppendEntry, Store } from '../../../src/store/store.ts';
 import { checkLog } from '../../support/check-log.ts';
+import { lying } from '../../support/lying-store.ts';
 import {
   damageFound,
   keepCheckpoint,
@@ -33,18 +34,6 @@ const verifier = createNativeVerifier();
 
 function code(expected: string) {
   return (error: unknown) => error instanceof RegistryError && error.code === expected;
-}
-
-/** A store that answers something else than it holds. */
-function lying(store: Store, lies: Partial<Store>): Store {
-  return new Proxy(store, {
-    get: (target, name) => {
-      const lie = Reflect.get(lies, name);
-      if (lie !== undefined) return lie;
-      const value = Reflect.get(target, name);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
 }
 
 async function logSigners(real: TestRegistry, vkeys = real.governance.log_keys): Promise<string[]> {

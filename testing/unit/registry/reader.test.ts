@@ -8,6 +8,7 @@ import { parseHash } from '../../../src/core/hash.ts';
 import { decodeSetProof, verifyBranch } from '../../../src/core/set-proof.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { Store, StoredDescriptor, StoredEntry } from '../../../src/store/store.ts';
+import { lying } from '../../support/lying-store.ts';
 import {
   damageFound,
   keepCheckpoint,
@@ -149,19 +150,6 @@ test('governance at a version is the one in force after it', async () => {
   assert.equal((await real.registry.reader.governance(1))?.governance.threshold, 3);
 });
 
-/** The store, with one answer changed on its way out. */
-function lying(
-  store: Store,
-  lie: Partial<Pick<Store, 'entry' | 'entries' | 'descriptor' | 'set' | 'diff' | 'proposals'>>,
-): Store {
-  return new Proxy(store, {
-    get: (target, name) => {
-      const member: unknown = Reflect.get(name in lie ? lie : target, name);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
-}
-
 function flipped(bytes: Uint8Array, at: number): Uint8Array {
   const copy = bytes.slice();
   copy[at % copy.length] = (copy[at % copy.length] ?? 0) ^ 1;
@@ -234,6 +222,33 @@ test('a value of an old version that was changed together with its hash is never
   const query = { version: 1, kind: 'service', id: 'a', isProofWanted: false };
   await assert.rejects(registry.reader.descriptor(query), isDamage);
   assert.ok(await registry.reader.descriptor({ ...query, version: 2 }));
+});
+
+test('a difference that leaves out, adds or misdates a change is never served', async () => {
+  const first = await openTestRegistry();
+  await first.change(put('a', { n: 1 }), put('b', { n: 1 }));
+  await first.change(put('a', { n: 2 }, { n: 1 }), put('c', { n: 1 }));
+  const range = { from: 1, to: 2 };
+  const rows = (await Array.fromAsync(first.store.diff(range))).flat();
+  const [a, c] = rows;
+  assert.ok(a && c && rows.length === 2);
+  const lies = [
+    [a],
+    [c],
+    [{ ...a, before: null }, c],
+    [{ ...a, after: a.before }, c],
+    [a, c, { ...c, id: 'd' }],
+  ];
+  for (const lie of lies) {
+    const store = lying(first.store, {
+      async *diff() {
+        yield lie;
+      },
+    });
+    const { registry } = await openTestRegistry({ store });
+    await assert.rejects(registry.reader.diff(range), isDamage);
+  }
+  assert.equal((await first.registry.reader.diff(range))?.length, 2);
 });
 
 test('a stored proposal of other bytes than its hash is refused at the start', async () => {
