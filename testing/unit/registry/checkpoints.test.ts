@@ -12,7 +12,7 @@ import type { PublishedCheckpoint } from '../../../src/registry/registry.ts';
 import { toAppendEntry } from '../../../src/registry/sequencer.ts';
 import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
-import type { AppendEntry, Store } from '../../../src/store/store.ts';
+import type { AppendEntry } from '../../../src/store/store.ts';
 import { checkLog } from '../../support/check-log.ts';
 import { lying } from '../../support/lying-store.ts';
 import {

@@ -7,7 +7,7 @@ import { RegistryError } from '../../../src/core/error.ts';
 import { parseHash } from '../../../src/core/hash.ts';
 import { decodeSetProof, verifyBranch } from '../../../src/core/set-proof.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
-import type { Store, StoredDescriptor, StoredEntry } from '../../../src/store/store.ts';
+import type { StoredDescriptor, StoredEntry } from '../../../src/store/store.ts';
 import { lying } from '../../support/lying-store.ts';
 import {
   damageFound,
@@ -18,6 +18,7 @@ import {
   type TestRegistry,
 } from '../../support/registry.ts';
 import { descriptorsPayload, governancePayload, makeGovernance } from '../../support/signers.ts';
+import { collect } from '../../support/store-entries.ts';
 
 const isDamage = (error: unknown): boolean =>
   error instanceof RegistryError && error.code === 'storage_damaged';
@@ -229,7 +230,7 @@ test('a difference that leaves out, adds or misdates a change is never served', 
   await first.change(put('a', { n: 1 }), put('b', { n: 1 }));
   await first.change(put('a', { n: 2 }, { n: 1 }), put('c', { n: 1 }));
   const range = { from: 1, to: 2 };
-  const rows = (await Array.fromAsync(first.store.diff(range))).flat();
+  const rows = await collect(first.store.diff(range));
   const [a, c] = rows;
   assert.ok(a && c && rows.length === 2);
   const lies = [
