@@ -44,7 +44,7 @@ export class Outstanding {
 
   /** Whether the patience is over. */
   get isOverdue(): boolean {
-    return this.#since !== undefined && this.#clock.now() - this.#since > this.#patienceMs;
+    return this.#since !== undefined && this.#clock.now() - this.#since >= this.#patienceMs;
   }
 
   /**

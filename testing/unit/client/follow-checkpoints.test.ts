@@ -146,7 +146,7 @@ test('cosigners that never come end following as unwitnessed, and following agai
   await told.stage.grow(1);
   told.cosignedAgo = undefined;
   told.say('update', { version: 1, checkpoint: await told.note(false) });
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < 5; round++) {
     await clock.running(1_000);
     clock.advance(1_000);
     // Heartbeats go on.
@@ -161,6 +161,22 @@ test('cosigners that never come end following as unwitnessed, and following agai
   const again = followed(client);
   assert.equal(await versionOf(again.next()), 1);
   await again.return?.();
+});
+
+test('a server that has no cosigners from the start is unwitnessed, not stale', async () => {
+  const told = await openTold();
+  told.cosignedAgo = undefined;
+  const { client, clock } = openClient(told.stage, DEMANDS);
+  const error = errorOf(followed(client).next());
+  while (told.asked() < 5) await new Promise(setImmediate);
+  clock.advance(119_999);
+  const before = told.asked();
+  while (told.asked() < before + 5) await new Promise(setImmediate);
+  clock.advance(1);
+  const found = await error;
+  assert.ok(found instanceof RegistryError && found.code === 'unwitnessed', String(found));
+  assert.equal(client.trusted(), undefined);
+  assert.deepEqual(clock.pending, []);
 });
 
 test('a version whose checkpoint is not signed yet comes with the checkpoint', async () => {
