@@ -1,12 +1,14 @@
 /** `quorate cat`: one descriptor, proven to be in the head's set, and on request the proof for others to check. */
 import type { Command } from 'commander';
 import type { Client, VerifiedHead } from '../../client/client.ts';
-import type { Json } from '../../core/canonical.ts';
+import { decodeBase64 } from '../../core/bytes.ts';
+import { type Json, parseCanonical } from '../../core/canonical.ts';
 import { Check } from '../../core/check.ts';
 import { descriptorPath } from '../../core/descriptor.ts';
 import { RegistryError } from '../../core/error.ts';
 import { formatHash, parseHash } from '../../core/hash.ts';
 import { decodeSetProof, readSetProof, type SetProof, verifyBranch } from '../../core/set-proof.ts';
+import { isIncluded, recordHash } from '../../core/tlog/merkle.ts';
 import { parseKey } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { verified } from '../failure.ts';
@@ -32,7 +34,14 @@ async function show(context: Context, key: Key, isProofWanted: boolean): Promise
   const valueHash = descriptor === null ? null : valueHashOf(descriptor);
   if (isProofWanted) {
     const proof = await verified(provenBy(client, { head, key, valueHash }));
-    await printDocument(context, { ...headJson(head), descriptor, value_hash: valueHash, proof });
+    const tie = await verified(tieOf(client, head));
+    await printDocument(context, {
+      ...headJson(head),
+      descriptor,
+      value_hash: valueHash,
+      proof,
+      ...tie,
+    });
   } else if (descriptor !== null) await printDocument(context, descriptor);
   if (descriptor === null)
     throw new RegistryError(
@@ -68,4 +77,31 @@ async function provenBy(
       `expected a proof of ${valueHash ?? 'absence'} under ${head.setRoot}, got another`,
     );
   return proof;
+}
+
+/**
+ * What leads from the set root to the signed checkpoint: the head's leaf, which names the one, and its
+ * inclusion in the other. Throws `invalid_proof`.
+ */
+async function tieOf(client: Client, { version, checkpoint }: VerifiedHead): Promise<object> {
+  const { size, root, note } = checkpoint;
+  const { bytes } = await client.entry(version);
+  const answer = await client.unverifiedJson(`/registry/proof/inclusion/${version}/${size}`);
+  const check = new Check('invalid_proof');
+  const hashes = check
+    .array(check.object(answer as Json, '').proof, '/proof', { min: 0, max: 63 })
+    .map((hash, i) => check.base64(hash, `/proof/${i}`, 32));
+  const claim = {
+    record: recordHash(bytes.leaf),
+    index: version,
+    size,
+    proof: hashes.flatMap((hash) => decodeBase64(hash) ?? []),
+    root: decodeBase64(root) ?? new Uint8Array(),
+  };
+  if (!isIncluded(claim))
+    throw new RegistryError(
+      'invalid_proof',
+      `expected a proof that version ${version} is in the checkpoint of ${size} entries, got one that fails`,
+    );
+  return { leaf: parseCanonical(bytes.leaf), inclusion_proof: hashes, checkpoint: note };
 }

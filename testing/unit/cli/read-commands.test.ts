@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Interruption } from '../../../src/cli/io.ts';
+import { canonicalBytes } from '../../../src/core/canonical.ts';
 import { descriptorPath } from '../../../src/core/descriptor.ts';
 import { type Hash, parseHash } from '../../../src/core/hash.ts';
+import { decodeLeaf } from '../../../src/core/leaf.ts';
 import { decodeSetProof, readSetProof, verifyBranch } from '../../../src/core/set-proof.ts';
+import { isIncluded, recordHash } from '../../../src/core/tlog/merkle.ts';
+import { readSignedCheckpoint } from '../../../src/core/tlog/note-signatures.ts';
 import { type CliStage, openCliStage } from '../../support/cli-stage.ts';
 import { put, remove } from '../../support/registry.ts';
 
@@ -81,6 +85,23 @@ test('cat prints a descriptor, and with --proof what others need to check it', a
     branch,
   );
   assert.equal(verdict.state, 'present');
+  // From the set root to what the log key signed: the leaf, and its place in the tree.
+  const leaf = canonicalBytes(proven.leaf);
+  assert.equal(decodeLeaf(leaf).set_root, proven.set_root);
+  const { size, root } = readSignedCheckpoint(String(proven.checkpoint));
+  const proof = (proven.inclusion_proof as string[]).map((hash) => Buffer.from(hash, 'base64'));
+  const index = Number(proven.version);
+  assert.ok(isIncluded({ record: recordHash(leaf), index, size, proof, root }));
+});
+
+test('cat --proof does not pass on a proof that leads to no checkpoint', async () => {
+  const stage = await openHistory();
+  stage.lie(async (path, honest) =>
+    path.includes('/proof/inclusion/') ? honest('/registry/proof/inclusion/0/2') : honest(),
+  );
+  const { code, stdout, stderr } = await stage.cli('cat', 'service/checkout', '--proof');
+  assert.deepEqual([code, stdout], [3, '']);
+  assert.match(stderr, /in the checkpoint of/);
 });
 
 test('cat of an absent descriptor is a failure with the proof that it is absent', async () => {
