@@ -193,7 +193,7 @@ const HEAD_LIES: readonly LieRow[] = [
   [
     'an endless checkpoint',
     'unexpected_answer',
-    () => at('/checkpoint', () => plain(endless(' '))),
+    () => at('/checkpoint', () => plain(endless(' '.repeat(1_000)))),
   ],
   [
     'a proof that fails',
