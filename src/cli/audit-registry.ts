@@ -56,8 +56,9 @@ export interface AuditState {
   readonly counts: AuditCounts;
 }
 
-/** Entries between two states that are kept. */
+/** Entries between two states that are kept, at least. */
 const KEEP_EVERY = 4096;
+const KEPT_SHARE = 16;
 
 /** Throws what `verifyEntry` throws, `invalid_proof` (a tile), `rollback`, `fork`, `unwitnessed`, `stale`. */
 export async function auditRegistry(audit: RegistryAudit): Promise<AuditSummary> {
@@ -104,7 +105,9 @@ class RegistryWalk {
       await this.#add(page, start);
       const done = this.#replay.chain?.tree.size ?? 0;
       this.#audit.onProgress(done, size);
-      if (done - keptAt < (this.#audit.keepEvery ?? KEEP_EVERY)) continue;
+      // What is kept grows with the log, so it is kept less often.
+      const every = this.#audit.keepEvery ?? Math.max(KEEP_EVERY, done / KEPT_SHARE);
+      if (done - keptAt < every) continue;
       await this.#keep();
       keptAt = done;
     }
