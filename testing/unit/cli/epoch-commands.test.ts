@@ -6,12 +6,13 @@ import { canonicalText, type Json } from '../../../src/core/canonical.ts';
 import { encodeVerifierKey } from '../../../src/core/vkey.ts';
 import { openSqliteStore } from '../../../src/store/sqlite.ts';
 import { type CliRun, runCli } from '../../support/cli-io.ts';
-import { makeDirectory, writeKey } from '../../support/cli-stage.ts';
+import { makeDirectory, openCliStage, writeKey } from '../../support/cli-stage.ts';
 import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
 import {
   governancePayload,
   makeGovernance,
   makeLogSigner,
+  makeSigner,
   ORIGIN,
   START,
 } from '../../support/signers.ts';
@@ -237,4 +238,27 @@ test('an epoch needs a new name, new log keys and one source', async () => {
   const nothing = await cli('epoch', '--origin', NEXT, '--log-key', vkey('x'), '--from-state');
   assert.equal(nothing.code, 1);
   assert.match(nothing.stderr, /expected trusted state in .*, got none/);
+});
+
+test('an empty service begins with a handover as with any genesis, when the old quorum is there', async () => {
+  const stage = await openCliStage({ isBegun: false });
+  await begin('served.json');
+  const genesis = JSON.parse(readFileSync(file('served.json'), 'utf8'));
+  // The key that the service of these tests has.
+  const governance = { ...genesis.governance, log_keys: [vkey('log')] };
+  const signers = [makeSigner('dave').signer];
+  writeFileSync(
+    file('served.json'),
+    canonicalText({ ...genesis, governance: { ...governance, signers, threshold: 1 } }),
+  );
+  const [dave = '', ...old] = await approve('served.json', ['dave', 'signer-000', 'signer-001']);
+  const few = await stage.cli('init', 'commit', file('served.json'), dave, old[0] ?? '');
+  assert.equal(few.code, 1);
+  assert.match(few.stderr, /1 of 1 all, 1 of 2 previous/);
+  const { code, stderr } = await stage.cli('init', 'commit', file('served.json'), dave, ...old);
+  assert.equal(code, 0, stderr);
+  assert.equal((await stage.cli('verify')).code, 0);
+  const entry = await stage.cli('get', '0', '--json');
+  writeFileSync(file('served0.json'), entry.stdout);
+  assert.equal((await verify('served0.json', [], ...BUNDLE())).code, 0);
 });
