@@ -262,3 +262,14 @@ test('an empty service begins with a handover as with any genesis, when the old 
   writeFileSync(file('served0.json'), entry.stdout);
   assert.equal((await verify('served0.json', [], ...BUNDLE())).code, 0);
 });
+
+test('an approval whose signature does not hold carries nothing', async () => {
+  await begin('forged.json');
+  await begin('elsewhere.json', '--note', 'another payload');
+  const approvals = await approve('forged.json', OLD_SIGNERS);
+  assert.equal((await verify('forged.json', approvals, ...BUNDLE())).code, 0);
+  const [other = ''] = await approve('elsewhere.json', ['signer-002']);
+  const { code, stderr } = await verify('forged.json', approvals.with(2, other), ...BUNDLE());
+  assert.equal(code, 3);
+  assert.match(stderr, /expected a signature by org:acme#signer-002 over this payload/);
+});
