@@ -9,7 +9,7 @@ import { RegistryError } from '../core/error.ts';
 import type { SignedMessage } from '../core/verifier.ts';
 import { packSigned, type SignatureBatch, type SignatureVerdict } from './signature-messages.ts';
 
-/** The thread that asks is busy too; past some, it could not keep more of them busy. */
+/** As many as cores: the thread that asks waits for them at times. Past some, it could not keep more busy. */
 const MAX_THREADS = 4;
 
 interface Waiting {
@@ -24,7 +24,7 @@ export class SignaturePool implements AsyncDisposable {
   readonly #ends = new Map<Worker, unknown>();
   #asked = 0;
 
-  constructor(threads: number = Math.min(MAX_THREADS, Math.max(1, availableParallelism() - 1))) {
+  constructor(threads: number = Math.min(MAX_THREADS, availableParallelism())) {
     // In src this file ends in .ts, in dist in .js, and so does the worker's.
     const file = new URL(`./signature-worker${extname(import.meta.url)}`, import.meta.url);
     this.#threads = Array.from({ length: threads }, (_, i) => this.#start(file, i));
