@@ -25,7 +25,7 @@ import {
   openStage,
   type Stage,
 } from '../../support/client-server.ts';
-import { withSignatures } from '../../support/client-tree.ts';
+import { logSignature, withSignatures } from '../../support/client-tree.ts';
 import { governancePayload, LOG_SIGNER, makeLogSigner, ORIGIN } from '../../support/signers.ts';
 
 const NEXT_SIGNER = makeLogSigner('next');
@@ -119,6 +119,19 @@ test('a second log key need not sign, and one that signs wrongly spoils the note
   const forged = { ...NEXT_SIGNER, sign: async () => new Uint8Array(64) };
   stage.lie(serve(log, { signers: [LOG_SIGNER, forged] }));
   await assert.rejects(openClient(stage).client.head(), { code: 'invalid_signature' });
+});
+
+test('a note of another origin is no checkpoint of this log, though its key signed it and nothing is trusted yet', async () => {
+  const stage = await openStage();
+  stage.lie(
+    alteredNote(async (note) => {
+      const text = note.slice(0, note.lastIndexOf('\n\n') + 1).replace(ORIGIN, 'other.example.com');
+      return withSignatures(`${text}\n`, [await logSignature(text, LOG_SIGNER)]);
+    }),
+  );
+  const { client, saves } = openClient(stage);
+  await assert.rejects(client.head(), { code: 'wrong_registry' });
+  assert.equal(saves(), 0);
 });
 
 test('a verified head names its checkpoint, whole and as it was served', async () => {
