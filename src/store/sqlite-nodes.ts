@@ -8,8 +8,14 @@ interface NodeRow {
   readonly hash: Uint8Array;
 }
 
+interface NodeQueries {
+  readonly node: Database.Statement<[NodePlace], Uint8Array>;
+  readonly run: Database.Statement<[NodePlace & { readonly count: number }], NodeRow>;
+  readonly checkpoint: Database.Statement<[object], string>;
+}
+
 export class NodeReader {
-  readonly #sql: ReturnType<typeof prepareNodeQueries>;
+  readonly #sql: NodeQueries;
 
   constructor(db: Database.Database) {
     this.#sql = prepareNodeQueries(db);
@@ -37,7 +43,7 @@ export class NodeReader {
   }
 }
 
-export function prepareNodeQueries(db: Database.Database) {
+export function prepareNodeQueries(db: Database.Database): NodeQueries {
   return {
     node: db
       .prepare<[NodePlace], Uint8Array>(
