@@ -5,8 +5,8 @@ import { test } from 'node:test';
 
 const real = import.meta.resolve('../../../src/core/blake3-chunk.ts');
 const counting = `data:text/javascript,${encodeURIComponent(
-  `import { CHUNK_BYTES, hashChunk as real } from ${JSON.stringify(real)};
-   export { CHUNK_BYTES };
+  `import { CHUNK_BYTES, hashChunk as real, IS_LITTLE_ENDIAN } from ${JSON.stringify(real)};
+   export { CHUNK_BYTES, IS_LITTLE_ENDIAN };
    export const calls = { count: 0 };
    export const hashChunk = (bytes) => { calls.count++; return real(bytes); };`,
 )}`;
