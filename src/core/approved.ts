@@ -3,7 +3,7 @@
  * enough, and every key that a governance names can be used. The order of entries is `chain`'s.
  */
 import { type Approval, approvalStatement, assertSignedInTime } from './approval.ts';
-import { decodeBase64 } from './bytes.ts';
+import { decodeBase64, parseBase64 } from './bytes.ts';
 import { RegistryError } from './error.ts';
 import type { Governance } from './governance.ts';
 import { type DecodedPayload, type Payload, registryOf } from './payload.ts';
@@ -68,9 +68,9 @@ export function approvalChecks(
   return approvals.map((approval) => ({
     signerId: approval.signer_id,
     signed: {
-      publicKey: bytesOf(eligibleKey(keys, approval)),
+      publicKey: parseBase64(eligibleKey(keys, approval)),
       message: approvalStatement({ ...statement, signedAt: approval.signed_at }),
-      signature: bytesOf(approval.sig),
+      signature: parseBase64(approval.sig),
     },
   }));
 }
@@ -96,11 +96,6 @@ export function unsigned(signerId: string): RegistryError {
     `expected a signature by ${signerId} over this payload, got one that does not verify`,
     { details: { signer_id: signerId } },
   );
-}
-
-/** Of text that was read strictly before; anything else verifies as nothing. */
-function bytesOf(base64: string): Uint8Array {
-  return decodeBase64(base64) ?? new Uint8Array();
 }
 
 /** QV1 key admission for every key a governance names; throws `invalid_governance`. */

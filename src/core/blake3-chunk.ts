@@ -30,7 +30,7 @@ function* schedule(): Generator<number> {
   let order = PERMUTATION.map((_, i) => i);
   for (let round = 0; round < 7; round++) {
     yield* order;
-    order = PERMUTATION.map((from) => order[from] ?? 0);
+    order = PERMUTATION.map((from) => order[from] as number);
   }
 }
 

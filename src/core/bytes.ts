@@ -53,6 +53,14 @@ export function decodeBase64(text: string): Uint8Array | undefined {
   return bits === 0 ? bytes : undefined;
 }
 
+/** As `decodeBase64`, of text that was read strictly before. Throws `malformed` where it was not. */
+export function parseBase64(text: string): Uint8Array {
+  const bytes = decodeBase64(text);
+  if (bytes === undefined)
+    throw new RegistryError('malformed', `expected padded base64, got ${text.length} characters`);
+  return bytes;
+}
+
 export function isEqualBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;

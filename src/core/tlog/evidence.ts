@@ -2,7 +2,7 @@
  * Proof that a log showed two histories: two checkpoints that its keys signed and that no one log can
  * have both. Checked without the log, so that whoever is handed it need not believe who saw it.
  */
-import { decodeBase64, encodeBase64, encodeUtf8, isEqualBytes } from '../bytes.ts';
+import { decodeBase64, encodeBase64, encodeUtf8, isEqualBytes, parseBase64 } from '../bytes.ts';
 import { canonicalText, type Json, parseCanonical } from '../canonical.ts';
 import { Check, type TextRule } from '../check.ts';
 import { RegistryError } from '../error.ts';
@@ -98,12 +98,11 @@ export async function judgeEvidence(
   keys: readonly VerifierKey[],
   verifier: NoteVerifier,
 ): Promise<EvidenceVerdict> {
-  const older = await readSide(evidence.older, keys, verifier);
-  const newer = await readSide(evidence.newer, keys, verifier);
-  const reason =
-    missing('older', older, evidence.origin) ??
-    missing('newer', newer, evidence.origin) ??
-    contradiction(older.checkpoint, newer.checkpoint, evidence.proof);
+  const { origin, proof } = evidence;
+  const rules = { origin, keys, verifier };
+  const older = await readSide('older', evidence.older, rules);
+  const newer = await readSide('newer', evidence.newer, rules);
+  const reason = judgeSides({ older, newer, proof });
   return {
     isProven: reason.isProven,
     reason: reason.text,
@@ -124,48 +123,60 @@ interface Reason {
   readonly text: string;
 }
 
-interface Side {
-  readonly checkpoint: SignedCheckpoint | undefined;
-  readonly signers: readonly VerifierKey[];
-  readonly error: string | undefined;
-}
+/** A note; `fault`: why it is no checkpoint of this log by one of the keys. */
+type Side = { readonly signers: readonly VerifierKey[] } & (
+  | { readonly fault: undefined; readonly checkpoint: SignedCheckpoint }
+  | { readonly fault: string; readonly checkpoint: SignedCheckpoint | undefined }
+);
 
 async function readSide(
+  which: string,
   note: string,
-  keys: readonly VerifierKey[],
-  verifier: NoteVerifier,
+  {
+    origin,
+    keys,
+    verifier,
+  }: {
+    readonly origin: string;
+    readonly keys: readonly VerifierKey[];
+    readonly verifier: NoteVerifier;
+  },
 ): Promise<Side> {
   let checkpoint: SignedCheckpoint | undefined;
   try {
     checkpoint = readSignedCheckpoint(note);
     const signers = [...(await signersOf(checkpoint, keys, verifier)).keys()];
-    return { checkpoint, signers, error: undefined };
+    const fault =
+      (checkpoint.origin !== origin && `is of ${checkpoint.origin}, not of ${origin}`) ||
+      (signers.length === 0 && 'is signed by none of the keys');
+    if (fault === false) return { checkpoint, signers, fault: undefined };
+    return { checkpoint, signers, fault: `the ${which} note ${fault}` };
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
-    return { checkpoint, signers: [], error: error.message };
+    const fault = `the ${which} note is no checkpoint of this log: ${error.message}`;
+    return { checkpoint, signers: [], fault };
   }
 }
 
-function missing(
-  which: string,
-  { checkpoint, signers, error }: Side,
-  origin: string,
-): Reason | undefined {
-  if (error !== undefined || checkpoint === undefined)
-    return unproven(`the ${which} note is no checkpoint of this log: ${error}`);
-  if (checkpoint.origin !== origin)
-    return unproven(`the ${which} note is of ${checkpoint.origin}, not of ${origin}`);
-  return signers.length > 0
-    ? undefined
-    : unproven(`the ${which} note is signed by none of the keys`);
+function judgeSides({
+  older,
+  newer,
+  proof,
+}: {
+  readonly older: Side;
+  readonly newer: Side;
+  readonly proof: LeafProof | null;
+}): Reason {
+  if (older.fault !== undefined) return unproven(older.fault);
+  if (newer.fault !== undefined) return unproven(newer.fault);
+  return contradiction(older.checkpoint, newer.checkpoint, proof);
 }
 
 function contradiction(
-  older: SignedCheckpoint | undefined,
-  newer: SignedCheckpoint | undefined,
+  older: SignedCheckpoint,
+  newer: SignedCheckpoint,
   proof: LeafProof | null,
 ): Reason {
-  if (older === undefined || newer === undefined) return unproven('a note is missing');
   if (older.size > newer.size)
     return unproven(`the older note is of ${older.size} leaves, the newer one of ${newer.size}`);
   if (older.size === newer.size) {
@@ -208,5 +219,5 @@ function readLeafProof(value: Json | undefined): LeafProof {
 }
 
 function hashAt(value: Json | undefined, pointer: string): Uint8Array {
-  return decodeBase64(check.text(value, pointer, HASH)) ?? new Uint8Array();
+  return parseBase64(check.text(value, pointer, HASH));
 }

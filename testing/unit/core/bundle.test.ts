@@ -459,3 +459,7 @@ test('a log of one entry has a bundle of one', async () => {
   });
   assert.equal(lineage.version, 0);
 });
+
+test('a bundle of no entries proves nothing', async () => {
+  await assert.rejects(verify({ ...whole, entries: [] }), { code: 'malformed' });
+});

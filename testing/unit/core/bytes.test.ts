@@ -7,6 +7,7 @@ import {
   encodeBase64,
   encodeUtf8,
   isEqualBytes,
+  parseBase64,
 } from '../../../src/core/bytes.ts';
 import { refuses } from '../../support/core-assert.ts';
 
@@ -80,4 +81,9 @@ test('bytes are equal when lengths and all values are', () => {
   assert.ok(!isEqualBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3)));
   assert.ok(!isEqualBytes(Uint8Array.of(1), Uint8Array.of(1, 2)));
   assert.ok(!isEqualBytes(Uint8Array.of(1, 2), Uint8Array.of(1)));
+});
+
+test('base64 that must be right is refused where it is not', () => {
+  assert.deepEqual(parseBase64('AQI='), Uint8Array.of(1, 2));
+  assert.throws(() => parseBase64('AQI'), { code: 'malformed' });
 });

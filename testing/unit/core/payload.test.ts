@@ -13,6 +13,7 @@ import {
   registryOf,
   SUPERSEDE_REASONS,
 } from '../../../src/core/payload.ts';
+import { encodeVerifierKey } from '../../../src/core/vkey.ts';
 import { refuses } from '../../support/core-assert.ts';
 import {
   ALICE,
@@ -26,6 +27,7 @@ import {
   governanceMembers,
   governanceOf,
   logKey,
+  ORIGIN,
   type PayloadMembers,
   put,
   supersedeMembers,
@@ -239,6 +241,16 @@ test('log keys are 1 to 4 c2sp ed25519 keys named as the origin, each once, none
   });
   for (const log_keys of [keys.slice(0, 1), keys.slice(0, 4)])
     assert.deepEqual(decode(govern(log_keys)).payload, govern(log_keys));
+  const postQuantum = encodeVerifierKey({
+    name: ORIGIN,
+    type: 'ml-dsa-44',
+    publicKey: new Uint8Array(1312),
+  });
+  const beside = govern([postQuantum, ...keys.slice(0, 1)]);
+  assert.deepEqual(decode(beside).payload, beside);
+  refusesMembers(govern([postQuantum]), /an ed25519 log key among them/);
+  const cosigner = { name: ORIGIN, type: 'cosigner', publicKey: new Uint8Array(32) } as const;
+  refusesMembers(govern([encodeVerifierKey(cosigner)]), /\/log_keys\/0/);
   refusesMembers(govern([]), /\/log_keys/);
   refusesMembers(govern(keys), /1 to 4/);
   refusesMembers(govern([keys[0], keys[0]]), /each log key once/);

@@ -8,6 +8,7 @@ import {
   encodeEvidence,
   type ForkEvidence,
   judgeEvidence,
+  MAX_EVIDENCE_BYTES,
   parseLogKeys,
 } from '../../../../src/core/tlog/evidence.ts';
 import { createPortableVerifier } from '../../../../src/core/verifier.ts';
@@ -174,6 +175,8 @@ test('what is no evidence is refused by its form', () => {
     { ...base, log_keys: 'x' },
   ])
     assert.throws(() => decodeEvidence(JSON.stringify(sorted(value))), { code: 'malformed' });
+  const long = { ...base, older: 'x'.repeat(MAX_EVIDENCE_BYTES) };
+  assert.throws(() => decodeEvidence(JSON.stringify(sorted(long))), /at most \d+ bytes/);
 });
 
 function lengthened(): ForkEvidence['proof'] {

@@ -104,6 +104,18 @@ test('a policy for readers reads back with the witnesses, groups and quorum of t
   );
   assert.deepEqual(read.groups, policy.groups);
   assert.equal(read.quorum, 'g');
+  const taken = parsePolicy(`witness clock ${w1}\nwitness clock-1 ${w2}\nquorum clock\n`);
+  const third = makeCosigner('three.example/clock').vkey;
+  const again = encodePolicy({
+    logs: [one],
+    url: 'https://log.example',
+    policy: taken,
+    clock: third,
+  });
+  assert.deepEqual(
+    parsePolicy(again).witnesses.map(({ name }) => name),
+    ['clock', 'clock-1', 'clock-2'],
+  );
 });
 
 test('without witnesses readers are offered the clock, and without a clock nobody', () => {
