@@ -1,9 +1,9 @@
 /** Trusted state in a file of its own, replaced whole: a crash leaves the old state or the new one. */
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { TrustStore } from '../client/client.ts';
 import { RegistryError } from '../core/error.ts';
+import { replaceFile } from '../server/replace-file.ts';
 
 /**
  * The file is readable to its owner only, and its directory is made when it is missing.
@@ -33,22 +33,6 @@ export function createFileTrust(path: string): TrustStore {
       }
     },
   };
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const next = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    await using file = await open(next, 'wx', 0o600);
-    await file.writeFile(text);
-    await file.sync();
-    await rename(next, path);
-  } catch (error) {
-    await rm(next, { force: true });
-    throw error;
-  }
-  // The name is in the directory: without this a power loss may bring the old state back.
-  await using directory = await open(dirname(path), 'r');
-  await directory.sync();
 }
 
 function isMissing(error: unknown): boolean {
