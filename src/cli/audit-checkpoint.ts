@@ -8,7 +8,7 @@ import {
   signersOf,
 } from '../core/tlog/note-signatures.ts';
 import type { Witnessed } from '../core/tlog/witnessed.ts';
-import { parseVerifierKey } from '../core/vkey.ts';
+import { parseLogKeys } from '../core/vkey.ts';
 import { type CheckpointSummary, checkpointSummary } from './audit.ts';
 
 /** Asks witnesses of a checkpoint, as the user demands; `undefined` when nothing is demanded. */
@@ -34,7 +34,7 @@ export async function assertCheckpointOf(
       `expected the checkpoint of ${checkpoint.size} entries to have the root that they give, ${encodeBase64(chain.tree.root)}, got ${encodeBase64(checkpoint.root)}`,
       { details: { size: checkpoint.size } },
     );
-  const keys = chain.governance.log_keys.flatMap((vkey) => parseVerifierKey(vkey) ?? []);
+  const keys = parseLogKeys(chain.governance.log_keys);
   const logKeys = [...(await signersOf(checkpoint, keys, verifier)).keys()];
   if (logKeys.length === 0)
     throw new RegistryError(

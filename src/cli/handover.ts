@@ -18,7 +18,7 @@ import {
   signersOf,
 } from '../core/tlog/note-signatures.ts';
 import type { Verifier } from '../core/verifier.ts';
-import { parseVerifierKey } from '../core/vkey.ts';
+import { parseLogKeys } from '../core/vkey.ts';
 
 export interface Handover {
   readonly proposal: DecodedPayload;
@@ -81,7 +81,7 @@ async function assertSignedByOldKey(
   { checkpoint, governance }: Previous,
   verifier: NoteVerifier,
 ): Promise<void> {
-  const keys = governance.log_keys.flatMap((vkey) => parseVerifierKey(vkey) ?? []);
+  const keys = parseLogKeys(governance.log_keys);
   if ((await signersOf(readSignedCheckpoint(checkpoint), keys, verifier)).size > 0) return;
   throw new RegistryError(
     'invalid_signature',

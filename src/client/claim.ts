@@ -6,7 +6,6 @@
 import { encodeBase64, isEqualBytes } from '../core/bytes.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Governance } from '../core/governance.ts';
-import { parseLogKeys } from '../core/tlog/evidence.ts';
 import {
   type NoteVerifier,
   readSignedCheckpoint,
@@ -15,6 +14,7 @@ import {
 } from '../core/tlog/note-signatures.ts';
 import type { WitnessPolicy } from '../core/tlog/policy.ts';
 import { assertWitnessed } from '../core/tlog/witnessed.ts';
+import { parseLogKeys } from '../core/vkey.ts';
 import type { TrustedState } from './trusted-state.ts';
 
 export interface ClaimRules {

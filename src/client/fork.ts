@@ -9,10 +9,10 @@ import {
   type ForkEvidence,
   judgeEvidence,
   type LeafProof,
-  parseLogKeys,
 } from '../core/tlog/evidence.ts';
 import { recordHash } from '../core/tlog/merkle.ts';
 import type { NoteVerifier, SignedCheckpoint } from '../core/tlog/note-signatures.ts';
+import { parseLogKeys } from '../core/vkey.ts';
 import type { Answers } from './answers.ts';
 import type { ClientOptions } from './client.ts';
 import type { RequestBounds } from './transport.ts';

@@ -27,7 +27,7 @@ import {
   signersOf,
 } from './tlog/note-signatures.ts';
 import type { Verifier } from './verifier.ts';
-import { parseVerifierKey, type VerifierKey } from './vkey.ts';
+import { parseLogKeys, type VerifierKey } from './vkey.ts';
 
 export const BUNDLE_SCHEMA = 'quorate/bundle/v1';
 /** Payloads of 1 MiB and what stands beside them. */
@@ -136,7 +136,7 @@ export async function verifyBundle(
     proven.push({ ...read, entryHash: lineage.entryHash });
   }
   if (lineage === null) throw new RegistryError('malformed', 'expected a first entry, got none');
-  const keys = lineage.governance.log_keys.flatMap((vkey) => parseVerifierKey(vkey) ?? []);
+  const keys = parseLogKeys(lineage.governance.log_keys);
   const logKeys = [...(await signersOf(checkpoint, keys, verifier)).keys()];
   if (logKeys.length === 0)
     throw new RegistryError(

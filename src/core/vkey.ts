@@ -51,6 +51,13 @@ export function parseVerifierKey(text: string): VerifierKey | undefined {
   return isKey ? { name, keyId, type, publicKey: typed.subarray(1) } : undefined;
 }
 
+/** Verifier keys of a log, as far as they can sign checkpoints; what is none is left out. */
+export function parseLogKeys(vkeys: readonly string[]): readonly VerifierKey[] {
+  return vkeys
+    .map(parseVerifierKey)
+    .filter((key): key is VerifierKey => key !== undefined && key.type !== 'cosigner');
+}
+
 const NAMES = Object.keys(KEY_TYPES) as readonly KeyType[];
 
 function keyIdOf(name: string, typed: Uint8Array): string {

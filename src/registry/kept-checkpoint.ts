@@ -11,7 +11,7 @@ import {
   type SignedCheckpoint,
   signersOf,
 } from '../core/tlog/note-signatures.ts';
-import { parseVerifierKey } from '../core/vkey.ts';
+import { parseLogKeys } from '../core/vkey.ts';
 import type { Store } from '../store/store.ts';
 import type { GovernanceSpan } from './load.ts';
 import { loadTree } from './log-nodes.ts';
@@ -76,7 +76,7 @@ async function readKept(
   try {
     const checkpoint = readSignedCheckpoint(note);
     const governance = governances.findLast(({ from }) => from < checkpoint.size)?.governance;
-    const keys = (governance?.log_keys ?? []).flatMap((vkey) => parseVerifierKey(vkey) ?? []);
+    const keys = parseLogKeys(governance?.log_keys ?? []);
     if ((await signersOf(checkpoint, keys, verifier)).size > 0) return checkpoint;
   } catch (cause) {
     throw damaged('expected a kept checkpoint as it was signed, got another text', cause);

@@ -8,9 +8,9 @@ import {
   encodeEvidence,
   type ForkEvidence,
   judgeEvidence,
-  parseLogKeys,
 } from '../../src/core/tlog/evidence.ts';
 import { proveInclusion } from '../../src/core/tlog/merkle.ts';
+import { parseLogKeys } from '../../src/core/vkey.ts';
 import { createNoteVerifier } from '../../src/server/note-verifier.ts';
 import { signedNote } from '../support/core-checkpoint.ts';
 import { TestLog } from '../support/core-log.ts';

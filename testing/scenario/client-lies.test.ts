@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { memoryTrust } from '../../src/client/memory-trust.ts';
 import { RegistryError } from '../../src/core/error.ts';
-import { decodeEvidence, judgeEvidence, parseLogKeys } from '../../src/core/tlog/evidence.ts';
+import { decodeEvidence, judgeEvidence } from '../../src/core/tlog/evidence.ts';
+import { parseLogKeys } from '../../src/core/vkey.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import {
   DEMANDS,

@@ -7,9 +7,8 @@ import {
   type EvidenceVerdict,
   type ForkEvidence,
   judgeEvidence,
-  parseLogKeys,
 } from '../../core/tlog/evidence.ts';
-import { parseVerifierKey, type VerifierKey } from '../../core/vkey.ts';
+import { parseLogKeys, parseVerifierKey, type VerifierKey } from '../../core/vkey.ts';
 import { createNoteVerifier } from '../../server/note-verifier.ts';
 import { trustPath } from '../connect.ts';
 import type { Context } from '../context.ts';

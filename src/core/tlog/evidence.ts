@@ -6,7 +6,7 @@ import { decodeBase64, encodeBase64, encodeUtf8, isEqualBytes, parseBase64 } fro
 import { canonicalText, type Json, parseCanonical } from '../canonical.ts';
 import { Check, type TextRule } from '../check.ts';
 import { RegistryError } from '../error.ts';
-import { parseVerifierKey, type VerifierKey } from '../vkey.ts';
+import type { VerifierKey } from '../vkey.ts';
 import { foldInclusion } from './merkle.ts';
 import {
   type NoteVerifier,
@@ -109,13 +109,6 @@ export async function judgeEvidence(
     sizes: [older.checkpoint?.size ?? 0, newer.checkpoint?.size ?? 0],
     signers: [older.signers, newer.signers],
   };
-}
-
-/** Verifier keys of a log, as far as they can sign checkpoints; what is none is left out. */
-export function parseLogKeys(vkeys: readonly string[]): readonly VerifierKey[] {
-  return vkeys
-    .map(parseVerifierKey)
-    .filter((key): key is VerifierKey => key !== undefined && key.type !== 'cosigner');
 }
 
 interface Reason {

@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import { memoryTrust } from '../../../src/client/memory-trust.ts';
 import { decodeTrustedState } from '../../../src/client/trusted-text.ts';
 import { RegistryError } from '../../../src/core/error.ts';
-import { decodeEvidence, judgeEvidence, parseLogKeys } from '../../../src/core/tlog/evidence.ts';
+import { decodeEvidence, judgeEvidence } from '../../../src/core/tlog/evidence.ts';
 import { createPortableVerifier } from '../../../src/core/verifier.ts';
-import { encodeVerifierKey } from '../../../src/core/vkey.ts';
+import { encodeVerifierKey, parseLogKeys } from '../../../src/core/vkey.ts';
 import { DEMANDS, NOW_SECONDS, WITNESSES } from '../../support/client-campaign.ts';
 import { branchAt } from '../../support/client-lie-rows.ts';
 import {

@@ -9,9 +9,9 @@ import {
   type ForkEvidence,
   judgeEvidence,
   MAX_EVIDENCE_BYTES,
-  parseLogKeys,
 } from '../../../../src/core/tlog/evidence.ts';
 import { createPortableVerifier } from '../../../../src/core/verifier.ts';
+import { parseLogKeys } from '../../../../src/core/vkey.ts';
 import { makeCosigner, signedNote } from '../../../support/core-checkpoint.ts';
 import { logKey, ORIGIN } from '../../../support/core-registry.ts';
 import { leafHash, ReferenceTree } from '../../../support/core-tlog.ts';
