@@ -67,13 +67,13 @@ export class EntryReader {
   }
 
   committedVersion(payloadB3: Hash): number | undefined {
-    const version = this.#sql.committed.get(parseHash(payloadB3));
-    if (version === undefined) return undefined;
-    const found = this.#sql.payloadOf.get(version);
-    if (found !== undefined && formatHash(found) === payloadB3) return version;
+    // A lookup that a changed byte misleads would let a payload be committed twice: two must agree.
+    const hash = parseHash(payloadB3);
+    const version = this.#sql.committed.get(hash);
+    if (version === this.#sql.committedTwice.get(hash)) return version;
     throw new RegistryError(
       'storage_damaged',
-      `expected version ${version} to have committed ${payloadB3} as the index says, got another payload`,
+      `expected both indexes of payloads to say which version committed ${payloadB3}, got two answers`,
     );
   }
 
@@ -124,11 +124,14 @@ function prepare(db: Database.Database) {
       `${select} WHERE type IN ('genesis', 'governance') ORDER BY version`,
     ),
     committed: db
-      .prepare<[Uint8Array], number>('SELECT version FROM entries WHERE payload_b3 = ?')
+      .prepare<[Uint8Array], number>(
+        'SELECT version FROM entries INDEXED BY sqlite_autoindex_entries_1 WHERE payload_b3 = ?',
+      )
       .pluck(),
-    /** From the table, where `committed` is answered by the index alone. */
-    payloadOf: db
-      .prepare<[number], Uint8Array>('SELECT payload_b3 FROM entries NOT INDEXED WHERE version = ?')
+    committedTwice: db
+      .prepare<[Uint8Array], number>(
+        'SELECT version FROM entries INDEXED BY entries_payload_twice WHERE payload_b3 = ?',
+      )
       .pluck(),
     proposals: db.prepare<[], ProposalRow>(
       'SELECT arrival, payload_b3, payload, received_at, expires_at FROM proposals ORDER BY arrival',

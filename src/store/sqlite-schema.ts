@@ -103,8 +103,9 @@ export const SCHEMA_OF_VERSION_1: readonly string[] = [
   ...PROPOSAL_TABLES,
 ];
 
-/** Nothing is looked up in these: what stands twice shows when a disk has changed it. */
+/** What stands twice shows when a disk has changed it. */
 const TWICE = [
+  'CREATE INDEX entries_payload_twice ON entries (payload_b3)',
   'CREATE INDEX approvals_twice ON approvals (proposal, signer_id, algo, sig, signed_at)',
   'CREATE INDEX checkpoint_twice ON checkpoint (note)',
 ];

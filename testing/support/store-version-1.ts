@@ -15,7 +15,7 @@ export function makeVersion1(path: string, size: number): void {
   const db = new Database(path);
   // What version 2 added, and nothing else: the statements of version 1 stay as they were run.
   db.exec(
-    'DROP TABLE nodes; DROP TABLE checkpoint; DROP INDEX approvals_twice; PRAGMA user_version = 1; VACUUM',
+    'DROP TABLE nodes; DROP TABLE checkpoint; DROP INDEX approvals_twice; DROP INDEX entries_payload_twice; PRAGMA user_version = 1; VACUUM',
   );
   db.close();
 }
