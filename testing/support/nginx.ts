@@ -9,12 +9,13 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 
 const CONFIG = readFileSync(join(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8');
@@ -139,7 +140,10 @@ function mainConfig(directory: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${join(directory, 'temp', name)};`,
   );
+  // Its workers would leave root behind, and with it the directory.
+  const user = isRoot() && credentials().uid === undefined ? 'user root;' : '';
   return [
+    user,
     'daemon off; worker_processes 1; error_log stderr notice;',
     `pid ${join(directory, 'nginx.pid')};`,
     'events { worker_connections 256; }',
@@ -160,8 +164,19 @@ function spawnNginx(directory: string): ChildProcess {
   });
 }
 
+/** `nobody`, where root runs this and others can reach the temporary directory at all. */
 function credentials(): { readonly uid?: number; readonly gid?: number } {
-  return process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+  return isRoot() && isReachable(tmpdir()) ? { uid: NOBODY, gid: NOBODY } : {};
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+function isReachable(directory: string): boolean {
+  const parent = dirname(directory);
+  const isOpen = (statSync(directory).mode & 0o001) !== 0;
+  return isOpen && (parent === directory || isReachable(parent));
 }
 
 /** Until it takes connections or ends. */
