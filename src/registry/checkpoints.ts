@@ -140,6 +140,8 @@ export class Checkpoints {
       return { checkpoint, tree: chain.tree };
     } catch (cause) {
       log.error('the log key does not sign', { cause });
+      // Meanwhile a larger one was signed: nothing waits for this.
+      if (chain.tree.size < this.tree.size) return undefined;
       this.#unsigned = new RegistryError(
         'not_ready',
         `expected a signed checkpoint of ${chain.tree.size} entries, got none: ${toRegistryError(cause).message}`,
@@ -153,7 +155,7 @@ export class Checkpoints {
 
   async #signAgain(chain: Chain): Promise<void> {
     const sealed = await this.sign(chain);
-    if (sealed === undefined || sealed.tree.size <= this.tree.size) return;
+    if (sealed === undefined || sealed.tree.size < this.tree.size) return;
     this.publish(sealed);
     this.#options.onRenewed();
   }

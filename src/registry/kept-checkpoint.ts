@@ -4,6 +4,7 @@
  */
 import { isEqualBytes } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
+import type { Hash } from '../core/hash.ts';
 import type { LogTree } from '../core/tlog/log-tree.ts';
 import {
   type NoteVerifier,
@@ -54,12 +55,16 @@ export async function loadKept(
     throw damaged(`expected the tree of ${size} entries that was signed, got another`);
   if (chain.tree.size - size > MAX_BRIDGED) return { checkpoint, tree: signed, isBridged: false };
   let tree = signed;
+  let previous: Hash | undefined;
   while (tree.size < chain.tree.size) {
     const limit = chain.tree.size - tree.size;
     const page = await store.entries({ from: tree.size, limit });
     if (page.length === 0) throw damaged(`expected version ${tree.size} in the log, got nothing`);
     for (const entry of page) {
-      assertStoredEntry(entry);
+      const { version, prev_hash } = assertStoredEntry(entry);
+      if (version !== tree.size || (previous !== undefined && prev_hash !== previous))
+        throw damaged(`expected version ${tree.size} to follow the one before, got another entry`);
+      previous = entry.entryHash;
       tree = tree.with(entry.leaf).tree;
     }
   }

@@ -66,8 +66,8 @@ function importKey(publicKey: Uint8Array, base64url: string): KeyObject | undefi
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: base64url }, format: 'jwk' });
 }
 
-/** A verdict in every case: what OpenSSL cannot process is not a signature. */
-function isSignatureOf(signed: {
+/** A verdict in every case: what OpenSSL cannot process is not a signature. On the thread pool. */
+export function isSignatureOf(signed: {
   key: KeyObject;
   message: Uint8Array;
   signature: Uint8Array;

@@ -2,9 +2,9 @@
  * Signatures under checkpoints on Node's own crypto: Ed25519 by QV1, and ML-DSA-44 where this Node has
  * it. Which keys count is decided by who asks.
  */
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { NoteVerifier } from '../core/tlog/note-signatures.ts';
-import { createNativeVerifier } from './native-verifier.ts';
+import { createNativeVerifier, isSignatureOf } from './native-verifier.ts';
 
 export const ML_DSA_KEY_BYTES = 1312;
 /** A SubjectPublicKeyInfo of ML-DSA-44 (RFC 9881) up to its key. */
@@ -17,7 +17,7 @@ export function createNoteVerifier(): NoteVerifier {
     verify: verifyEd25519,
     verifyMlDsa: async ({ publicKey, message, signature }) => {
       const key = importMlDsaKey(publicKey);
-      return key !== undefined && isMlDsaSignature({ key, message, signature });
+      return key !== undefined && isSignatureOf({ key, message, signature });
     },
   };
 }
@@ -35,17 +35,4 @@ function importMlDsaKey(publicKey: Uint8Array): KeyObject | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** A verdict in every case; on the thread pool. */
-function isMlDsaSignature(signed: {
-  key: KeyObject;
-  message: Uint8Array;
-  signature: Uint8Array;
-}): Promise<boolean> {
-  return new Promise((resolve) => {
-    verify(null, signed.message, signed.key, signed.signature, (error, isValid) =>
-      resolve(error === null && isValid),
-    );
-  });
 }

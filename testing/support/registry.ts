@@ -1,5 +1,7 @@
 /** A real registry over a real store for tests, with a clock and timers that the test drives. */
+
 import type { JsonObject } from '../../src/core/canonical.ts';
+import { appendEntry } from '../../src/core/chain.ts';
 import { ERROR_CODES } from '../../src/core/error.ts';
 import type { Governance } from '../../src/core/governance.ts';
 import type { Hash } from '../../src/core/hash.ts';
@@ -7,11 +9,13 @@ import type { Change, DecodedPayload } from '../../src/core/payload.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { RegistryOptions } from '../../src/registry/options.ts';
 import type { PublishedHead, Registry } from '../../src/registry/registry.ts';
+import { toAppendEntry } from '../../src/registry/sequencer.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { AppendEntry, Store } from '../../src/store/store.ts';
 import { createMetrics } from '../../src/telemetry/create-metrics.ts';
 import type { Log } from '../../src/telemetry/log.ts';
+import { checkLog } from './check-log.ts';
 import {
   descriptorsPayload,
   genesisPayload,
@@ -139,4 +143,22 @@ export function remove(id: string, before: JsonObject): Change {
     id,
     replaces: valueHashOf({ kind: 'service', id, spec: before }),
   };
+}
+
+/** Entries that nobody approved: a start leaves signatures to those who audit. */
+export async function appendDirectly(real: TestRegistry, count: number): Promise<void> {
+  let chain = await checkLog(real.store);
+  const entries: AppendEntry[] = [];
+  for (let i = 0; i < count; i++) {
+    const proposal = descriptorsPayload(real.registryHash, [put(`d${i}`, {})]);
+    const appended = appendEntry(chain, {
+      proposal,
+      approvals: real.signers.map((signer) => signer.approve(proposal)),
+      committedAt: proposal.payload.created_at,
+      isCommitted: () => false,
+    });
+    chain = appended.chain;
+    entries.push(toAppendEntry(proposal, appended));
+  }
+  await real.store.append({ expected: 0, entries });
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appendEntry } from '../../../src/core/chain.ts';
 import { RegistryError } from '../../../src/core/error.ts';
 import { isConsistent, isIncluded, recordHash } from '../../../src/core/tlog/merkle.ts';
 import type { NoteSignature } from '../../../src/core/tlog/note.ts';
@@ -9,13 +8,12 @@ import { encodeVerifierKey, parseVerifierKey } from '../../../src/core/vkey.ts';
 import type { CosignerPort, OpenCosigner } from '../../../src/registry/cosigners.ts';
 import type { CheckpointSigner } from '../../../src/registry/options.ts';
 import type { PublishedCheckpoint } from '../../../src/registry/registry.ts';
-import { toAppendEntry } from '../../../src/registry/sequencer.ts';
 import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
-import type { AppendEntry } from '../../../src/store/store.ts';
 import { checkLog } from '../../support/check-log.ts';
 import { lying } from '../../support/lying-store.ts';
 import {
+  appendDirectly,
   damageFound,
   keepCheckpoint,
   openTestRegistry,
@@ -273,24 +271,6 @@ test('a long log without a kept checkpoint is signed only after the walk over it
   assert.equal(after.registry.checkpoint()?.size, 4_201);
 });
 
-/** Entries that nobody approved: a start leaves signatures to those who audit. */
-async function appendDirectly(real: TestRegistry, count: number): Promise<void> {
-  let chain = await checkLog(real.store);
-  const entries: AppendEntry[] = [];
-  for (let i = 0; i < count; i++) {
-    const proposal = descriptorsPayload(real.registryHash, [put(`d${i}`, {})]);
-    const appended = appendEntry(chain, {
-      proposal,
-      approvals: real.signers.map((signer) => signer.approve(proposal)),
-      committedAt: proposal.payload.created_at,
-      isCommitted: () => false,
-    });
-    chain = appended.chain;
-    entries.push(toAppendEntry(proposal, appended));
-  }
-  await real.store.append({ expected: 0, entries });
-}
-
 test('every proof under every size verifies, and none is given beyond the checkpoint', async () => {
   const real = await openTestRegistry();
   const roots = [real.registry.checkpoint()?.root];
@@ -454,6 +434,30 @@ test('a checkpoint that one more log key signs after a restart keeps what cosign
     signatures.map(({ name }) => name),
     [ORIGIN, ORIGIN, 'one.example'],
   );
+});
+
+test('a log key that fails at a start is asked again, and then writes go on', async () => {
+  const second = { ...makeLogSigner('second'), isAble: false };
+  const real = await openTestRegistry();
+  const log_keys = [LOG_SIGNER, second].map(({ publicKey }) =>
+    encodeVerifierKey({ name: ORIGIN, publicKey }),
+  );
+  const next = { ...real.governance, version: 2, log_keys };
+  await real.commit(governancePayload(real.registryHash, { next, current: real.governance }));
+  await keepCheckpoint(real);
+  const late: CheckpointSigner = {
+    ...second,
+    sign: async (message) => {
+      if (!second.isAble) throw new Error('the device is busy');
+      return second.sign(message);
+    },
+  };
+  const after = await openTestRegistry({ store: real.store, signers: [LOG_SIGNER, late] });
+  assert.equal(after.registry.readiness().writeReady, false);
+  second.isAble = true;
+  after.timers.advance(1_000);
+  while (!after.registry.readiness().writeReady) await turn();
+  assert.equal((await logSigners(after, log_keys)).length, 2);
 });
 
 test('what a cosigner refuses is not written, and said', async () => {
