@@ -5,7 +5,7 @@
 import type { ErrorCode } from '../core/error.ts';
 
 export interface ProblemKind {
-  readonly status: 400 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503 | 507;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503;
   /** Constant for the code. */
   readonly title: string;
   /** When the same request may succeed; always there for 429 and 503. */
@@ -25,8 +25,10 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemKind>> = {
   invalid_payload: { status: 400, title: 'The payload is not valid' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
-  forbidden: { status: 403, title: 'The request is not allowed from here' },
+  unauthenticated: { status: 401, title: 'The request brings no valid access token' },
+  forbidden: { status: 403, title: 'The request is not allowed' },
   rate_limited: { status: 429, title: 'Too many requests', retryAfterSeconds: 1 },
+  overloaded: { status: 429, title: 'Too much at once', retryAfterSeconds: 1 },
   too_many_streams: { status: 429, title: 'Too many open streams', retryAfterSeconds: 10 },
   too_many_proposals: { status: 429, title: 'Too many proposals in flight', retryAfterSeconds: 60 },
 
@@ -44,7 +46,10 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemKind>> = {
   not_initialised: { status: 404, title: 'The registry has no genesis yet' },
 
   not_ready: { status: 503, title: 'The service is not ready', retryAfterSeconds: 5 },
-  read_only: { status: 507, title: 'There is no space left to write' },
+  frozen: { status: 503, title: 'Writes are frozen by an operator', retryAfterSeconds: 60 },
+  storage_slow: { status: 503, title: 'The store is too slow to write', retryAfterSeconds: 5 },
+  loop_late: { status: 503, title: 'The service is too busy to write', retryAfterSeconds: 2 },
+  read_only: { status: 503, title: 'There is no space left to write', retryAfterSeconds: 30 },
   outcome_unknown: {
     status: 503,
     title: 'The outcome is unknown: repeat it',

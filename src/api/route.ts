@@ -60,6 +60,7 @@ export const COMMON_ERRORS = [
   'method_not_allowed',
   'invalid_request',
   'rate_limited',
+  'overloaded',
   'not_ready',
   'internal',
   'storage_damaged',
@@ -68,8 +69,12 @@ export const COMMON_ERRORS = [
 
 /** A write may also answer these; `outcome_unknown`: repeat the same request. */
 export const WRITE_ERRORS = [
+  'unauthenticated',
   'forbidden',
   'draining',
+  'frozen',
+  'storage_slow',
+  'loop_late',
   'outcome_unknown',
   'read_only',
   'storage_locked',

@@ -107,6 +107,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   invalid_payload: EXIT.failed,
   not_found: EXIT.failed,
   method_not_allowed: EXIT.failed,
+  unauthenticated: EXIT.failed,
   forbidden: EXIT.failed,
   wrong_registry: EXIT.failed,
   unknown_proposal: EXIT.failed,
@@ -136,7 +137,11 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   rate_limited: EXIT.unavailable,
   too_many_streams: EXIT.unavailable,
   too_many_proposals: EXIT.unavailable,
+  overloaded: EXIT.unavailable,
   not_ready: EXIT.unavailable,
+  frozen: EXIT.unavailable,
+  storage_slow: EXIT.unavailable,
+  loop_late: EXIT.unavailable,
   read_only: EXIT.unavailable,
   outcome_unknown: EXIT.unavailable,
   draining: EXIT.unavailable,
@@ -146,7 +151,10 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
 
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   too_large: 'propose it in parts, such as one file or one --kind at a time',
-  forbidden: 'writes are open to this machine only: run the command where the registry runs',
+  unauthenticated:
+    'give a token of this registry in QUORATE_TOKEN or with --token-file: its operator mints one with `quorate token mint`',
+  forbidden:
+    '`quorate token inspect` shows what a token allows; without tokens, writes are open to the machine of the registry only',
   not_initialised: 'the registry is empty: `quorate init` begins it',
   wrong_registry: 'compare --registry and --url with what the operator published',
   unknown_proposal: '`quorate proposals` lists what is there',
@@ -162,6 +170,10 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   storage_damaged: 'restore the database from a replica or a backup, then verify again',
   unavailable: 'is it running, and is --url right? `quorate serve` starts one',
   not_ready: 'try again in a moment',
+  frozen: 'an operator has frozen the registry: ask when it is thawed',
+  storage_slow: 'repeat the command in a moment',
+  loop_late: 'repeat the command in a moment',
+  overloaded: 'repeat the command in a moment',
   outcome_unknown: 'repeat the same command: it is done at most once',
   draining: 'try again in a moment',
   storage_locked: 'another process holds the database: stop it first',

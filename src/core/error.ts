@@ -16,8 +16,10 @@ export const ERROR_CODES = [
   'invalid_payload',
   'not_found',
   'method_not_allowed',
+  'unauthenticated',
   'forbidden',
   'rate_limited',
+  'overloaded',
   'too_many_streams',
   'too_many_proposals',
   // approvals and commits
@@ -35,6 +37,9 @@ export const ERROR_CODES = [
   'not_initialised',
   // the service
   'not_ready',
+  'frozen',
+  'storage_slow',
+  'loop_late',
   'read_only',
   'outcome_unknown',
   'draining',

@@ -5,17 +5,18 @@ import { type OperationId, operations } from '../api/routes.ts';
 import { excerpt, RegistryError } from '../core/error.ts';
 import { BodyCache } from './body-cache.ts';
 import { preflight } from './cors.ts';
-import { DEFAULT_HTTP_LIMITS, type HttpDeps } from './deps.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpDeps, type HttpLimits } from './deps.ts';
 import { descriptorRoutes } from './descriptors.ts';
 import { diffRoutes } from './diff.ts';
 import { entryRoutes } from './entries.ts';
 import { answerFailure, exchange, type Handler } from './exchange.ts';
 import { guardRead, guardWrite } from './guard.ts';
 import { headRoutes } from './head.ts';
+import { Inflight } from './inflight.ts';
 import { logRoutes } from './log.ts';
 import { metaRoutes } from './meta.ts';
 import { proofRoutes } from './proofs.ts';
-import { proposalRoutes } from './proposals.ts';
+import { proposalReads, proposalWrites } from './proposals.ts';
 import { setRoutes } from './sets.ts';
 import { streamRoutes } from './stream.ts';
 import { StreamSlots } from './stream-slots.ts';
@@ -25,13 +26,12 @@ import { versionRoutes } from './versions.ts';
 type Handlers = Readonly<Record<OperationId, Handler>>;
 
 export function createApp(deps: HttpDeps): Hono {
-  const handlers = createHandlers(deps);
+  const limits = () => ({ ...DEFAULT_HTTP_LIMITS, ...deps.limits?.() });
+  const inflight = new Inflight(() => limits().maxInflight);
+  const handlers = createHandlers(deps, { limits, inflight });
   const app = new Hono();
   for (const [id, route] of operations())
-    app[route.method](
-      honoPath(route.path),
-      exchange(deps, labelsOf(id, route), guard(deps, route, handlers[id])),
-    );
+    app[route.method](honoPath(route.path), exchange(deps, labelsOf(id, route), handlers[id]));
   for (const [path, allow] of readablePaths())
     app.options(
       honoPath(path),
@@ -48,36 +48,51 @@ export function createApp(deps: HttpDeps): Hono {
   return app;
 }
 
-function createHandlers(deps: HttpDeps): Handlers {
+interface Shared {
+  readonly limits: () => HttpLimits;
+  readonly inflight: Inflight;
+}
+
+function createHandlers(deps: HttpDeps, { limits, inflight }: Shared): Handlers {
   const { registry } = deps;
-  const limits = { ...DEFAULT_HTTP_LIMITS, ...deps.limits };
   const slots = new StreamSlots(limits);
-  const bodies = new BodyCache(limits.maxCachedBytes);
-  return {
+  const fixed = limits();
+  const bodies = new BodyCache(fixed.maxCachedBytes);
+  const reads = {
     ...headRoutes(deps, slots),
-    ...streamRoutes(deps, limits, slots),
+    ...streamRoutes(deps, fixed, slots),
     ...versionRoutes(registry),
-    ...setRoutes(deps, limits, bodies),
+    ...setRoutes(deps, fixed, bodies),
     ...descriptorRoutes(registry),
     ...diffRoutes(registry),
     ...entryRoutes(registry),
     ...logRoutes(deps, bodies),
     ...proofRoutes(registry),
-    ...proposalRoutes(registry.proposals),
+    ...proposalReads(registry.proposals),
+  };
+  const writes = proposalWrites(registry.proposals);
+  return {
+    ...mapValues(reads, (handler) => guardRead(deps, inflight, handler)),
+    ...mapValues(writes, (handler, operation) =>
+      guardWrite(deps, { operation, inflight }, handler),
+    ),
+    // A probe that is refused would restart a service that is only busy.
     ...metaRoutes(deps),
   };
+}
+
+function mapValues<K extends string, A, B>(
+  record: Readonly<Record<K, A>>,
+  map: (value: A, key: K) => B,
+): Record<K, B> {
+  const entries = Object.entries(record) as [K, A][];
+  return Object.fromEntries(entries.map(([key, value]) => [key, map(value, key)])) as Record<K, B>;
 }
 
 /** A long poll is a wait and no latency: it is counted apart from the head. */
 function labelsOf(id: OperationId, { path }: Route): (c: Context) => string {
   if (id !== 'readHead') return () => path;
   return (c) => (c.req.url.includes('?') ? `${path}?after` : path);
-}
-
-function guard(deps: HttpDeps, route: Route, handler: Handler): Handler {
-  if (route.method === 'post') return guardWrite(deps, handler);
-  // A probe that is refused would restart a service that is only busy.
-  return route.tag === 'service' ? handler : guardRead(deps, handler);
 }
 
 /**

@@ -1,13 +1,18 @@
 /** What the HTTP layer is made with: the registry, instruments, and everything that touches the world. */
 import type { Context } from 'hono';
 import type { Registry } from '../registry/registry.ts';
+import type { AuditTrail } from '../telemetry/audit.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
+import type { Authority } from './authority.ts';
 
 export interface HttpLimits {
   /** Streams and long polls, in all and for one client address. */
   readonly maxStreams: number;
   readonly maxStreamsPerAddress: number;
+  /** Requests being answered at once, streams and long polls aside; writes are refused from half of it on. */
+  readonly maxInflight: number;
   /** A stream that does not drain for this long while an event waits is closed. */
   readonly slowAfterMs: number;
   /** Sets up to this size are held whole, compressed and cached; larger ones are streamed as they are. */
@@ -19,6 +24,7 @@ export interface HttpLimits {
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxStreams: 1_000,
   maxStreamsPerAddress: 8,
+  maxInflight: 2_000,
   slowAfterMs: 10_000,
   maxBufferedBytes: 16 * 1024 * 1024,
   maxCachedBytes: 64 * 1024 * 1024,
@@ -57,19 +63,26 @@ export interface HttpDeps {
   readonly build: BuildInfo;
   readonly compress: Compress;
   readonly timers: HttpTimers;
-  readonly limits?: Partial<HttpLimits>;
+  /** Asked at every use: a reload may change them. */
+  readonly limits?: () => Partial<HttpLimits>;
   /** Seconds of a clock that never goes back. */
   readonly monotonicSeconds: () => number;
   /** 0 up to 1, for jitter. */
   readonly random: () => number;
   /** For requests that bring no `X-Corr-ID`: 1 to 64 of [A-Za-z0-9-]. */
   readonly newCorrId: () => string;
-  /** Whether this client may reach the write path at all. */
+  /** Whether this client may write without a token: asked while there is no authority. */
   readonly isWriteAllowed: (c: Context) => boolean;
+  /** Whose tokens open the write routes; `undefined` while none is configured. Asked at every write: a reload may change it. */
+  readonly authority?: () => Authority | undefined;
+  readonly audit?: AuditTrail;
+  readonly tracer?: Tracer;
   /** What caps and rate limits count by. */
   readonly clientAddress: (c: Context) => string;
   /** Destroys the connection: the only way to end an answer whose reader does not read. */
   readonly hangUp: (c: Context) => void;
   readonly consumeRead?: Consume;
   readonly consumeWrite?: Consume;
+  /** By the id of a token instead of an address. */
+  readonly consumeToken?: Consume;
 }

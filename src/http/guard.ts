@@ -1,44 +1,108 @@
 /**
- * Who may send a request at all. Writes are open only on loopback until there are tokens, so anything
- * that could make the world look like loopback is refused: proxies, and pages in a local browser.
+ * Who may send a request at all. A write brings an access token, or, where no token key is configured,
+ * comes from this machine; then anything that could make the world look like this machine is refused:
+ * proxies, and pages in a local browser.
  */
 import type { Context } from 'hono';
 import { RegistryError } from '../core/error.ts';
+import type { Answer } from './answer.ts';
+import type { Authority, Operation, Principal } from './authority.ts';
 import type { Consume, HttpDeps } from './deps.ts';
 import type { Handler } from './exchange.ts';
+import type { Inflight } from './inflight.ts';
+import { WriteAttempt } from './write-attempt.ts';
 
 export function guardRead(
   { clientAddress, consumeRead }: Pick<HttpDeps, 'clientAddress' | 'consumeRead'>,
+  inflight: Inflight,
   handler: Handler,
 ): Handler {
-  if (consumeRead === undefined) return handler;
   return async (c, corrId) => {
-    await assertAllowance(consumeRead, clientAddress(c));
-    return handler(c, corrId);
+    if (consumeRead !== undefined) await assertAllowance(consumeRead, clientAddress(c));
+    // A long poll waits more than it works; streams and long polls have a cap of their own.
+    if (c.req.url.includes('wait=')) return handler(c, corrId);
+    return inflight.run('read', () => handler(c, corrId));
   };
 }
 
+/** `attempt`: to be told what the write is about as soon as that is known. */
+export type WriteHandler = (c: Context, attempt: WriteAttempt) => Answer | Promise<Answer>;
+
+type WriteDeps = Pick<
+  HttpDeps,
+  | 'isWriteAllowed'
+  | 'clientAddress'
+  | 'consumeWrite'
+  | 'consumeToken'
+  | 'authority'
+  | 'audit'
+  | 'metrics'
+>;
+
+/** Accepted or refused, the write is in the audit log before it is answered. */
 export function guardWrite(
-  deps: Pick<HttpDeps, 'isWriteAllowed' | 'clientAddress' | 'consumeWrite'>,
-  handler: Handler,
+  deps: WriteDeps,
+  { operation, inflight }: { readonly operation: Operation; readonly inflight: Inflight },
+  handler: WriteHandler,
 ): Handler {
   return async (c, corrId) => {
-    if (!deps.isWriteAllowed(c))
-      throw forbidden('expected a write over loopback, got one from elsewhere');
-    assertDirect(c);
-    assertNoForeignPage(c);
-    if (deps.consumeWrite !== undefined)
-      await assertAllowance(deps.consumeWrite, deps.clientAddress(c));
-    return handler(c, corrId);
+    const attempt = new WriteAttempt({ operation, corrId, client: deps.clientAddress(c) });
+    try {
+      const answer = await inflight.run('write', async () => {
+        await admit(deps, c, attempt);
+        return handler(c, attempt);
+      });
+      await deps.audit?.record(attempt.event());
+      return answer;
+    } catch (error) {
+      await deps.audit?.record(attempt.event({ error }));
+      throw error;
+    }
   };
 }
 
-async function assertAllowance(consume: Consume, address: string): Promise<void> {
-  const { ok, retryAfterSeconds } = await consume(address);
+/** The limit of the address comes first: checking a token costs milliseconds. */
+async function admit(deps: WriteDeps, c: Context, attempt: WriteAttempt): Promise<void> {
+  if (deps.consumeWrite !== undefined)
+    await assertAllowance(deps.consumeWrite, deps.clientAddress(c));
+  const authority = deps.authority?.();
+  if (authority === undefined) {
+    assertLocal(deps, c);
+    return;
+  }
+  const principal = await authenticate(authority, c).catch((error: unknown) => {
+    deps.metrics.tokenChecked('refused');
+    throw error;
+  });
+  deps.metrics.tokenChecked('accepted');
+  attempt.broughtBy(principal);
+  if (deps.consumeToken !== undefined) await assertAllowance(deps.consumeToken, principal.id);
+}
+
+async function authenticate(authority: Authority, c: Context): Promise<Principal> {
+  const header = c.req.header('Authorization');
+  const [, token] = /^Bearer +([A-Za-z0-9_=-]+) *$/i.exec(header ?? '') ?? [];
+  if (token === undefined)
+    throw new RegistryError(
+      'unauthenticated',
+      `expected Authorization: Bearer and a token, got ${header === undefined ? 'no such header' : 'another form'}`,
+    );
+  return authority.authenticate(token);
+}
+
+function assertLocal({ isWriteAllowed }: WriteDeps, c: Context): void {
+  if (!isWriteAllowed(c))
+    throw forbidden('expected a write from this machine, got one from elsewhere');
+  assertDirect(c);
+  assertNoForeignPage(c);
+}
+
+async function assertAllowance(consume: Consume, caller: string): Promise<void> {
+  const { ok, retryAfterSeconds } = await consume(caller);
   if (ok) return;
   throw new RegistryError(
     'rate_limited',
-    `expected fewer requests from ${address}, got one too many: retry after ${retryAfterSeconds} s`,
+    `expected fewer requests from ${caller}, got one too many: retry after ${retryAfterSeconds} s`,
     { details: { retry_after_seconds: retryAfterSeconds } },
   );
 }
@@ -80,6 +144,6 @@ function isLoopbackName(host: string): boolean {
 function forbidden(message: string): RegistryError {
   return new RegistryError(
     'forbidden',
-    `${message}: write routes are open only on loopback until there are tokens`,
+    `${message}: without a token key, write routes are open to this machine only`,
   );
 }

@@ -29,6 +29,7 @@ export function problemOf(error: unknown, corrId: string): Problem {
   const headers = {
     ...(retryAfter !== undefined && { 'Retry-After': `${retryAfter}` }),
     ...(Array.isArray(allow) && { Allow: allow.join(', ') }),
+    ...(code === 'unauthenticated' && { 'WWW-Authenticate': 'Bearer realm="quorate"' }),
     ...(code === 'unsupported_encoding' && { 'Accept-Encoding': 'identity' }),
   };
   return { code, answer: answerJson(body, { status, mediaType: PROBLEM_MEDIA_TYPE, headers }) };

@@ -7,25 +7,20 @@ import type { Hash } from '../core/hash.ts';
 import { MAX_PAYLOAD_BYTES, type PayloadType } from '../core/payload.ts';
 import type { Proposals } from '../registry/registry.ts';
 import { type Answer, answerBytes, answerJson } from './answer.ts';
+import type { Operation } from './authority.ts';
 import { assertNoBody, readJsonBody } from './body.ts';
 import type { Handler } from './exchange.ts';
+import type { WriteHandler } from './guard.ts';
 import { proposalJson, proposedJson } from './proposal-json.ts';
+import type { WriteAttempt } from './write-attempt.ts';
 
 const MAX_APPROVAL_BYTES = 4_096;
 
-export interface ProposalRoutes {
-  readonly listProposals: Handler;
-  readonly readProposal: Handler;
-  readonly readProposalPayload: Handler;
-  readonly propose: Handler;
-  readonly supersede: Handler;
-  readonly approve: Handler;
-  readonly commit: Handler;
-}
-
 type Params = Record<string, string>;
 
-export function proposalRoutes(proposals: Proposals): ProposalRoutes {
+export function proposalReads(
+  proposals: Proposals,
+): Readonly<Record<'listProposals' | 'readProposal' | 'readProposalPayload', Handler>> {
   return {
     listProposals: async (c) => {
       readQuery(QUERIES.none, c.req.url);
@@ -40,24 +35,34 @@ export function proposalRoutes(proposals: Proposals): ProposalRoutes {
       const { bytes } = (await proposals.payload(id)) ?? unknown(id);
       return answerBytes(bytes, { caching: 'none' });
     },
-    propose: (c) => {
+  };
+}
+
+export function proposalWrites(proposals: Proposals): Readonly<Record<Operation, WriteHandler>> {
+  return {
+    propose: (c, attempt) => {
       readQuery(QUERIES.none, c.req.url);
-      return propose(proposals, c.req.raw, ['genesis', 'descriptors', 'governance']);
+      const types = ['genesis', 'descriptors', 'governance'] as const;
+      return propose(proposals, c.req.raw, { types, attempt });
     },
-    supersede: (c) => {
+    supersede: (c, attempt) => {
       readQuery(QUERIES.none, c.req.url);
-      return propose(proposals, c.req.raw, ['supersede']);
+      return propose(proposals, c.req.raw, { types: ['supersede'], attempt });
     },
-    approve: async (c) => {
+    approve: async (c, attempt) => {
       const id = readId(c.req.url, c.req.param());
+      await attempt.authorize((await proposals.payload(id)) ?? unknown(id));
       const bytes = await readJsonBody(c.req.raw, { maxBytes: MAX_APPROVAL_BYTES });
-      const { quorum } = await proposals.approve(id, readApproval(parseCanonical(bytes)));
+      const approval = readApproval(parseCanonical(bytes));
+      attempt.signedBy(approval.signer_id);
+      const { quorum } = await proposals.approve(id, approval);
       return answerJson(quorum);
     },
-    commit: async (c, corrId) => {
+    commit: async (c, attempt) => {
       const id = readId(c.req.url, c.req.param());
       await assertNoBody(c.req.raw);
-      return commit(proposals, id, corrId);
+      await attempt.authorize((await proposals.payload(id)) ?? unknown(id));
+      return commit(proposals, id, attempt);
     },
   };
 }
@@ -65,18 +70,22 @@ export function proposalRoutes(proposals: Proposals): ProposalRoutes {
 async function propose(
   proposals: Proposals,
   request: Request,
-  types: readonly PayloadType[],
+  { types, attempt }: { types: readonly PayloadType[]; attempt: WriteAttempt },
 ): Promise<Answer> {
   const bytes = await readJsonBody(request, { maxBytes: MAX_PAYLOAD_BYTES });
-  const { isNew, proposal } = await proposals.propose(bytes, { types });
+  const { isNew, proposal } = await proposals.propose(bytes, {
+    types,
+    admit: (decoded) => attempt.authorize(decoded),
+  });
   return answerJson(proposedJson(proposal), {
     status: isNew ? 202 : 200,
     headers: { Location: `/registry/proposals/${proposal.id}` },
   });
 }
 
-async function commit(proposals: Proposals, id: Hash, corrId: string): Promise<Answer> {
-  const { isNew, head } = await proposals.commit(id, { corrId });
+async function commit(proposals: Proposals, id: Hash, attempt: WriteAttempt): Promise<Answer> {
+  const { isNew, head } = await proposals.commit(id, { corrId: attempt.corrId });
+  attempt.committedAs(head.version);
   return answerBytes(head.bytes, {
     status: isNew ? 201 : 200,
     caching: 'none',

@@ -2,12 +2,15 @@
 import { RegistryError } from '../core/error.ts';
 import type { HttpLimits } from './deps.ts';
 
+type StreamLimits = Pick<HttpLimits, 'maxStreams' | 'maxStreamsPerAddress'>;
+
 export class StreamSlots {
-  readonly #limits: Pick<HttpLimits, 'maxStreams' | 'maxStreamsPerAddress'>;
+  readonly #limits: () => StreamLimits;
   readonly #byAddress = new Map<string, number>();
   #taken = 0;
 
-  constructor(limits: Pick<HttpLimits, 'maxStreams' | 'maxStreamsPerAddress'>) {
+  /** `limits`: asked for every stream. */
+  constructor(limits: () => StreamLimits) {
     this.#limits = limits;
   }
 
@@ -17,7 +20,7 @@ export class StreamSlots {
 
   /** The release may be called more than once. Throws `too_many_streams`. */
   take(address: string): () => void {
-    const { maxStreams, maxStreamsPerAddress } = this.#limits;
+    const { maxStreams, maxStreamsPerAddress } = this.#limits();
     const ofAddress = this.#byAddress.get(address) ?? 0;
     if (this.#taken >= maxStreams) throw tooMany(maxStreams, 'in all');
     if (ofAddress >= maxStreamsPerAddress) throw tooMany(maxStreamsPerAddress, 'for one address');

@@ -19,6 +19,7 @@ import type {
   PublishedHead,
   Reader,
   Readiness,
+  ReadinessCheck,
   Registry,
 } from './registry.ts';
 import { isSignable, isSignedByAll, logKeysInForce, unsignable } from './seal.ts';
@@ -55,6 +56,7 @@ class OpenRegistry implements Registry {
   #governances: readonly GovernanceSpan[];
   #head: PublishedHead | undefined;
   #walk: LogWalk | undefined;
+  #isEnding = false;
   #isDraining = false;
   #isFatal = false;
 
@@ -152,29 +154,28 @@ class OpenRegistry implements Registry {
   }
 
   readiness(): Readiness {
-    const missing: string[] = [];
-    if (this.#head === undefined) missing.push('a genesis: create one with `quorate init`');
-    if (this.#sequencer.fatal !== undefined)
-      missing.push('a writable store: the outcome of a write is unknown, the process must restart');
-    const unchecked = this.#walk?.missing;
-    if (unchecked !== undefined) missing.push(unchecked.message);
-    const refusal = this.#checkpoints.refusal(this.#sequencer.chain);
-    if (refusal !== undefined) missing.push(refusal.message);
-    if (this.#isDraining) missing.push('time: the service is stopping');
-    const isWritable =
-      this.#sequencer.fatal === undefined &&
-      unchecked === undefined &&
-      refusal === undefined &&
-      !this.#isDraining;
+    const checks = this.#checks();
+    const missing = checks.flatMap((check) => check.missing ?? []);
     return {
-      ready: this.#head !== undefined && !this.#isDraining,
-      writeReady: isWritable,
+      ready: checks.every(({ name, isOk }) => isOk || !READ_CHECKS.includes(name)),
+      // Before genesis the only write is genesis, and it is taken.
+      writeReady: checks.every(({ name, isOk }) => isOk || name === 'genesis'),
+      checks,
       missing,
       version: this.#head?.version ?? null,
     };
   }
 
+  async idle(): Promise<void> {
+    await this.#sequencer.idle();
+  }
+
+  announceEnd(): void {
+    this.#isEnding = true;
+  }
+
   drain(): void {
+    this.#isEnding = true;
     this.#isDraining = true;
     this.#walk?.stop();
     this.#feed.close();
@@ -262,5 +263,31 @@ class OpenRegistry implements Registry {
     this.#walk?.assertWhole();
     const refusal = this.#checkpoints.refusal(this.#sequencer.chain);
     if (refusal !== undefined) throw refusal;
+    for (const gate of this.#options.gates ?? []) {
+      const shut = gate.refusal();
+      if (shut !== undefined) throw shut;
+    }
   }
+
+  #checks(): readonly ReadinessCheck[] {
+    const { gates = [] } = this.#options;
+    const fatal =
+      this.#sequencer.fatal &&
+      'a writable store: the outcome of a write is unknown, the process must restart';
+    return [
+      check('genesis', this.#head ? undefined : 'a genesis: create one with `quorate init`'),
+      check('running', this.#isEnding ? 'time: the service is stopping' : undefined),
+      check('store', fatal),
+      check('log', this.#walk?.missing?.message),
+      check('checkpoint', this.#checkpoints.refusal(this.#sequencer.chain)?.message),
+      ...gates.map((gate) => check(gate.name, gate.refusal()?.message)),
+    ];
+  }
+}
+
+/** Without these there is nothing to read, or nobody should begin to. */
+const READ_CHECKS = ['genesis', 'running'];
+
+function check(name: string, missing: string | undefined): ReadinessCheck {
+  return { name, isOk: missing === undefined, missing: missing ?? null };
 }

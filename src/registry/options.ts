@@ -5,7 +5,9 @@ import type { Verifier } from '../core/verifier.ts';
 import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
 import type { OpenCosigner } from './cosigners.ts';
+import type { WriteGate } from './gates.ts';
 import type { Pins } from './pins.ts';
 
 export interface RegistryLimits {
@@ -67,6 +69,9 @@ export interface RegistryOptions {
    */
   readonly signers: readonly CheckpointSigner[];
   readonly cosigners?: readonly OpenCosigner[];
+  /** Asked in this order before every write. */
+  readonly gates?: readonly WriteGate[];
+  readonly tracer?: Tracer;
   /** A store that holds another registry is refused. */
   readonly pins?: Pins;
   readonly limits?: Partial<RegistryLimits>;

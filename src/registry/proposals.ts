@@ -83,9 +83,10 @@ export class ProposalBook implements Proposals {
 
   async propose(
     bytes: Uint8Array,
-    options: { types?: readonly PayloadType[] } = {},
+    options: Parameters<Proposals['propose']>[1] = {},
   ): Promise<{ isNew: boolean; proposal: ProposalView }> {
     const proposal = decodePayload(bytes);
+    await options.admit?.(proposal);
     const { payload, payloadB3 } = proposal;
     if (options.types !== undefined && !options.types.includes(payload.type))
       throw new RegistryError(

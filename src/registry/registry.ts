@@ -77,7 +77,11 @@ export interface Proposals {
    */
   propose(
     bytes: Uint8Array,
-    options?: { readonly types?: readonly PayloadType[] },
+    options?: {
+      readonly types?: readonly PayloadType[];
+      /** Asked once the payload is decoded, before anything else is said of it; throws to refuse it. */
+      readonly admit?: (proposal: DecodedPayload) => Promise<void>;
+    },
   ): Promise<{ readonly isNew: boolean; readonly proposal: ProposalView }>;
   /** Verified, then durable. The first approval of a signer stays. Throws `unknown_proposal`, `unknown_signer`, `invalid_signature`, `invalid_approval`, `expired`. */
   approve(id: Hash, approval: Approval): Promise<ProposalView>;
@@ -208,10 +212,20 @@ export interface Feed {
   readonly subscribers: number;
 }
 
+/** One condition of being ready, by a name of one word. */
+export interface ReadinessCheck {
+  readonly name: string;
+  readonly isOk: boolean;
+  /** When it is not: what is missing, in words an operator can act on. */
+  readonly missing: string | null;
+}
+
 export interface Readiness {
   /** Reads are served. */
   readonly ready: boolean;
   readonly writeReady: boolean;
+  /** Every condition, those that hold too; the first two are of reads, all are of writes. */
+  readonly checks: readonly ReadinessCheck[];
   /** What is missing, in words an operator can act on. */
   readonly missing: readonly string[];
   /** `null` before genesis. */
@@ -233,6 +247,10 @@ export interface Registry extends AsyncDisposable {
   readonly reader: Reader;
   readonly feed: Feed;
   readiness(): Readiness;
+  /** Resolves when no commit is waiting: what was accepted before is visible then. */
+  idle(): Promise<void>;
+  /** From now on not ready, while everything is still served: so that balancers notice. */
+  announceEnd(): void;
   /** Ends every subscription with `closing` and refuses new writes with `draining`. */
   drain(): void;
 }

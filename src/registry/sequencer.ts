@@ -78,7 +78,7 @@ export class Sequencer {
     if (this.#queue.length >= this.#options.limits.maxQueuedCommits)
       return Promise.reject(
         new RegistryError(
-          'not_ready',
+          'overloaded',
           `expected at most ${this.#queue.length} waiting commits, got one more: repeat later`,
         ),
       );

@@ -26,7 +26,7 @@ export interface ApiParts {
 export function apiListener(parts: ApiParts, { limits }: Pick<Config, 'limits'>): RequestListener {
   const app = createApp({
     ...parts,
-    limits: { maxStreams: limits.maxStreams, maxStreamsPerAddress: limits.maxStreamsPerAddress },
+    limits: () => limits,
     compress: COMPRESS,
     timers: TIMERS,
     random: Math.random,

@@ -3,18 +3,25 @@
  * wins, in that order, but every value of every source is checked, and all mistakes are told at once.
  */
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parse as parseToml } from 'smol-toml';
 import type { z } from 'zod';
 import { excerpt, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { configSchema, type NamedSetting, type Profile, SETTINGS } from './config-schema.ts';
-import type { Address } from './config-values.ts';
+import type { Address, Network, SocketPath } from './config-values.ts';
 import type { KeySource } from './key-source.ts';
 import type { LogLevel } from './log.ts';
+import type { TokenKey } from './token-key.ts';
 
 export interface Config {
   readonly profile: Profile;
-  readonly listen: Address;
+  readonly listen: Address | SocketPath;
+  /** Of the Unix socket in `listen`. */
+  readonly socketMode: number;
+  /** `null`: plain HTTP. */
+  readonly tls: { readonly certPath: string; readonly keyPath: string } | null;
+  readonly trustedProxies: readonly Network[];
   /** `null`: no metrics listener. */
   readonly metricsListen: Address | null;
   readonly dataDir: string;
@@ -35,22 +42,45 @@ export interface Config {
     /** `null`: no high-water mark. */
     readonly highWater: string | null;
   };
+  /** Path of the Unix socket for operator acts; `null`: none. */
+  readonly operatorListen: string | null;
+  readonly tokens: {
+    /** Empty: no tokens, and writes from this machine only. */
+    readonly keys: readonly TokenKey[];
+    /** `null`: nothing is revoked. */
+    readonly revocations: string | null;
+  };
   readonly logLevel: LogLevel;
+  /** `null`: no tracing. */
+  readonly traceEndpoint: string | null;
+  readonly auditMaxBytes: number;
   readonly limits: {
     readonly maxPendingProposals: number;
     /** From one address. */
     readonly maxReadsPerMinute: number;
     /** From one address. */
     readonly maxWritesPerMinute: number;
+    /** With one access token. */
+    readonly maxTokenWritesPerMinute: number;
+    readonly maxInflight: number;
+    readonly maxConnections: number;
+    readonly maxConnectionsPerAddress: number;
     readonly maxStreams: number;
     readonly maxStreamsPerAddress: number;
     readonly maxStreamAgeMs: number;
+  };
+  /** When writes are refused so that reads stay quick. */
+  readonly shed: {
+    readonly storageMs: number;
+    readonly loopMs: number;
+    readonly minFreeBytes: number;
   };
   readonly timeouts: {
     readonly headersMs: number;
     readonly requestMs: number;
     readonly keepAliveMs: number;
     readonly drainMs: number;
+    readonly drainDelayMs: number;
   };
 }
 
@@ -179,6 +209,12 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
   return {
     profile: parsed.profile,
     listen: parsed.listen,
+    socketMode: parsed.socket_mode,
+    tls:
+      parsed.tls_cert === '' || parsed.tls_key === ''
+        ? null
+        : { certPath: parsed.tls_cert, keyPath: parsed.tls_key },
+    trustedProxies: parsed.trusted_proxies,
     metricsListen: parsed.metrics_listen === 'off' ? null : parsed.metrics_listen,
     dataDir: parsed.data,
     pins: {
@@ -194,20 +230,42 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
       clockIntervalMs: parsed.clock_interval,
       highWater: parsed.high_water || null,
     },
+    operatorListen: operatorSocket(parsed.operator_listen, parsed),
+    tokens: { keys: parsed.token_key, revocations: parsed.token_revocations || null },
     logLevel: parsed.log_level,
+    traceEndpoint: parsed.trace_endpoint || null,
+    auditMaxBytes: parsed.audit_max_size,
     limits: {
       maxPendingProposals: parsed.max_pending_proposals,
       maxReadsPerMinute: parsed.max_reads_per_minute,
       maxWritesPerMinute: parsed.max_writes_per_minute,
+      maxTokenWritesPerMinute: parsed.max_token_writes_per_minute,
+      maxInflight: parsed.max_inflight,
+      maxConnections: parsed.max_connections,
+      maxConnectionsPerAddress: parsed.max_connections_per_address,
       maxStreams: parsed.max_streams,
       maxStreamsPerAddress: parsed.max_streams_per_address,
       maxStreamAgeMs: parsed.max_stream_age,
+    },
+    shed: {
+      storageMs: parsed.shed_storage_after,
+      loopMs: parsed.shed_loop_after,
+      minFreeBytes: parsed.min_free_space,
     },
     timeouts: {
       headersMs: parsed.headers_timeout,
       requestMs: parsed.request_timeout,
       keepAliveMs: parsed.keep_alive_timeout,
       drainMs: parsed.drain_timeout,
+      drainDelayMs: parsed.drain_delay,
     },
   };
+}
+
+function operatorSocket(
+  written: string,
+  { profile, data }: { readonly profile: Profile; readonly data: string },
+): string | null {
+  if (written !== 'auto') return written === 'off' ? null : written;
+  return profile === 'macronode' ? join(data, 'operator.sock') : null;
 }

@@ -10,7 +10,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
-import type { Address } from './config-values.ts';
+import type { Address, SocketPath } from './config-values.ts';
 import { framingFault } from './framing.ts';
 import { listenError } from './listen-error.ts';
 import { endWithProblem, parserProblem, type RawProblem } from './raw-problem.ts';
@@ -72,14 +72,14 @@ export class HttpServer {
   }
 
   /** Resolves with the address in force; throws `invalid_request` in words an operator can act on. */
-  async listen(address: Address): Promise<Address> {
+  async listen<A extends Address | SocketPath>(address: A): Promise<A> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (cause) => reject(listenError(cause, address)));
-      this.#server.listen({ host: address.host, port: address.port }, resolve);
+      this.#server.listen({ ...address }, resolve);
     });
     this.#server.removeAllListeners('error').on('error', this.#options.onError);
     const bound = this.#server.address();
-    return isAddressInfo(bound) ? { host: bound.address, port: bound.port } : address;
+    return isAddressInfo(bound) ? { ...address, host: bound.address, port: bound.port } : address;
   }
 
   /** Stops accepting, lets answers end for at most `deadlineMs`, then cuts what is left. */

@@ -1,6 +1,6 @@
 /** Why a listener could not start, and what to do about it. */
 import { RegistryError } from '../core/error.ts';
-import { type Address, formatAddress } from './config-values.ts';
+import { type Address, formatListen, type SocketPath } from './config-values.ts';
 
 const ADVICE: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process listens there: stop it, or choose another address',
@@ -9,11 +9,14 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOTFOUND: 'there is no such host name: choose an address of this machine',
 };
 
-export function listenError(cause: NodeJS.ErrnoException, address: Address): RegistryError {
+export function listenError(
+  cause: NodeJS.ErrnoException,
+  address: Address | SocketPath,
+): RegistryError {
   const { code = cause.message } = cause;
   return new RegistryError(
     'invalid_request',
-    `expected to listen on ${formatAddress(address)}, got ${code}: ${ADVICE[code] ?? 'choose another address'}`,
+    `expected to listen on ${formatListen(address)}, got ${code}: ${ADVICE[code] ?? 'choose another address'}`,
     { cause },
   );
 }

@@ -12,7 +12,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { apiListener } from './api-listener.ts';
 import { type BuildInfo, readBuildInfo } from './build-info.ts';
 import type { Config } from './config.ts';
-import { type Address, formatAddress } from './config-values.ts';
+import { type Address, formatListen, type SocketPath } from './config-values.ts';
 import { openCosigners } from './cosigners.ts';
 import { createFatal, killProcess } from './fatal.ts';
 import { HttpServer, type HttpServerOptions } from './http-server.ts';
@@ -125,7 +125,7 @@ async function openStoredRegistry(parts: Parts): Promise<{ store: Store; registr
 /** Resolves with the URL in force. */
 async function listen(
   { config, log, metrics, closers }: Parts,
-  address: Address,
+  address: Address | SocketPath,
   listener: HttpServerOptions['listener'],
 ): Promise<string> {
   const server = new HttpServer({
@@ -139,7 +139,7 @@ async function listen(
   });
   const bound = await server.listen(address);
   closers.push(() => server.close(config.timeouts.drainMs));
-  return `http://${formatAddress(bound)}`;
+  return `${'path' in bound ? '' : 'http://'}${formatListen(bound)}`;
 }
 
 interface Started {

@@ -42,6 +42,10 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
   for (const reason of [...reasons, OTHER]) golden.rejected.inc({ reason }, 0);
   for (const result of RESULTS) golden.updates.inc({ result }, 0);
   for (const alarm of ALARMS) golden.witnessAlarm.set({ reason: alarm }, 0);
+  for (const decision of ['accepted', 'refused']) golden.audited.inc({ decision }, 0);
+  for (const result of ['accepted', 'refused']) golden.tokens.inc({ result }, 0);
+  for (const result of ['applied', 'refused']) golden.reloads.inc({ result }, 0);
+  for (const refused of ['total', 'address']) golden.connectionsRefused.inc({ reason: refused }, 0);
   golden.version.set(-1);
   golden.buildInfo.set(build, 1);
   const reason = new ClosedLabel(reasons);
@@ -73,6 +77,24 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     witnessSize: (name, size) => golden.witnessSize.set({ witness: witness.of(name) }, size),
     cosigned: (name, ageSeconds) => cosignedAt.set(witness.of(name), now() - ageSeconds * 1000),
     witnessAlarm: (why) => golden.witnessAlarm.set({ reason: why }, 1),
+    propagated: (seconds) => golden.propagation.observe(seconds),
+    audited: (decision) => golden.audited.inc({ decision }),
+    auditFailed: () => golden.auditFailures.inc(),
+    tokenChecked: (result) => golden.tokens.inc({ result }),
+    reloaded: (result, at) => {
+      golden.reloads.inc({ result });
+      if (result === 'applied') golden.reloadedAt.set(at);
+    },
+    certificate: (notAfter) => golden.certificate.set(notAfter),
+    connections: (change) => golden.connections.inc(change),
+    connectionRefused: (why) => golden.connectionsRefused.inc({ reason: why }),
+    readiness: ({ isReadReady, isWriteReady, gates }) => {
+      golden.readReady.set(Number(isReadReady));
+      golden.writeReady.set(Number(isWriteReady));
+      for (const [gate, isOpen] of gates) golden.gates.set({ gate }, Number(isOpen));
+    },
+    started: ({ phase, isAfterCrash, seconds }) =>
+      golden.startSeconds.set({ phase, after: isAfterCrash ? 'crash' : 'stop' }, seconds),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

@@ -30,6 +30,31 @@ export interface Metrics {
   cosigned(witness: string, ageSeconds: number): void;
   /** Stays raised for the life of the process. */
   witnessAlarm(reason: 'ahead' | 'fork'): void;
+  /** From an entry durable to its event handed to the connection of a subscriber that waited. */
+  propagated(seconds: number): void;
+  audited(decision: 'accepted' | 'refused'): void;
+  /** An audit record could not be kept. */
+  auditFailed(): void;
+  tokenChecked(result: 'accepted' | 'refused'): void;
+  /** `at`: seconds since 1970. */
+  reloaded(result: 'applied' | 'refused', at: number): void;
+  /** End of the validity of the certificate in use, in seconds since 1970. */
+  certificate(notAfter: number): void;
+  /** `+1` when a connection was accepted, `-1` when it has ended. */
+  connections(change: 1 | -1): void;
+  connectionRefused(reason: 'total' | 'address'): void;
+  /** What `/readyz?verbose` says: by gate, whether writes pass it. */
+  readiness(state: {
+    readonly isReadReady: boolean;
+    readonly isWriteReady: boolean;
+    readonly gates: ReadonlyMap<string, boolean>;
+  }): void;
+  /** From the start of the process until reads, and later writes, were answered. */
+  started(sample: {
+    readonly phase: 'read' | 'write';
+    readonly isAfterCrash: boolean;
+    readonly seconds: number;
+  }): void;
   /** Prometheus text exposition. */
   render(): Promise<{ contentType: string; text: string }>;
 }

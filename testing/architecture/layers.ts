@@ -22,7 +22,14 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   http: { layers: ['core', 'telemetry', 'api', 'registry'], npm: ['hono'], node: false },
   server: {
     layers: ['core', 'telemetry', 'api', 'store', 'client', 'registry', 'http'],
-    npm: ['@hono/node-server', 'smol-toml', 'pino', 'rate-limiter-flexible', 'zod'],
+    npm: [
+      '@biscuit-auth/biscuit-wasm',
+      '@hono/node-server',
+      'smol-toml',
+      'pino',
+      'rate-limiter-flexible',
+      'zod',
+    ],
     node: true,
   },
   cli: { layers: ['core', 'client', 'server'], npm: ['commander'], node: true },

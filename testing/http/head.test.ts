@@ -93,7 +93,7 @@ test('a long poll with If-None-Match is 304 when nothing is new', async () => {
 });
 
 test('a long poll whose client is gone gives its place back', async () => {
-  const { send, timers } = await openTestApp({ deps: { limits: { maxStreams: 1 } } });
+  const { send, timers } = await openTestApp({ deps: { limits: () => ({ maxStreams: 1 }) } });
   const gone = new AbortController();
   const { pending } = timers;
   const waiting = send('/registry/head?after=0&wait=60', { signal: gone.signal });
@@ -106,7 +106,9 @@ test('a long poll whose client is gone gives its place back', async () => {
 });
 
 test('long polls count against the caps of streams', async () => {
-  const { get, timers } = await openTestApp({ deps: { limits: { maxStreamsPerAddress: 1 } } });
+  const { get, timers } = await openTestApp({
+    deps: { limits: () => ({ maxStreamsPerAddress: 1 }) },
+  });
   const first = get('/registry/head?after=0&wait=5');
   const second = await get('/registry/head?after=0&wait=5');
   assert.deepEqual([second.status, await codeOf(second)], [429, 'too_many_streams']);

@@ -123,7 +123,7 @@ test('a correlation id is echoed when it is well formed, else made', async () =>
     assert.match((await sent(id)) ?? '', /^corr-\d+$/);
 });
 
-test('an unknown outcome is 503 and told to repeat; a full disk is 507', async () => {
+test('an unknown outcome is 503 and told to repeat; a full disk is 503 too, and certain', async () => {
   const faulty = makeFaulty(createMemoryStore());
   const { post, registryHash, registry, signers } = await openTestApp({
     registry: { store: faulty.store },
@@ -135,7 +135,7 @@ test('an unknown outcome is 503 and told to repeat; a full disk is 507', async (
   const commit = () => post(`/registry/commit/${payload.payloadB3}`, undefined, {});
   faulty.failNext('read_only');
   const full = await commit();
-  assert.deepEqual([full.status, await codeOf(full)], [507, 'read_only']);
+  assert.deepEqual([full.status, await codeOf(full)], [503, 'read_only']);
   faulty.failNext('lost');
   const unknown = await commit();
   assert.deepEqual([unknown.status, await codeOf(unknown)], [503, 'outcome_unknown']);

@@ -134,7 +134,7 @@ test('a set too large to hold is streamed as it is, and measured once', async ()
   const small = await openWithSet(600);
   const app = await openTestApp({
     registry: { store: small.store },
-    deps: { compress, limits: { maxBufferedBytes: 10_000 } },
+    deps: { compress, limits: () => ({ maxBufferedBytes: 10_000 }) },
   });
   const whole = await small.get('/registry/1/set');
   const opened = countSets(app.registry);
@@ -150,7 +150,9 @@ test('a set too large to hold is streamed as it is, and measured once', async ()
 });
 
 test('a streamed set reads a page when the client has taken the one before, and stops with it', async () => {
-  const { app, registry } = await openWithSet(3, { deps: { limits: { maxBufferedBytes: 10 } } });
+  const { app, registry } = await openWithSet(3, {
+    deps: { limits: () => ({ maxBufferedBytes: 10 }) },
+  });
   await app.request('/registry/1/set');
   const taken: number[] = [];
   let isClosed = false;

@@ -224,7 +224,7 @@ test('when the service stops, every stream is told, told when to come back, and 
 });
 
 test('HEAD has the headers of a stream and opens none', async () => {
-  const app = await openAt(0, { deps: { limits: { maxStreams: 0 } } });
+  const app = await openAt(0, { deps: { limits: () => ({ maxStreams: 0 }) } });
   const response = await app.head('/registry/stream');
   assert.deepEqual([response.status, response.body], [200, null]);
   assert.equal(response.headers.get('content-type'), 'text/event-stream');
@@ -236,7 +236,7 @@ test('one stream too many is 429, for an address and in all, and a closed one ma
   let address = 'a';
   const app = await openAt(0, {
     deps: {
-      limits: { maxStreams: 3, maxStreamsPerAddress: 2 },
+      limits: () => ({ maxStreams: 3, maxStreamsPerAddress: 2 }),
       clientAddress: () => address,
     },
   });
@@ -262,7 +262,7 @@ test('a place is given back once, however often a stream ends', () => {
       fc.array(fc.tuple(fc.constantFrom('take', 'release'), fc.nat(2), fc.nat(9))),
       (steps) => {
         const limits = { maxStreams: 5, maxStreamsPerAddress: 2 };
-        const slots = new StreamSlots(limits);
+        const slots = new StreamSlots(() => limits);
         const held: { address: number; release: () => void; isHeld: boolean }[] = [];
         const count = (address?: number) =>
           held.filter((h) => h.isHeld && (address ?? h.address) === h.address).length;
@@ -302,7 +302,7 @@ test('a client that goes away ends its subscription, by cancel or by abort', asy
 });
 
 test('a client that was gone before its stream began holds no place', async () => {
-  const app = await openAt(1, { deps: { limits: { maxStreams: 1 } } });
+  const app = await openAt(1, { deps: { limits: () => ({ maxStreams: 1 }) } });
   const response = await app.send('/registry/stream', { signal: AbortSignal.abort() });
   assert.equal(await new Events(response).next(), undefined);
   assert.equal((await app.get('/registry/stream')).status, 200);
@@ -333,7 +333,7 @@ test('a reader that does not read has at most one event read ahead for it', asyn
 });
 
 test('a reader that does not drain for 10 s while an event waits is cut off and counted', async () => {
-  const app = await openAt(0, { deps: { limits: { maxStreams: 1 } } });
+  const app = await openAt(0, { deps: { limits: () => ({ maxStreams: 1 }) } });
   const response = await app.get('/registry/stream?after=0');
   const reader = response.body?.getReader();
   await reader?.read();

@@ -13,6 +13,7 @@ const STATUS: Readonly<Record<number, readonly ErrorCode[]>> = {
     'invalid_payload',
     'invalid_approval',
   ],
+  401: ['unauthenticated'],
   403: ['forbidden'],
   404: ['not_found', 'unknown_proposal', 'not_initialised'],
   405: ['method_not_allowed'],
@@ -20,9 +21,17 @@ const STATUS: Readonly<Record<number, readonly ErrorCode[]>> = {
   413: ['too_large'],
   415: ['unsupported_media_type', 'unsupported_encoding'],
   422: ['wrong_registry', 'unknown_signer', 'invalid_signature', 'invalid_governance'],
-  429: ['rate_limited', 'too_many_streams', 'too_many_proposals'],
-  503: ['not_ready', 'draining', 'outcome_unknown', 'storage_locked'],
-  507: ['read_only'],
+  429: ['rate_limited', 'overloaded', 'too_many_streams', 'too_many_proposals'],
+  503: [
+    'not_ready',
+    'draining',
+    'frozen',
+    'storage_slow',
+    'loop_late',
+    'read_only',
+    'outcome_unknown',
+    'storage_locked',
+  ],
 };
 
 test('every code has the status of the contract, and 500 where it names none', () => {
