@@ -56,6 +56,16 @@ export function createOpenApi(): object {
     },
     servers: [{ url: 'http://127.0.0.1:7070', description: 'The default listener.' }],
     security: [],
+    components: {
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'A capability token (Biscuit) of this registry: with the scope of the operation, in this header alone. It opens the route; the signatures decide. A server without a token key takes writes from its own machine only.',
+        },
+      },
+    },
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
   });
@@ -73,6 +83,7 @@ function describeOperation(operationId: string, route: Route): ZodOpenApiOperati
       ...(query !== undefined && { query }),
       ...(headers !== undefined && { header: headers }),
     },
+    ...(route.method === 'post' && { security: [{ token: [] }, {}] }),
     ...(body !== undefined && {
       requestBody: {
         required: true,

@@ -61,15 +61,13 @@ export function guardWrite(
   };
 }
 
-/** The limit of the address comes first: checking a token costs milliseconds. */
+/** A token is checked after the limit of its address: that costs milliseconds. */
 async function admit(deps: WriteDeps, c: Context, attempt: WriteAttempt): Promise<void> {
+  const authority = deps.authority?.();
+  if (authority === undefined) assertLocal(deps, c);
   if (deps.consumeWrite !== undefined)
     await assertAllowance(deps.consumeWrite, deps.clientAddress(c));
-  const authority = deps.authority?.();
-  if (authority === undefined) {
-    assertLocal(deps, c);
-    return;
-  }
+  if (authority === undefined) return;
   const principal = await authenticate(authority, c).catch((error: unknown) => {
     deps.metrics.tokenChecked('refused');
     throw error;

@@ -51,15 +51,17 @@ export function proposalWrites(proposals: Proposals): Readonly<Record<Operation,
     },
     approve: async (c, attempt) => {
       const id = readId(c.req.url, c.req.param());
-      await attempt.authorize((await proposals.payload(id)) ?? unknown(id));
+      attempt.about(id);
       const bytes = await readJsonBody(c.req.raw, { maxBytes: MAX_APPROVAL_BYTES });
       const approval = readApproval(parseCanonical(bytes));
       attempt.signedBy(approval.signer_id);
+      await attempt.authorize((await proposals.payload(id)) ?? unknown(id));
       const { quorum } = await proposals.approve(id, approval);
       return answerJson(quorum);
     },
     commit: async (c, attempt) => {
       const id = readId(c.req.url, c.req.param());
+      attempt.about(id);
       await assertNoBody(c.req.raw);
       await attempt.authorize((await proposals.payload(id)) ?? unknown(id));
       return commit(proposals, id, attempt);

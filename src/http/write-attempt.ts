@@ -25,6 +25,11 @@ export class WriteAttempt {
     this.#principal = principal;
   }
 
+  /** The proposal that the request names, whether there is one or not. */
+  about(proposal: Hash): void {
+    this.#proposal = proposal;
+  }
+
   /** To be asked once the payload is known. Throws `forbidden`. */
   async authorize(proposal: DecodedPayload): Promise<void> {
     this.#proposal = proposal.payloadB3;
