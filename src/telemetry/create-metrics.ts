@@ -21,6 +21,9 @@ export interface MetricsOptions {
 
 const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
 const RESULTS = ['committed', 'rejected', 'conflict', 'unknown'];
+// What alerts count: a rate does not see the step from no series to 1.
+const WATCHED_CODES = ['429', '500', '503'];
+const CONSUMERS = ['latest', 'slow'];
 // Route patterns and consumer names come from our own code and are few; the room is a stop against a mistake.
 const MAX_ROUTES = 64;
 const MAX_CONSUMERS = 8;
@@ -28,6 +31,8 @@ const MAX_CONSUMERS = 8;
 const MAX_WITNESSES = 64;
 const MAX_WITNESS_RESULTS = 16;
 const ALARMS = ['ahead', 'fork'];
+// Gates are the conditions of readiness, named in our own code.
+const MAX_GATES = 32;
 
 export function createMetrics({ build, reasons, now, isProcessObserved }: MetricsOptions): Metrics {
   const registry = new Registry();
@@ -39,19 +44,15 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     () => new Map([...cosignedAt].map(([name, at]) => [name, (now() - at) / 1000])),
   );
   if (isProcessObserved) addProcessMetrics(registry);
-  for (const reason of [...reasons, OTHER]) golden.rejected.inc({ reason }, 0);
-  for (const result of RESULTS) golden.updates.inc({ result }, 0);
-  for (const alarm of ALARMS) golden.witnessAlarm.set({ reason: alarm }, 0);
-  for (const decision of ['accepted', 'refused']) golden.audited.inc({ decision }, 0);
-  for (const result of ['accepted', 'refused']) golden.tokens.inc({ result }, 0);
-  for (const result of ['applied', 'refused']) golden.reloads.inc({ result }, 0);
-  for (const refused of ['total', 'address']) golden.connectionsRefused.inc({ reason: refused }, 0);
+  beginAtZero(golden, reasons);
   golden.version.set(-1);
+  golden.isReloaded.set(1);
   golden.buildInfo.set(build, 1);
   const reason = new ClosedLabel(reasons);
-  const consumer = new ClosedLabel([], MAX_CONSUMERS);
+  const consumer = new ClosedLabel(CONSUMERS, MAX_CONSUMERS);
   const witness = new ClosedLabel([], MAX_WITNESSES);
   const witnessResult = new ClosedLabel([], MAX_WITNESS_RESULTS);
+  const gateName = new ClosedLabel([], MAX_GATES);
   return {
     httpRequest: requestRecorder(golden),
     inflight: (change) => golden.inflight.inc(change),
@@ -83,6 +84,7 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     tokenChecked: (result) => golden.tokens.inc({ result }),
     reloaded: (result, at) => {
       golden.reloads.inc({ result });
+      golden.isReloaded.set(Number(result === 'applied'));
       if (result === 'applied') golden.reloadedAt.set(at);
     },
     certificate: (notAfter) => golden.certificate.set(notAfter),
@@ -91,12 +93,24 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     readiness: ({ isReadReady, isWriteReady, gates }) => {
       golden.readReady.set(Number(isReadReady));
       golden.writeReady.set(Number(isWriteReady));
-      for (const [gate, isOpen] of gates) golden.gates.set({ gate }, Number(isOpen));
+      for (const [gate, isOpen] of gates)
+        golden.gates.set({ gate: gateName.of(gate) }, Number(isOpen));
     },
     started: ({ phase, isAfterCrash, seconds }) =>
       golden.startSeconds.set({ phase, after: isAfterCrash ? 'crash' : 'stop' }, seconds),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
+}
+
+function beginAtZero(golden: GoldenMetrics, reasons: readonly string[]): void {
+  for (const reason of [...reasons, OTHER]) golden.rejected.inc({ reason }, 0);
+  for (const result of RESULTS) golden.updates.inc({ result }, 0);
+  for (const consumer of CONSUMERS) golden.lagged.inc({ consumer }, 0);
+  for (const reason of ALARMS) golden.witnessAlarm.set({ reason }, 0);
+  for (const decision of ['accepted', 'refused']) golden.audited.inc({ decision }, 0);
+  for (const result of ['accepted', 'refused']) golden.tokens.inc({ result }, 0);
+  for (const result of ['applied', 'refused']) golden.reloads.inc({ result }, 0);
+  for (const reason of ['total', 'address']) golden.connectionsRefused.inc({ reason }, 0);
 }
 
 /** Keeps the children of each label combination: finding one by its labels costs more than counting. */
@@ -109,9 +123,10 @@ function requestRecorder(golden: GoldenMetrics): Metrics['httpRequest'] {
     const route = routes.of(sample.route);
     const method = methods.of(sample.method);
     const code = sample.code >= 100 && sample.code <= 599 ? String(Math.trunc(sample.code)) : OTHER;
-    childOf(latencies, `${method} ${route}`, () =>
-      golden.requestLatency.labels(route, method),
-    ).observe(sample.seconds);
+    childOf(latencies, `${method} ${route}`, () => {
+      for (const watched of WATCHED_CODES) golden.requests.inc({ route, method, code: watched }, 0);
+      return golden.requestLatency.labels(route, method);
+    }).observe(sample.seconds);
     childOf(counts, `${code} ${method} ${route}`, () =>
       golden.requests.labels(route, method, code),
     ).inc();

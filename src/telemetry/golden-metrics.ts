@@ -48,16 +48,20 @@ function operationMetrics(make: Maker) {
     reloads: make.counter('config_reloads_total', 'Reloads of the configuration, by result.', [
       'result',
     ]),
-    reloadedAt: make.gauge(
+    isReloaded: make.gauge(
+      'config_last_reload_successful',
+      '1 while the last reload was applied, and before the first; 0 while it was refused.',
+    ),
+    reloadedAt: make.unset(
       'config_last_reload_success_timestamp_seconds',
-      'When a configuration was last taken up by a reload; 0 before the first.',
+      'When a reload last applied a configuration; absent before the first.',
     ),
     readReady: make.gauge('registry_read_ready', '1 while reads are served.'),
     writeReady: make.gauge('registry_write_ready', '1 while writes are accepted.'),
     gates: make.gauge('registry_write_gate', '1 while writes pass it, by gate.', ['gate']),
     startSeconds: make.gauge(
       'registry_start_seconds',
-      'From the start of the process until reads, and writes, were answered.',
+      'From the start of the process until reads, or writes, were answered, after a stop or after a crash.',
       ['phase', 'after'],
     ),
   };
@@ -71,9 +75,9 @@ function connectionMetrics(make: Maker) {
       'Connections refused over a cap: in all, or of one address.',
       ['reason'],
     ),
-    certificate: make.gauge(
+    certificate: make.unset(
       'tls_certificate_not_after_timestamp_seconds',
-      'End of the validity of the certificate in use; 0 without TLS.',
+      'End of the validity of the certificate in use; absent without TLS.',
     ),
   };
 }
@@ -191,6 +195,13 @@ class Maker {
 
   gauge<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
     return new Gauge({ name, help, labelNames, registers: this.#registers });
+  }
+
+  /** Absent until it is set: 0 would be taken for a value. */
+  unset(name: string, help: string): Gauge {
+    const gauge = this.gauge(name, help);
+    gauge.remove();
+    return gauge;
   }
 
   histogram<L extends string>(

@@ -34,6 +34,17 @@ function reportEverything(metrics: Metrics): void {
   metrics.witnessSize('w1', 8);
   metrics.cosigned('w1', 2);
   metrics.witnessAlarm('fork');
+  metrics.propagated(0.02);
+  metrics.audited('accepted');
+  metrics.auditFailed();
+  metrics.tokenChecked('refused');
+  metrics.reloaded('applied', 1_790_000_000);
+  metrics.reloaded('refused', 1_790_000_060);
+  metrics.certificate(1_800_000_000);
+  metrics.connections(1);
+  metrics.connectionRefused('address');
+  metrics.readiness({ isReadReady: true, isWriteReady: false, gates: new Map([['disk', false]]) });
+  metrics.started({ phase: 'write', isAfterCrash: true, seconds: 1.5 });
 }
 
 async function textOf(metrics: Metrics): Promise<string> {
@@ -82,6 +93,21 @@ test('what the service reports is what a scrape shows', async () => {
     'registry_witness_alarm{reason="fork"}': 1,
     'registry_witness_alarm{reason="ahead"}': 0,
     registry_storage_bytes: 4096,
+    event_propagation_seconds_sum: 0.04,
+    'audit_records_total{decision="accepted"}': 2,
+    'audit_records_total{decision="refused"}': 0,
+    audit_failures_total: 2,
+    'token_checks_total{result="refused"}': 2,
+    'config_reloads_total{result="applied"}': 2,
+    config_last_reload_successful: 0,
+    config_last_reload_success_timestamp_seconds: 1_790_000_000,
+    tls_certificate_not_after_timestamp_seconds: 1_800_000_000,
+    http_connections: 2,
+    'http_connections_refused_total{reason="address"}': 2,
+    registry_read_ready: 1,
+    registry_write_ready: 0,
+    'registry_write_gate{gate="disk"}': 0,
+    'registry_start_seconds{phase="write",after="crash"}': 1.5,
     'registry_build_info{version="1.2.3",node="24.0.0"}': 1,
   };
   for (const [series, value] of Object.entries(expected))
