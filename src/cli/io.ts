@@ -27,6 +27,8 @@ export interface Io {
   readonly now: () => number;
   /** Aborted, with an `Interruption`, when the program is asked to end. */
   readonly interrupt: AbortSignal;
+  /** Calls back at each SIGHUP, which from then on does not end the program. Default: none comes. */
+  readonly onHangup?: (listener: () => void) => void;
   /** Default: a verifying client over HTTP. */
   readonly connect?: (options: ClientOptions) => Client;
   /** Default: the platform's. */

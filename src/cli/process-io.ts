@@ -28,6 +28,7 @@ export function createProcessIo(): Io {
     env: process.env,
     now: Date.now,
     interrupt: interruption.signal,
+    onHangup: (listener) => process.on('SIGHUP', listener),
     leave: (code) => process.exit(code),
   };
 }

@@ -8,10 +8,11 @@ import { parse as parseToml } from 'smol-toml';
 import type { z } from 'zod';
 import { excerpt, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
-import { configSchema, type NamedSetting, type Profile, SETTINGS } from './config-schema.ts';
+import { configSchema, type NamedSetting, SETTINGS, type SettingValues } from './config-schema.ts';
 import type { Address, Network, SocketPath } from './config-values.ts';
 import type { KeySource } from './key-source.ts';
 import type { LogLevel } from './log.ts';
+import type { Profile } from './settings/place.ts';
 import type { TokenKey } from './token-key.ts';
 
 export interface Config {
@@ -82,6 +83,8 @@ export interface Config {
     readonly drainMs: number;
     readonly drainDelayMs: number;
   };
+  /** The same by the keys of settings: what a reload compares. */
+  readonly settings: SettingValues;
 }
 
 export interface ConfigSources {
@@ -259,6 +262,7 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
       drainMs: parsed.drain_timeout,
       drainDelayMs: parsed.drain_delay,
     },
+    settings: parsed,
   };
 }
 

@@ -5,6 +5,10 @@
 import type { Config } from './config.ts';
 
 export interface Reloadable {
-  /** Opens and checks what `next` names, changing nothing yet; throws `invalid_request`. What it returns takes it up and does not throw. */
+  /**
+   * Opens and checks what `next` names, changing nothing yet; throws `invalid_request`. What it returns
+   * takes it up and does not throw. Another part may have thrown: then it is dropped uncalled, so it holds
+   * nothing that has to be closed.
+   */
   prepare(next: Config): Promise<() => void>;
 }

@@ -14,15 +14,18 @@ const rows = page
   .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '').trim()));
 
 test('CONFIG.md has exactly the settings of the schema, in its order and with its words', () => {
-  const expected = SETTINGS.map(({ key, env, flag, initial, expected, meaning, metric }) => [
-    `\`${key}\``,
-    expected,
-    initial === '' ? 'none' : `\`${initial}\``,
-    `\`${env}\``,
-    `\`${flag}\``,
-    meaning,
-    metric.startsWith('none') ? metric : `\`${metric}\``,
-  ]);
+  const expected = SETTINGS.map(
+    ({ key, env, flag, initial, expected, meaning, metric, reload }) => [
+      `\`${key}\``,
+      expected,
+      initial === '' ? 'none' : `\`${initial}\``,
+      `\`${env}\``,
+      `\`${flag}\``,
+      meaning,
+      metric.startsWith('none') ? metric : `\`${metric}\``,
+      reload === true ? 'yes' : `no: ${reload}`,
+    ],
+  );
   assert.deepEqual(rows, expected);
 });
 

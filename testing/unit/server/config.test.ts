@@ -29,9 +29,13 @@ function violationsOf(sources: ConfigSources): readonly string[] {
 const file = (text: string) => ({ name: 'quorate.toml', text });
 
 test('without any source the defaults hold', () => {
-  assert.deepEqual(loadConfig(), {
+  const { settings, ...config } = loadConfig();
+  assert.deepEqual(config, {
     profile: 'macronode',
     listen: { host: '127.0.0.1', port: 7070 },
+    socketMode: 0o660,
+    tls: null,
+    trustedProxies: [],
     metricsListen: { host: '127.0.0.1', port: 7071 },
     dataDir: './data',
     pins: {},
@@ -44,17 +48,36 @@ test('without any source the defaults hold', () => {
       clockIntervalMs: 5_000,
       highWater: null,
     },
+    operatorListen: 'data/operator.sock',
+    tokens: { keys: [], revocations: null },
     logLevel: 'info',
+    traceEndpoint: null,
+    auditMaxBytes: 256 * 1024 ** 2,
     limits: {
       maxPendingProposals: 1000,
-      maxReadsPerMinute: 600000,
+      maxReadsPerMinute: 600_000,
       maxWritesPerMinute: 6000,
+      maxTokenWritesPerMinute: 6000,
+      maxInflight: 2000,
+      maxConnections: 10_000,
+      maxConnectionsPerAddress: 256,
       maxStreams: 1000,
       maxStreamsPerAddress: 8,
       maxStreamAgeMs: 900_000,
     },
-    timeouts: { headersMs: 5000, requestMs: 10_000, keepAliveMs: 65_000, drainMs: 10_000 },
+    shed: { storageMs: 1000, loopMs: 250, minFreeBytes: 64 * 1024 ** 2 },
+    timeouts: {
+      headersMs: 5000,
+      requestMs: 10_000,
+      keepAliveMs: 65_000,
+      drainMs: 10_000,
+      drainDelayMs: 0,
+    },
   });
+  assert.deepEqual(
+    Object.keys(settings),
+    SETTINGS.map(({ key }) => key),
+  );
 });
 
 test('a flag wins over the environment, the environment over the file, the file over the default', () => {
@@ -83,10 +106,10 @@ test('every mistake of every source is told at once, with its place, what was ex
     ),
   });
   assert.deepEqual(
-    violations.map((violation) => violation.replace(/one of profile.*drain_timeout/, 'one of ...')),
+    violations.map((violation) => violation.replace(/one of profile.*drain_delay/, 'one of ...')),
     [
       '--log-level: expected debug, info, warn, error or silent, got "loud"',
-      'QUORATE_LISTEN: expected host:port such as 127.0.0.1:7070 or [::1]:7070, got "127.0.0.1"',
+      'QUORATE_LISTEN: expected host:port such as 127.0.0.1:7070 or [::1]:7070, or unix: and a path, got "127.0.0.1"',
       'QUORATE_MAX_STREAM_AGE: expected a duration from 1s to 24h such as 30s, got "15min"',
       'quorate.toml: threshold: expected one of ..., got "threshold"',
       'quorate.toml: max_streams: expected an integer from 1 to 100000, got "-4"',
@@ -163,6 +186,8 @@ test('log keys are files and programs, and what is neither is refused', () => {
     assert.equal(violationsOf({ flags: { log_key: text } }).length, 1, text);
 });
 
+const MAY_BE_ZERO = new Set(['minFreeBytes', 'drainDelayMs']);
+
 test('no text makes anything but a configuration or a list of violations', () => {
   const key = fc.constantFrom(...SETTINGS.map((setting) => setting.key), '__proto__', 'x');
   const value = fc.oneof(
@@ -172,9 +197,9 @@ test('no text makes anything but a configuration or a list of violations', () =>
   fc.assert(
     fc.property(fc.dictionary(key, value), fc.string(), (flags, text) => {
       try {
-        const { limits, timeouts } = loadConfig({ flags, file: file(text) });
-        for (const number of Object.values({ ...limits, ...timeouts }))
-          assert.ok(Number.isSafeInteger(number) && number > 0);
+        const { limits, shed, timeouts } = loadConfig({ flags, file: file(text) });
+        for (const [name, number] of Object.entries({ ...limits, ...shed, ...timeouts }))
+          assert.ok(Number.isSafeInteger(number) && number >= (MAY_BE_ZERO.has(name) ? 0 : 1));
       } catch (error) {
         assert.ok(error instanceof RegistryError && isErrorCode(error.code), String(error));
       }
