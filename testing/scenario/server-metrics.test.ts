@@ -78,8 +78,10 @@ test('the metrics listener serves nothing but metrics, and the API listener none
     );
   assert.deepEqual(await ask('GET /metrics?a=1'), [200]);
   assert.deepEqual(await ask('HEAD /metrics'), [200]);
-  assert.deepEqual(await ask('POST /metrics'), [405]);
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])
+    assert.deepEqual(await ask(`${method} /metrics`), [405], method);
   assert.deepEqual(await ask('GET /registry/head'), [404]);
-  assert.equal((await fetch(`${url}/metrics`)).status, 404);
+  for (const path of ['/metrics', '/metrics/', '//metrics', '/registry/../metrics'])
+    assert.equal((await fetch(`${url}${path}`)).status, 404, path);
   assert.notEqual(port, address.port);
 });
