@@ -3,8 +3,6 @@
  * measured by asking is asked for before each scrape, and never keeps a page from being served.
  */
 import type { RequestListener, ServerResponse } from 'node:http';
-import type { Registry } from '../registry/registry.ts';
-import type { Store } from '../store/store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { TIMERS } from './timers.ts';
 
@@ -39,29 +37,6 @@ export function metricsListener(
         (page) => answer(response, page, isBodyWanted),
         () => response.writeHead(500, { 'cache-control': 'no-store' }).end(),
       );
-  };
-}
-
-/** The state of the service at this moment, and what its store holds: what nobody reports as it changes. */
-export function observeService({
-  registry,
-  store,
-  metrics,
-}: {
-  readonly registry: Pick<Registry, 'readiness'>;
-  readonly store: Pick<Store, 'storageBytes'>;
-  readonly metrics: Pick<Metrics, 'readiness' | 'storageBytes'>;
-}): () => Promise<void> {
-  return async () => {
-    // First: a store that does not answer must not hide that it shuts the gate.
-    const { ready, writeReady, checks } = registry.readiness();
-    metrics.readiness({
-      isReadReady: ready,
-      isWriteReady: writeReady,
-      // Before genesis the only write is genesis, and it passes.
-      gates: new Map(checks.filter(({ name }) => name !== 'genesis').map((c) => [c.name, c.isOk])),
-    });
-    metrics.storageBytes(await store.storageBytes());
   };
 }
 

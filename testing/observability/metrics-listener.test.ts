@@ -2,12 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type TestContext, test } from 'node:test';
-import type { ReadinessCheck } from '../../src/registry/registry.ts';
-import {
-  type MetricsListenerOptions,
-  metricsListener,
-  observeService,
-} from '../../src/server/metrics-listener.ts';
+import { type MetricsListenerOptions, metricsListener } from '../../src/server/metrics-listener.ts';
 import { createMetrics } from '../../src/telemetry/create-metrics.ts';
 import { TestTimers } from '../support/timers.ts';
 
@@ -108,31 +103,4 @@ test('a page that cannot be made is 500 and says nothing', async (t) => {
   const metrics = { ...quietMetrics(), render: () => Promise.reject(new Error('secret')) };
   const response = await (await serve(t, async () => undefined, { metrics }))();
   assert.deepEqual([response.status, await response.text()], [500, '']);
-});
-
-test('what a scrape sees is the state of the service at that moment, also while the store hangs', async () => {
-  const metrics = quietMetrics();
-  const checks: ReadinessCheck[] = [
-    { name: 'genesis', isOk: false, missing: 'a genesis' },
-    { name: 'log', isOk: true, missing: null },
-    { name: 'disk', isOk: false, missing: 'space' },
-  ];
-  const readiness = () => ({ ready: true, writeReady: false, checks, missing: [], version: null });
-  void observeService({ registry: { readiness }, store: { storageBytes: () => HUNG }, metrics })();
-  const { text } = await metrics.render();
-  for (const line of [
-    'registry_read_ready 1',
-    'registry_write_ready 0',
-    'registry_write_gate{gate="log"} 1',
-    'registry_write_gate{gate="disk"} 0',
-  ])
-    assert.ok(text.includes(`\n${line}\n`), line);
-  assert.ok(!text.includes('gate="genesis"'), 'a missing genesis does not stop writes');
-  const observe = observeService({
-    registry: { readiness },
-    store: { storageBytes: async () => 4096 },
-    metrics,
-  });
-  await observe();
-  assert.match((await metrics.render()).text, /^registry_storage_bytes 4096$/m);
 });
