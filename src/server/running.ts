@@ -1,6 +1,7 @@
 /** A started server: where it answers, and how it ends. What it is made of is `start.ts`. */
 import type { Registry } from '../registry/registry.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { LiveConfig } from './live-config.ts';
 
 export interface RunningServer extends AsyncDisposable {
   /** Of the API, with the port in force: `http://127.0.0.1:7070`. */
@@ -9,7 +10,9 @@ export interface RunningServer extends AsyncDisposable {
   readonly metricsUrl: string | null;
   /** Resolves when the server has stopped, whoever asked for it. */
   readonly stopped: Promise<void>;
-  /** Refuses new work, lets open requests end within the drain timeout, and closes the store. */
+  /** What `LiveConfig.reload` does. */
+  reload(): Promise<readonly string[]>;
+  /** Says that it is not ready, after the drain delay refuses new work, lets open requests end within the drain timeout, and closes the store. */
   stop(): Promise<void>;
 }
 
@@ -19,9 +22,12 @@ export type Closers = (() => PromiseLike<void>)[];
 export interface RunningParts {
   readonly url: string;
   readonly metricsUrl: string | null;
-  readonly registry: Pick<Registry, 'drain'>;
+  readonly registry: Pick<Registry, 'announceEnd' | 'drain'>;
+  readonly live: Pick<LiveConfig, 'reload'>;
   readonly log: Log;
   readonly closers: Closers;
+  /** How long everything is still served once `/readyz` says no; asked at the stop. Default: not at all. */
+  readonly drainDelayMs?: () => number;
 }
 
 export class Running implements RunningServer {
@@ -39,15 +45,30 @@ export class Running implements RunningServer {
     this.stopped = this.#stopped.promise;
   }
 
+  reload(): Promise<readonly string[]> {
+    return this.#parts.live.reload();
+  }
+
   stop(): Promise<void> {
     if (!this.#isStopping) {
       this.#isStopping = true;
-      const { registry, log, closers } = this.#parts;
-      log.info('stopping: new work is refused, open requests may end');
-      registry.drain();
-      this.#stopped.resolve(closeAll(closers).then(() => log.info('stopped')));
+      this.#stopped.resolve(this.#end());
     }
     return this.stopped;
+  }
+
+  async #end(): Promise<void> {
+    const { registry, log, closers, drainDelayMs = () => 0 } = this.#parts;
+    registry.announceEnd();
+    const delayMs = drainDelayMs();
+    if (delayMs > 0) {
+      log.info('stopping soon: not ready, everything is still served', { delay_ms: delayMs });
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+    log.info('stopping: new work is refused, open requests may end');
+    registry.drain();
+    await closeAll(closers);
+    log.info('stopped');
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -3,24 +3,19 @@
  * up and closed from the listeners down; a start that fails leaves nothing open.
  */
 import { ERROR_CODES } from '../core/error.ts';
-import { openRegistry } from '../registry/open.ts';
-import type { Registry } from '../registry/registry.ts';
-import type { Store } from '../store/store.ts';
 import { createMetrics } from '../telemetry/create-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import { apiListener } from './api-listener.ts';
 import { type BuildInfo, readBuildInfo } from './build-info.ts';
 import type { Config } from './config.ts';
 import { type Address, formatListen, type SocketPath } from './config-values.ts';
-import { openCosigners } from './cosigners.ts';
 import { createFatal, killProcess } from './fatal.ts';
+import { observeReadiness, watchStart } from './health/observe.ts';
 import { HttpServer, type HttpServerOptions } from './http-server.ts';
+import { LiveConfig } from './live-config.ts';
 import { createLog } from './log.ts';
-import { loadLogKeys } from './log-keys.ts';
 import { metricsListener } from './metrics-listener.ts';
-import { createNativeVerifier } from './native-verifier.ts';
-import { openStore } from './open-store.ts';
+import { openService, type Service, type ServiceParts } from './open-service.ts';
 import { RAW_PROBLEM_CODE } from './raw-problem.ts';
 import { type Closers, closeAll, Running, type RunningServer } from './running.ts';
 import { TIMERS } from './timers.ts';
@@ -32,15 +27,12 @@ export interface StartOptions {
   readonly log?: Log;
   /** Ends the process when the outcome of a write is unknown. Default: SIGKILL to itself. */
   readonly kill?: () => void;
+  /** Reads the configuration once more, for a reload. Default: it is what it was. */
+  readonly reload?: () => Promise<Config>;
 }
 
-interface Parts {
-  readonly config: Config;
-  readonly log: Log;
-  readonly metrics: Metrics;
+interface Parts extends ServiceParts {
   readonly build: BuildInfo;
-  readonly onFatal: ReturnType<typeof createFatal>;
-  readonly closers: Closers;
 }
 
 /**
@@ -59,10 +51,12 @@ export async function startServer(
     now: () => performance.now(),
     isProcessObserved: config.metricsListen !== null,
   });
+  const load = options.reload ?? (async () => config);
+  const live = new LiveConfig({ initial: config, load, log, metrics, now: Date.now });
   const onFatal = createFatal({ log, kill });
   const closers: Closers = [];
   try {
-    const server = await openAll({ config, log, metrics, build, onFatal, closers });
+    const server = await openAll({ config, live, log, metrics, build, onFatal, closers });
     if (signal?.aborted === true) await server.stop();
     signal?.addEventListener('abort', () => void server.stop(), { once: true });
     return server;
@@ -73,53 +67,35 @@ export async function startServer(
 }
 
 async function openAll(parts: Parts): Promise<RunningServer> {
-  const { config, metrics, log, closers } = parts;
-  const { store, registry } = await openStoredRegistry(parts);
-  closers.push(() => registry[Symbol.asyncDispose]());
-  const observe = async () => metrics.storageBytes(await store.storageBytes());
+  const { config, live, metrics, log, closers } = parts;
+  const service = await openService(parts);
+  const { registry } = service;
   // Opened before the API and so closed after it: the last requests are still counted and seen.
-  const metricsUrl =
-    config.metricsListen === null
-      ? null
-      : `${await listen(parts, config.metricsListen, metricsListener(metrics, observe))}/metrics`;
-  const url = await listen(parts, config.listen, apiListener({ ...parts, registry }, config));
+  const metricsUrl = await listenForMetrics(parts, service);
+  const url = await listen(parts, config.listen, apiListener({ ...parts, registry }, live.current));
+  const stopWatching = watchStart({
+    registry,
+    metrics,
+    isAfterCrash: service.isAfterCrash,
+    uptimeSeconds: process.uptime,
+    timers: TIMERS,
+  });
+  closers.push(async () => stopWatching());
   announce(parts, { registry, url, metricsUrl });
-  return new Running({ url, metricsUrl, registry, log, closers });
+  return new Running({ url, metricsUrl, registry, live, log, closers });
 }
 
-async function openStoredRegistry(parts: Parts): Promise<{ store: Store; registry: Registry }> {
-  const { config, metrics, log, onFatal } = parts;
-  // Before the store: a mistake in a setting leaves no trace.
-  const signers = await loadLogKeys(config);
-  if (signers.length === 0)
-    log.warn(
-      'there is no log key: no checkpoint is signed, and after genesis nothing is written; name the key that governance lists in log_key (a new one: `quorate keygen --log`)',
-    );
-  const cosigners = await openCosigners(config, { metrics, log });
-  const store = await openStore(config, { metrics, onFatal });
-  try {
-    const registry = await openRegistry({
-      store,
-      verifier: createNativeVerifier(),
-      metrics,
-      log,
-      now: Date.now,
-      random: Math.random,
-      timers: TIMERS,
-      signers,
-      cosigners,
-      pins: config.pins,
-      limits: {
-        maxPendingProposals: config.limits.maxPendingProposals,
-        maxStreamAgeMs: config.limits.maxStreamAgeMs,
-      },
-      onFatal,
-    });
-    return { store, registry };
-  } catch (error) {
-    await store[Symbol.asyncDispose]();
-    throw error;
-  }
+async function listenForMetrics(
+  parts: Parts,
+  { store, registry }: Service,
+): Promise<string | null> {
+  const { config, metrics } = parts;
+  if (config.metricsListen === null) return null;
+  const observe = async () => {
+    observeReadiness(registry, metrics);
+    metrics.storageBytes(await store.storageBytes());
+  };
+  return `${await listen(parts, config.metricsListen, metricsListener(metrics, observe))}/metrics`;
 }
 
 /** Resolves with the URL in force. */
@@ -143,23 +119,24 @@ async function listen(
 }
 
 interface Started {
-  readonly registry: Registry;
+  readonly registry: Service['registry'];
   readonly url: string;
   readonly metricsUrl: string | null;
 }
 
 function announce({ config, log, build }: Parts, { registry, url, metricsUrl }: Started): void {
   const head = registry.head()?.object;
-  log.info(
-    `serving on ${url}; write routes are open on loopback only, because there are no access tokens yet`,
-    {
-      profile: config.profile,
-      data: config.profile === 'macronode' ? config.dataDir : 'memory, gone with the process',
-      origin: head?.origin ?? 'none yet: `quorate init` begins the registry',
-      registry: head?.registry,
-      version: head?.version,
-      metrics: metricsUrl ?? 'off',
-      program: build.version,
-    },
-  );
+  const writers =
+    config.tokens.keys.length > 0
+      ? 'write routes take access tokens'
+      : 'without a token key, write routes are open to this machine only';
+  log.info(`serving on ${url}; ${writers}`, {
+    profile: config.profile,
+    data: config.profile === 'macronode' ? config.dataDir : 'memory, gone with the process',
+    origin: head?.origin ?? 'none yet: `quorate init` begins the registry',
+    registry: head?.registry,
+    version: head?.version,
+    metrics: metricsUrl ?? 'off',
+    program: build.version,
+  });
 }

@@ -120,7 +120,7 @@ test('a write under a name that is not loopback is refused: a rebound page could
   ])
     assert.match(
       await exchange(address, `${POST}Host: ${host}\r\n\r\n{}`),
-      /^HTTP\/1\.1 403 .*"code":"forbidden".*until there are tokens/s,
+      /^HTTP\/1\.1 403 .*"code":"forbidden".*open to this machine only/s,
       host,
     );
   for (const host of ['localhost', `LocalHost:${address.port}`, '127.0.0.1', '[::1]:1'])
@@ -176,7 +176,7 @@ test('the log says where it serves, what, from where, and why only loopback may 
   const started = records.find(({ msg }) => /^serving/.test(String(msg)));
   assert.equal(
     started?.msg,
-    `serving on ${url}; write routes are open on loopback only, because there are no access tokens yet`,
+    `serving on ${url}; without a token key, write routes are open to this machine only`,
   );
   const { profile, origin, registry, version, metrics } = started ?? {};
   assert.deepEqual(

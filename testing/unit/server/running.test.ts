@@ -28,7 +28,11 @@ test('a server refuses work before it closes anything, and stops once', async ()
   const server = new Running({
     url: 'http://127.0.0.1:1',
     metricsUrl: null,
-    registry: { drain: () => void order.push('drain') },
+    registry: {
+      announceEnd: () => void order.push('announce'),
+      drain: () => void order.push('drain'),
+    },
+    live: { reload: async () => [] },
     log: SILENT_LOG,
     closers: [async () => void order.push('close')],
   });
@@ -37,7 +41,7 @@ test('a server refuses work before it closes anything, and stops once', async ()
     void used.stop();
   }
   await server.stopped;
-  assert.deepEqual(order, ['drain', 'close']);
+  assert.deepEqual(order, ['announce', 'drain', 'close']);
 });
 
 test('the process is killed once, after the answers had time to leave', (t) => {

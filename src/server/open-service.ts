@@ -1,0 +1,82 @@
+/** The registry of a server: its keys and cosigners, its store, what may shut its writes, and the service over them. */
+import { openRegistry } from '../registry/open.ts';
+import type { RegistryOptions } from '../registry/options.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Store } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Config } from './config.ts';
+import { openCosigners } from './cosigners.ts';
+import { openHealthGates } from './health/gates.ts';
+import { isAfterCrash } from './health/observe.ts';
+import { watchStore } from './health/watched-store.ts';
+import type { LiveConfig } from './live-config.ts';
+import { loadLogKeys } from './log-keys.ts';
+import { createNativeVerifier } from './native-verifier.ts';
+import { openStore } from './open-store.ts';
+import type { Closers } from './running.ts';
+import { TIMERS } from './timers.ts';
+
+export interface ServiceParts {
+  readonly config: Config;
+  readonly live: LiveConfig;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly onFatal: RegistryOptions['onFatal'];
+  readonly closers: Closers;
+}
+
+export interface Service {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly isAfterCrash: boolean;
+}
+
+/** Its closers are added; throws what `startServer` throws. */
+export async function openService(parts: ServiceParts): Promise<Service> {
+  const { config, live, metrics, log, onFatal, closers } = parts;
+  // Before the store: a mistake in a setting leaves no trace.
+  const signers = await loadLogKeys(config);
+  if (signers.length === 0)
+    log.warn(
+      'there is no log key: no checkpoint is signed, and after genesis nothing is written; name the key that governance lists in log_key (a new one: `quorate keygen --log`)',
+    );
+  const cosigners = await openCosigners(config, { metrics, log });
+  const isCrashed = await isAfterCrash(config);
+  const { store, writes } = watchStore(await openStore(config, { metrics, onFatal }), monotonicMs);
+  const ownedByUs = closers.push(() => store[Symbol.asyncDispose]());
+  const health = await openHealthGates({
+    live: () => live.current,
+    writes,
+    dataDir: config.profile === 'macronode' ? config.dataDir : null,
+    timers: TIMERS,
+    nowMs: monotonicMs,
+    log,
+  });
+  closers.push(async () => health.close());
+  const registry = await openRegistry({
+    store,
+    verifier: createNativeVerifier(),
+    metrics,
+    log,
+    now: Date.now,
+    random: Math.random,
+    timers: TIMERS,
+    signers,
+    cosigners,
+    gates: health.gates,
+    pins: config.pins,
+    limits: {
+      maxPendingProposals: config.limits.maxPendingProposals,
+      maxStreamAgeMs: config.limits.maxStreamAgeMs,
+    },
+    onFatal,
+  });
+  // From here on the registry closes the store.
+  closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
+  return { store, registry, isAfterCrash: isCrashed };
+}
+
+function monotonicMs(): number {
+  return performance.now();
+}
