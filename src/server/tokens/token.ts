@@ -1,0 +1,116 @@
+/**
+ * A token from its text to what it says: canonical base64url, a signature chain from a root key, and
+ * blocks of known forms. Time, revocation and what is asked of it are judged by `authority`.
+ */
+import { RegistryError } from '../../core/error.ts';
+import type { TokenKey } from '../token-key.ts';
+import type { Biscuit } from './biscuit.ts';
+import { type Caveat, type Grant, readCaveats, readGrant } from './datalog.ts';
+
+/** Of the text. A grant with every caveat takes 700, each attenuation some 300. */
+export const MAX_TOKEN_CHARS = 4096;
+const MAX_BLOCKS = 16;
+
+export const MAX_LIFETIME_SECONDS = 30 * 24 * 60 * 60;
+
+export interface Token {
+  readonly bytes: Uint8Array;
+  readonly key: TokenKey;
+  readonly grant: Grant;
+  /** Of each later block. */
+  readonly attenuations: readonly (readonly Caveat[])[];
+  /** Unix seconds: the earliest that any block says. */
+  readonly expires: number;
+  /** Of each block, hex; the first is who the token is. */
+  readonly revocationIds: readonly [string, ...string[]];
+}
+
+/** Throws `unauthenticated`; the message never quotes the token. */
+export function decodeToken(text: string): Uint8Array {
+  if (text.length > MAX_TOKEN_CHARS)
+    throw unauthenticated(`a token of at most ${MAX_TOKEN_CHARS} characters`, `${text.length}`);
+  const bytes = Uint8Array.from(Buffer.from(text, 'base64url'));
+  // One token, one text: what is remembered of a token is remembered by its text.
+  if (text === '' || encodeToken(bytes) !== text)
+    throw unauthenticated('a token in padded base64url', 'other text');
+  return bytes;
+}
+
+export function encodeToken(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+}
+
+/** `keys`: whose tokens are taken, tried one after the other. Throws `unauthenticated`. */
+export function verifyToken(biscuit: Biscuit, bytes: Uint8Array, keys: readonly TokenKey[]): Token {
+  for (const key of keys) {
+    using token = parse(biscuit, bytes, key);
+    if (token !== undefined) return readToken(token, { bytes, key });
+  }
+  throw unauthenticated('a token signed by a key that is configured here', 'another');
+}
+
+/** To be freed. `undefined`: not of this key. */
+export function parse(
+  biscuit: Biscuit,
+  bytes: Uint8Array,
+  key: TokenKey,
+): Biscuit['Biscuit']['prototype'] | undefined {
+  using publicKey = publicKeyOf(biscuit, key);
+  try {
+    return biscuit.Biscuit.fromBytes(bytes, publicKey);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws `invalid_request` for bytes that are no point. */
+export function publicKeyOf(biscuit: Biscuit, key: TokenKey): Biscuit['PublicKey']['prototype'] {
+  const bytes = Buffer.from(key.slice('ed25519/'.length), 'hex');
+  try {
+    return biscuit.PublicKey.fromBytes(bytes, biscuit.SignatureAlgorithm.Ed25519);
+  } catch {
+    throw new RegistryError('invalid_request', `expected an ed25519 public key, got ${key}`);
+  }
+}
+
+function readToken(
+  token: Biscuit['Biscuit']['prototype'],
+  { bytes, key }: Pick<Token, 'bytes' | 'key'>,
+): Token {
+  // The signatures do not cover how blocks are packed: two packings would be two tokens with one id.
+  if (!Buffer.from(token.toBytes()).equals(bytes))
+    throw unauthenticated('a token packed as the library packs it', 'another packing');
+  const blocks = token.countBlocks();
+  if (blocks > MAX_BLOCKS) throw unauthenticated(`at most ${MAX_BLOCKS} blocks`, `${blocks}`);
+  const grant = readGrant(token.getBlockSource(0));
+  const lifetime = grant.expires - grant.issued;
+  if (lifetime <= 0 || lifetime > MAX_LIFETIME_SECONDS)
+    throw unauthenticated('a lifetime of at most 30 days', `one of ${lifetime} seconds`);
+  const attenuations: (readonly Caveat[])[] = [];
+  for (let block = 1; block < blocks; block++)
+    attenuations.push(readCaveats(token.getBlockSource(block)));
+  return {
+    bytes,
+    key,
+    grant,
+    attenuations,
+    expires: earliest(grant, attenuations),
+    revocationIds: revocationIdsOf(token),
+  };
+}
+
+function earliest(grant: Grant, attenuations: Token['attenuations']): number {
+  const caveats = [...grant.caveats, ...attenuations.flat()];
+  const expiries = caveats.flatMap((caveat) => ('expires' in caveat ? [caveat.expires] : []));
+  return Math.min(grant.expires, ...expiries);
+}
+
+function revocationIdsOf(token: Biscuit['Biscuit']['prototype']): Token['revocationIds'] {
+  const [first, ...others] = token.getRevocationIdentifiers().map(String);
+  if (first === undefined) throw unauthenticated('a token with revocation ids', 'none');
+  return [first, ...others];
+}
+
+export function unauthenticated(expected: string, got: string): RegistryError {
+  return new RegistryError('unauthenticated', `expected ${expected}, got ${got}`);
+}
