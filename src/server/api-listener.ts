@@ -3,14 +3,18 @@ import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { createApp } from '../http/app.ts';
+import type { Authority } from '../http/authority.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { AuditTrail } from '../telemetry/audit.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { addressKey } from './address-key.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
 import type { BuildInfo } from './build-info.ts';
 import { COMPRESS } from './compress.ts';
 import type { Config } from './config.ts';
+import { createClientAddress } from './listen/client-address.ts';
+import { createTrustedPeers } from './listen/trusted-peers.ts';
 import { isLoopbackCaller } from './loopback.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { problemResponse, RAW_PROBLEM_CODE } from './raw-problem.ts';
@@ -21,24 +25,38 @@ export interface ApiParts {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly build: BuildInfo;
+  /** Default: no tokens, and writes from this machine only. */
+  readonly authority?: () => Authority | undefined;
+  readonly audit?: AuditTrail;
+  readonly tracer?: Tracer;
 }
 
-export function apiListener(parts: ApiParts, { limits }: Pick<Config, 'limits'>): RequestListener {
+type ListenerConfig = Pick<Config, 'limits' | 'listen' | 'trustedProxies'>;
+
+/** `live`: the configuration in force, asked at every use because a reload replaces it. */
+export function apiListener(parts: ApiParts, live: () => ListenerConfig): RequestListener {
+  const proxies = () => live().trustedProxies;
+  const clientAddress = createClientAddress(proxies);
+  const isProxy = createTrustedPeers(proxies);
   const app = createApp({
     ...parts,
-    limits: () => limits,
+    limits: () => live().limits,
     compress: COMPRESS,
     timers: TIMERS,
     random: Math.random,
     monotonicSeconds: () => performance.now() / 1000,
     newCorrId: randomUUID,
-    consumeRead: createRateLimit(limits.maxReadsPerMinute),
-    consumeWrite: createRateLimit(limits.maxWritesPerMinute),
+    consumeRead: createRateLimit(() => live().limits.maxReadsPerMinute),
+    consumeWrite: createRateLimit(() => live().limits.maxWritesPerMinute),
+    consumeToken: createRateLimit(() => live().limits.maxTokenWritesPerMinute),
     isWriteAllowed: (c) => {
       const { socket, headers } = incomingOf(c);
-      return isLoopbackCaller({ address: socket.remoteAddress, host: headers.host });
+      const isUnixSocket = 'path' in live().listen;
+      const address = socket.remoteAddress;
+      // Behind a proxy may be anybody, also when it says nothing of them.
+      return !isProxy(address) && isLoopbackCaller({ address, isUnixSocket, host: headers.host });
     },
-    clientAddress: (c) => addressKey(incomingOf(c).socket.remoteAddress),
+    clientAddress: (c) => clientAddress(incomingOf(c)),
     hangUp: (c) => incomingOf(c).socket.destroy(),
   });
   return getRequestListener(app.fetch, {

@@ -1,17 +1,23 @@
 /**
- * A node:http server that is hard to hold open and hard to confuse: bounded times and headers, one
- * reading of every request, and an end that lets answers finish. What it serves is not its matter.
+ * A node:http server that is hard to hold open and hard to confuse: bounded connections, times and
+ * headers, one reading of every request, and an end that lets answers finish. What it serves is not its
+ * matter.
  */
 import {
   createServer,
   type IncomingMessage,
   type RequestListener,
   type Server,
+  type ServerOptions,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, Socket } from 'node:net';
 import type { Address, SocketPath } from './config-values.ts';
 import { framingFault } from './framing.ts';
+import type { Connections } from './listen/connections.ts';
+import type { TlsCertificate } from './listen/tls.ts';
+import { listenOnSocket } from './listen/unix-socket.ts';
 import { listenError } from './listen-error.ts';
 import { endWithProblem, parserProblem, type RawProblem } from './raw-problem.ts';
 
@@ -20,6 +26,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const CHECK_INTERVAL_MS = 1000;
 // Most who close their side have gone; the few who only finished sending get an answer that is quick.
 const HALF_CLOSED_GRACE_MS = 1000;
+const OWNER_ONLY = 0o600;
 const NO_TUNNELS: RawProblem = { status: 400, detail: 'expected no connect request, got one' };
 
 export interface HttpServerOptions {
@@ -33,36 +40,33 @@ export interface HttpServerOptions {
   readonly onRefused: (problem: RawProblem) => void;
   /** A connection could not be accepted, for want of file descriptors for example. */
   readonly onError: (error: Error) => void;
+  /** Default: plain HTTP. */
+  readonly tls?: TlsCertificate | undefined;
+  /** Who may connect, and how often. Default: everybody, without a cap. */
+  readonly connections?: Connections;
+  /** Permissions of a Unix socket. Default: its owner alone. */
+  readonly socketMode?: number;
 }
 
 export class HttpServer {
   readonly #server: Server;
   readonly #options: HttpServerOptions;
+  /** Accepted and not closed; with TLS the connections below it. */
+  readonly #sockets = new Set<Socket>();
   /** Connected, and nothing asked yet. */
   readonly #silent = new Set<Socket>();
   readonly #answers = new Set<ServerResponse>();
   /** Refused: what else they sent along is not looked at. */
   readonly #refused = new WeakSet<Socket>();
+  #isUnixSocket = false;
   #isClosing = false;
 
   constructor(options: HttpServerOptions) {
-    const { headersMs, requestMs, keepAliveMs } = options.timeouts;
     this.#options = options;
-    this.#server = createServer(
-      {
-        headersTimeout: Math.min(headersMs, requestMs),
-        requestTimeout: requestMs,
-        keepAliveTimeout: keepAliveMs,
-        connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersMs, requestMs),
-        maxHeaderSize: MAX_HEADER_BYTES,
-        // Node answers 400 and then goes on to the next request; `framingFault` does not.
-        requireHostHeader: false,
-        noDelay: true,
-      },
-      (request, response) => this.#serve(request, response),
-    );
-    Object.assign(this.#server, { httpAllowHalfOpen: true });
-    this.#server.on('connection', (socket) => this.#accept(socket));
+    this.#server = createNodeServer(options, (request, response) => this.#serve(request, response));
+    this.#guardConnections();
+    const opened = options.tls === undefined ? 'connection' : 'secureConnection';
+    this.#server.on(opened, (socket: Socket) => this.#open(socket));
     this.#server.on('connect', (_, socket) => this.#refuse(socket, NO_TUNNELS));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const problem = parserProblem(error.code);
@@ -73,11 +77,15 @@ export class HttpServer {
 
   /** Resolves with the address in force; throws `invalid_request` in words an operator can act on. */
   async listen<A extends Address | SocketPath>(address: A): Promise<A> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause) => reject(listenError(cause, address)));
-      this.#server.listen({ ...address }, resolve);
-    });
-    this.#server.removeAllListeners('error').on('error', this.#options.onError);
+    this.#isUnixSocket = 'path' in address;
+    try {
+      if ('path' in address)
+        await listenOnSocket(this.#server, address, this.#options.socketMode ?? OWNER_ONLY);
+      else await this.#bind(address);
+    } catch (cause) {
+      throw cause instanceof Error ? listenError(cause, address) : cause;
+    }
+    this.#server.on('error', this.#options.onError);
     const bound = this.#server.address();
     return isAddressInfo(bound) ? { ...address, host: bound.address, port: bound.port } : address;
   }
@@ -87,12 +95,47 @@ export class HttpServer {
     this.#isClosing = true;
     for (const socket of this.#silent) socket.destroy();
     for (const response of this.#answers) announceClose(response);
-    const cut = setTimeout(() => this.#server.closeAllConnections(), deadlineMs);
+    const cut = setTimeout(() => this.#cut(), deadlineMs);
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
     clearTimeout(cut);
   }
 
-  #accept(socket: Socket): void {
+  #bind(address: Address): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once('error', reject).listen({ ...address }, resolve);
+    return promise.finally(() => this.#server.removeListener('error', reject));
+  }
+
+  /** In front of node's own listener: what is over a cap costs no parser and no handshake. */
+  #guardConnections(): void {
+    const serve = this.#server.listeners('connection');
+    this.#server.removeAllListeners('connection').on('connection', (socket: Socket) => {
+      if (this.#admit(socket)) for (const next of serve) next.call(this.#server, socket);
+      else refuseConnection(socket);
+    });
+  }
+
+  #admit(socket: Socket): boolean {
+    if (!this.#isKnown(socket)) return false;
+    if (this.#options.connections?.admit(socket) === false) return false;
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    return true;
+  }
+
+  /**
+   * A socket keeps an address that was asked for once. So without one it is a Unix socket, never a peer
+   * that has gone in the meantime, and nobody becomes local by hanging up.
+   */
+  #isKnown(socket: Socket): boolean {
+    return this.#isUnixSocket || socket.remoteAddress !== undefined;
+  }
+
+  #open(socket: Socket): void {
+    if (this.#isClosing || !this.#isKnown(socket)) {
+      socket.destroy();
+      return;
+    }
     this.#silent.add(socket);
     socket.once('close', () => this.#silent.delete(socket));
     socket.once('end', () => {
@@ -106,7 +149,7 @@ export class HttpServer {
     if (this.#refused.has(socket)) return;
     const fault = framingFault(request);
     if (fault !== undefined) {
-      this.#refuse(socket, { status: 400, detail: fault });
+      this.#refuse(socket, fault);
       return;
     }
     this.#silent.delete(socket);
@@ -122,6 +165,12 @@ export class HttpServer {
     if (this.#isClosing) setImmediate(() => this.#server.closeIdleConnections());
   }
 
+  /** Also connections that have not finished their handshake, which node's own list does not hold. */
+  #cut(): void {
+    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   #refuse(socket: unknown, problem: RawProblem): void {
     if (!(socket instanceof Socket) || this.#refused.has(socket)) return;
     this.#refused.add(socket);
@@ -133,6 +182,50 @@ export class HttpServer {
     if (isAwaited) socket.destroy();
     else endWithProblem(socket, problem);
   }
+}
+
+function createNodeServer({ timeouts, tls }: HttpServerOptions, serve: RequestListener): Server {
+  const { headersMs, requestMs, keepAliveMs } = timeouts;
+  const receiveHeadersMs = Math.min(headersMs, requestMs);
+  const options = {
+    headersTimeout: receiveHeadersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: keepAliveMs,
+    connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, receiveHeadersMs),
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // Node answers 400 and then goes on to the next request; `framingFault` does not.
+    requireHostHeader: false,
+    noDelay: true,
+  };
+  const server =
+    tls === undefined ? createServer(options, serve) : createSecureServer(options, tls, serve);
+  return Object.assign(server, { httpAllowHalfOpen: true });
+}
+
+function createSecureServer(
+  options: ServerOptions & { readonly headersTimeout: number },
+  tls: TlsCertificate,
+  serve: RequestListener,
+): Server {
+  const server = createTlsServer(
+    {
+      ...options,
+      ...tls.context,
+      allowHalfOpen: true,
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: options.headersTimeout,
+    },
+    serve,
+  );
+  tls.onChange((context) => server.setSecureContext(context));
+  return server;
+}
+
+/** At once, and without an answer: one costs more than what it is the answer to. */
+function refuseConnection(socket: Socket): void {
+  socket.on('error', () => undefined);
+  if (socket.remoteAddress === undefined) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** So that the client does not send its next request into a connection that ends. */

@@ -5,8 +5,10 @@
  */
 
 export interface Caller {
-  /** `undefined` when the peer has gone. */
+  /** `undefined` on a Unix socket, and when the peer has gone. */
   readonly address: string | undefined;
+  /** The listener is a Unix socket: its mode has decided who may connect. */
+  readonly isUnixSocket: boolean;
   /** The `Host` header. */
   readonly host: string | undefined;
 }
@@ -14,7 +16,7 @@ export interface Caller {
 const LOOPBACK_ADDRESS = /^(?:::1|(?:::ffff:)?127(?:\.\d{1,3}){3})$/i;
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
-export function isLoopbackCaller({ address, host }: Caller): boolean {
-  if (address === undefined || host === undefined) return false;
-  return LOOPBACK_ADDRESS.test(address) && LOOPBACK_HOST.test(host);
+export function isLoopbackCaller({ address, isUnixSocket, host }: Caller): boolean {
+  if (host === undefined || !LOOPBACK_HOST.test(host)) return false;
+  return isUnixSocket || (address !== undefined && LOOPBACK_ADDRESS.test(address));
 }

@@ -5,10 +5,12 @@ import { addressKey } from '../../../src/server/address-key.ts';
 import { isLoopbackCaller } from '../../../src/server/loopback.ts';
 import { createRateLimit } from '../../../src/server/rate-limit.ts';
 
+const TCP = { isUnixSocket: false };
+
 test('a loopback caller is on this machine and means it', () => {
   for (const address of ['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1'])
     for (const host of ['localhost', 'LOCALHOST:7070', '127.0.0.1:7070', '[::1]:7070', '127.3.2.1'])
-      assert.equal(isLoopbackCaller({ address, host }), true, `${address} ${host}`);
+      assert.equal(isLoopbackCaller({ ...TCP, address, host }), true, `${address} ${host}`);
 });
 
 test('another machine is no loopback caller, whatever it calls the server', () => {
@@ -20,7 +22,7 @@ test('another machine is no loopback caller, whatever it calls the server', () =
     '::2',
     undefined,
   ])
-    assert.equal(isLoopbackCaller({ address, host: 'localhost' }), false, address);
+    assert.equal(isLoopbackCaller({ ...TCP, address, host: 'localhost' }), false, address);
 });
 
 test('a name that only looks like loopback is refused', () => {
@@ -41,7 +43,7 @@ test('a name that only looks like loopback is refused', () => {
     '',
     undefined,
   ])
-    assert.equal(isLoopbackCaller({ address: '127.0.0.1', host }), false, host);
+    assert.equal(isLoopbackCaller({ ...TCP, address: '127.0.0.1', host }), false, host);
 });
 
 test('an address counts as itself, an IPv6 one as its /64, a mapped one as the IPv4 it is', () => {
@@ -76,7 +78,7 @@ test('two IPv6 addresses have one key exactly when they share a /64, however the
 });
 
 test('each address has its own share of writes', async () => {
-  const take = createRateLimit(2);
+  const take = createRateLimit(() => 2);
   const answers = [await take('a'), await take('a'), await take('a'), await take('b')];
   assert.deepEqual(
     answers.map(({ ok }) => ok),
