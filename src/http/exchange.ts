@@ -1,6 +1,7 @@
 /** What happens around every handler: correlation, refusals, conditional answers, metrics, one log line. */
 import type { Context } from 'hono';
 import { type ErrorCode, RegistryError } from '../core/error.ts';
+import { NO_TRACER, type RequestEnd, type TracedRequest } from '../telemetry/tracer.ts';
 import type { Answer } from './answer.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import { CORR_ID_HEADER, correlationOf } from './correlation.ts';
@@ -24,9 +25,9 @@ export function exchange(
   labelOf: (c: Context) => string,
   handler: Handler,
 ): (c: Context) => Promise<Response> {
-  return async (c) => {
+  const tracer = deps.tracer === NO_TRACER ? undefined : deps.tracer;
+  const answered = async (c: Context, corrId: string): Promise<Outcome> => {
     const startedAt = deps.monotonicSeconds();
-    const corrId = correlationOf(c.req.header(CORR_ID_HEADER), deps.newCorrId);
     deps.metrics.inflight(1);
     const outcome = await run(c, handler, corrId);
     deps.metrics.inflight(-1);
@@ -34,11 +35,32 @@ export function exchange(
       route: labelOf(c),
       method: c.req.method,
       corr_id: corrId,
+      trace_id: tracer?.current()?.traceId,
       seconds: deps.monotonicSeconds() - startedAt,
     };
     record(deps, c, { ...outcome, line });
-    return respond(c, outcome.answer, corrId);
+    return outcome;
   };
+  return async (c) => {
+    const corrId = correlationOf(c.req.header(CORR_ID_HEADER), deps.newCorrId);
+    const { answer } =
+      tracer === undefined
+        ? await answered(c, corrId)
+        : await tracer.request(
+            traced(c, { corrId, route: labelOf(c) }),
+            () => answered(c, corrId),
+            endOf,
+          );
+    return respond(c, answer, corrId);
+  };
+}
+
+function traced(c: Context, named: { corrId: string; route: string }): TracedRequest {
+  return { ...named, method: c.req.method, traceparent: c.req.header('traceparent') };
+}
+
+function endOf({ answer, code }: Outcome): RequestEnd {
+  return { status: answer.status, code };
 }
 
 /** For what is thrown around a handler, by a part that was handed in. */
@@ -86,6 +108,7 @@ interface Recorded extends Outcome {
     readonly route: string;
     readonly method: string;
     readonly corr_id: string;
+    readonly trace_id: string | undefined;
     readonly seconds: number;
   };
 }

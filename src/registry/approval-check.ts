@@ -4,9 +4,11 @@ import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { type DecodedPayload, registryOf } from '../core/payload.ts';
 import { eligibleSigners } from '../core/quorum.ts';
+import { NO_TRACER } from '../telemetry/tracer.ts';
 import type { RegistryOptions } from './options.ts';
 
-export interface ApprovalCheckOptions extends Pick<RegistryOptions, 'verifier' | 'metrics'> {
+export interface ApprovalCheckOptions
+  extends Pick<RegistryOptions, 'verifier' | 'metrics' | 'tracer'> {
   readonly chain: () => Chain | null;
 }
 
@@ -40,17 +42,16 @@ export class ApprovalCheck {
     const publicKey =
       this.#eligible(proposal).get(signer_id) ?? this.#options.chain()?.signerKeys.get(signer_id);
     if (publicKey === undefined) return false;
-    const { verifier, metrics } = this.#options;
+    const { verifier, metrics, tracer = NO_TRACER } = this.#options;
+    const statement = {
+      origin: proposal.payload.origin,
+      registry: registryOf(proposal),
+      payloadB3: proposal.payloadB3,
+    };
     const started = performance.now();
-    const isValid = await isApprovalValid(verifier, {
-      approval,
-      publicKey,
-      statement: {
-        origin: proposal.payload.origin,
-        registry: registryOf(proposal),
-        payloadB3: proposal.payloadB3,
-      },
-    });
+    const isValid = await tracer.span('verify', () =>
+      isApprovalValid(verifier, { approval, publicKey, statement }),
+    );
     metrics.approvalVerified((performance.now() - started) / 1000);
     return isValid;
   }

@@ -24,6 +24,7 @@ import type {
 } from './registry.ts';
 import { isSignable, isSignedByAll, logKeysInForce, unsignable } from './seal.ts';
 import { type Committed, Sequencer } from './sequencer.ts';
+import { tracedProposals } from './traced-proposals.ts';
 import { Trees } from './trees.ts';
 
 /**
@@ -53,6 +54,7 @@ class OpenRegistry implements Registry {
   readonly #feed: EventFeed;
   readonly #checkpoints: Checkpoints;
   readonly book: ProposalBook;
+  readonly proposals: Proposals;
   #governances: readonly GovernanceSpan[];
   #head: PublishedHead | undefined;
   #walk: LogWalk | undefined;
@@ -81,6 +83,7 @@ class OpenRegistry implements Registry {
       store,
       chain,
       limits: this.#limits,
+      tracer: options.tracer,
       now: options.now,
       catchUp: (current) => catchUp(store, options.verifier, current),
       assertSignable: (governance) => {
@@ -117,10 +120,7 @@ class OpenRegistry implements Registry {
       committed: (version) => this.#reader.committed(version),
       published: async (version) => (await this.#reader.published({ from: version, limit: 1 }))[0],
     });
-  }
-
-  get proposals(): Proposals {
-    return this.book;
+    this.proposals = tracedProposals(this.book, options.tracer);
   }
 
   get reader(): Reader {

@@ -36,7 +36,10 @@ export interface CommittedProposal {
 }
 
 export interface ProposalBookOptions
-  extends Pick<RegistryOptions, 'store' | 'verifier' | 'metrics' | 'log' | 'now' | 'pins'> {
+  extends Pick<
+    RegistryOptions,
+    'store' | 'verifier' | 'metrics' | 'tracer' | 'log' | 'now' | 'pins'
+  > {
   readonly sequencer: Sequencer;
   readonly limits: RegistryLimits;
   /** Throws `draining` or why nothing is written. */

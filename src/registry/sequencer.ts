@@ -12,6 +12,7 @@ import type { DecodedPayload } from '../core/payload.ts';
 import { eligibleSigners } from '../core/quorum.ts';
 import { formatTime } from '../core/time.ts';
 import { type AppendEntry, EMPTY_VERSION, type Store } from '../store/store.ts';
+import { NO_TRACER, type TracePoint, type Tracer } from '../telemetry/tracer.ts';
 import type { Sealed } from './checkpoints.ts';
 import type { RegistryLimits } from './options.ts';
 
@@ -24,6 +25,8 @@ export interface CommitRequest {
 }
 
 interface Waiting extends CommitRequest {
+  /** Of its commit span; where it waits, the spans around are those of another. */
+  readonly point: TracePoint | undefined;
   resolve(appended: Appended): void;
   reject(error: unknown): void;
 }
@@ -38,6 +41,7 @@ export interface SequencerOptions {
   readonly store: Store;
   readonly chain: Chain | null;
   readonly limits: RegistryLimits;
+  readonly tracer?: Tracer | undefined;
   readonly now: () => number;
   /** The verified entries after `chain` that another writer put into the store. */
   readonly catchUp: (chain: Chain | null) => Promise<readonly Appended[]>;
@@ -83,7 +87,8 @@ export class Sequencer {
         ),
       );
     const { promise, resolve, reject } = Promise.withResolvers<Appended>();
-    this.#queue.push({ ...request, resolve, reject });
+    const point = this.#options.tracer?.current();
+    this.#queue.push({ ...request, point, resolve, reject });
     this.#running ??= this.#run();
     return promise;
   }
@@ -173,28 +178,34 @@ export class Sequencer {
   }
 
   async #append(planned: readonly { waiting: Waiting; appended: Appended }[]): Promise<void> {
-    const { store } = this.#options;
+    const { store, tracer = NO_TRACER } = this.#options;
     const batch = planned.map(({ waiting, appended }) => ({
       ...appended,
       corrId: waiting.corrId ?? null,
     }));
-    const answer = await store.append({
-      expected: this.#chain?.version ?? EMPTY_VERSION,
-      entries: planned.map(({ waiting, appended }) => toAppendEntry(waiting.proposal, appended)),
-    });
+    const entries = planned.map(({ waiting, appended }) =>
+      toAppendEntry(waiting.proposal, appended),
+    );
+    const expected = this.#chain?.version ?? EMPTY_VERSION;
+    const traced = {
+      of: planned.flatMap(({ waiting }) => waiting.point ?? []),
+      attributes: { 'quorate.version': expected + 1, 'quorate.entries': entries.length },
+    };
+    const append = () => store.append({ expected, entries });
+    const answer = await tracer.span('store.append', append, traced);
     if (answer.outcome === 'conflict') {
-      const expected = this.#chain?.version ?? 'none';
       // Another writer was first. What it wrote is believed only as a reader would believe it.
       await this.#takeOver(await this.#options.catchUp(this.#chain));
       throw new RegistryError(
         'conflict',
-        `expected the log's head at version ${expected}, got ${answer.head}: repeat the request`,
+        `expected the log's head at version ${expected === EMPTY_VERSION ? 'none' : expected}, got ${answer.head}: repeat the request`,
         {
           details: { version: answer.head },
         },
       );
     }
-    await this.#advance(batch);
+    // From durable to announced: read back, signed, visible.
+    await tracer.span('publish', () => this.#advance(batch), traced);
     for (const { waiting, appended } of planned) waiting.resolve(appended);
   }
 

@@ -20,7 +20,12 @@ const MAX_CAUSES = 8;
 
 type Loggable = string | number | boolean | null | { readonly [member: string]: Loggable };
 
-export function createLog({ level, destination }: LogOptions): Log {
+/** A log whose level a reload changes. */
+export interface LevelledLog extends Log {
+  setLevel(level: LogLevel): void;
+}
+
+export function createLog({ level, destination }: LogOptions): LevelledLog {
   const logger = pino(
     {
       level,
@@ -35,6 +40,9 @@ export function createLog({ level, destination }: LogOptions): Log {
     info: (message, fields) => logger.info(loggableFields(fields), message),
     warn: (message, fields) => logger.warn(loggableFields(fields), message),
     error: (message, fields) => logger.error(loggableFields(fields), message),
+    setLevel: (next) => {
+      logger.level = next;
+    },
   };
 }
 

@@ -13,6 +13,8 @@ interface LockedPackage {
 interface Manifest {
   readonly dependencies: Record<string, string>;
   readonly devDependencies: Record<string, string>;
+  readonly peerDependencies: Record<string, string>;
+  readonly peerDependenciesMeta: Record<string, { readonly optional?: boolean }>;
 }
 
 const manifest: Manifest = JSON.parse(readText('package.json'));
@@ -36,6 +38,14 @@ test('there are at most 15 direct runtime dependencies', () => {
 test('every runtime dependency is in the row of a layer, and every row names runtime dependencies', () => {
   const allowed = new Set(Object.values(LAYERS).flatMap(({ npm }) => npm));
   assert.deepEqual([...allowed].sort(), Object.keys(manifest.dependencies).sort());
+});
+
+test('a package that may be missing is an optional peer, and every peer is in the row of a layer', () => {
+  const allowed = new Set(Object.values(LAYERS).flatMap(({ optional = [] }) => optional));
+  // The peer of these peers: npm installs it with them.
+  allowed.delete('@opentelemetry/api');
+  assert.deepEqual([...allowed].sort(), Object.keys(manifest.peerDependencies).sort());
+  for (const name of allowed) assert.equal(manifest.peerDependenciesMeta[name]?.optional, true);
 });
 
 test('nothing in the runtime tree runs at install time', () => {

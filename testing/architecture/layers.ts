@@ -6,6 +6,8 @@ interface Layer {
   readonly layers: readonly string[];
   /** Packages it may import. */
   readonly npm: readonly string[];
+  /** Packages that may be missing: imported only when they are needed. */
+  readonly optional?: readonly string[];
   /** Whether it may import `node:` modules; what may not also runs in a browser. */
   readonly node: boolean;
 }
@@ -29,6 +31,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'pino',
       'rate-limiter-flexible',
       'zod',
+    ],
+    optional: [
+      '@opentelemetry/api',
+      '@opentelemetry/context-async-hooks',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/sdk-trace',
     ],
     node: true,
   },
@@ -70,7 +78,9 @@ function refusal(
   if (!specifier.startsWith('.')) {
     const [scope = '', name = ''] = specifier.split('/');
     const npm = scope.startsWith('@') ? `${scope}/${name}` : scope;
-    return row.npm.includes(npm) ? undefined : `${npm} is not in the row of ${from}`;
+    return row.npm.includes(npm) || row.optional?.includes(npm) === true
+      ? undefined
+      : `${npm} is not in the row of ${from}`;
   }
   const [to = ''] = resolveImport(file, specifier).split('/');
   if (!/\.(ts|json)$/.test(specifier)) return 'a relative import names the file with its ending';
