@@ -72,7 +72,11 @@ async function openAll(parts: Parts): Promise<RunningServer> {
   const { registry } = service;
   // Opened before the API and so closed after it: the last requests are still counted and seen.
   const metricsUrl = await listenForMetrics(parts, service);
-  const url = await listen(parts, config.listen, apiListener({ ...parts, registry }, live.current));
+  const url = await listen(
+    parts,
+    config.listen,
+    apiListener({ ...parts, registry }, () => live.current),
+  );
   const stopWatching = watchStart({
     registry,
     metrics,
