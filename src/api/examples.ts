@@ -196,6 +196,12 @@ export const EXAMPLES = {
   },
   build: { name: 'quorate', version: '0.1.0', revision: null, schema_versions: ['1.0.0'] },
   readiness: { ready: true, write_ready: true, missing: [], version: 1 },
+  unready: {
+    ready: false,
+    write_ready: false,
+    missing: ['time: the service is stopping'],
+    version: 1,
+  },
   problem: {
     type: 'urn:quorate:problem:quorum_not_reached',
     title: 'Too few signers have approved',

@@ -118,6 +118,11 @@ export const QUERIES = {
     to: integerText({}).optional().meta({ description: 'Without it: the head.' }),
   }),
   entries: z.strictObject({ from: integerText({}), limit: Limit }),
+  readiness: z.looseObject({
+    verbose: z.string().optional().meta({
+      description: 'With `checks`, also as `?verbose` alone; not when it is 0 or false.',
+    }),
+  }),
   history: z.strictObject({ limit: Limit }),
   stream: z.strictObject({
     after: cursor.meta({ description: 'Replay exactly after+1 up to the head, then live.' }),

@@ -187,14 +187,23 @@ export const Build = z
   })
   .meta({ id: 'Build', description: 'The program and the wire format versions it speaks.' });
 
+const ReadinessCheck = z
+  .looseObject({ name: z.string(), ok: z.boolean(), missing: z.string().nullable() })
+  .meta({ id: 'ReadinessCheck' });
+
 export const Readiness = z
   .looseObject({
     ready: z.boolean(),
     write_ready: z.boolean(),
     missing: z.array(z.string()),
     version: Version.nullable(),
+    checks: z.array(ReadinessCheck).optional(),
   })
-  .meta({ id: 'Readiness', description: '`missing` is in words an operator can act on.' });
+  .meta({
+    id: 'Readiness',
+    description:
+      '`ready`: reads are served; `write_ready`: writes too. `missing` is in words an operator can act on. `checks`, when asked for: every condition by name, and what it misses.',
+  });
 
 export const Problem = z
   .looseObject({

@@ -49,18 +49,23 @@ export const SERVICE_ROUTES = {
     path: '/readyz',
     tag: 'service',
     summary: 'Readiness to serve reads, and writes',
+    description:
+      'The status is about reads: it stays 200 while writes alone are refused, which `write_ready` says.',
     caching: 'none',
+    query: QUERIES.readiness,
     answers: {
       200: {
-        description: 'Reads are served.',
+        description: 'Reads are served; `missing` says why writes are not, if so.',
         mediaType: json,
         schema: Readiness,
         example: EXAMPLES.readiness,
       },
       503: {
-        description: 'Reads are not served; `missing` says why.',
+        description:
+          'There is nothing to read yet, or the service is stopping; `missing` says which.',
         mediaType: json,
         schema: Readiness,
+        example: EXAMPLES.unready,
       },
     },
     errors: [],

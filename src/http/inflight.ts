@@ -17,7 +17,7 @@ export class Inflight {
       throw new RegistryError(
         'overloaded',
         `expected at most ${limit} requests at once for a ${kind}, got one more: repeat it later`,
-        { details: { limit } },
+        { details: { reason: 'inflight', limit } },
       );
     this.#count++;
     try {

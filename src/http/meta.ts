@@ -30,9 +30,18 @@ export function metaRoutes({ registry, build }: Pick<HttpDeps, 'registry' | 'bui
     },
     readHealth: isAlive,
     readLiveness: isAlive,
-    readReadiness: () => {
-      const { ready, writeReady, missing, version } = registry.readiness();
-      const body = { ready, write_ready: writeReady, missing, version };
+    readReadiness: (c) => {
+      const { ready, writeReady, missing, version, checks } = registry.readiness();
+      const body = {
+        ready,
+        write_ready: writeReady,
+        missing,
+        version,
+        ...(isVerbose(c.req.url) && {
+          checks: checks.map(({ name, isOk, missing }) => ({ name, ok: isOk, missing })),
+        }),
+      };
+      // By reads alone: a service that only refuses writes must not lose its readers.
       return answerJson(body, { status: ready ? 200 : 503 });
     },
     readOpenApi: (c) => {
@@ -49,6 +58,12 @@ export function metaRoutes({ registry, build }: Pick<HttpDeps, 'registry' | 'bui
       return answerBytes(body, { caching: 'none', mediaType: 'application/schema+json' });
     },
   };
+}
+
+/** Never refused, whatever else the query says: a probe with a typing error is still a probe. */
+function isVerbose(url: string): boolean {
+  const value = new URL(url).searchParams.get('verbose');
+  return value !== null && value !== '0' && value !== 'false';
 }
 
 /** Documents keep the order they are written in: they are read by people. */
