@@ -23,11 +23,9 @@ export interface RunningParts {
   readonly url: string;
   readonly metricsUrl: string | null;
   readonly registry: Pick<Registry, 'announceEnd' | 'drain'>;
-  readonly live: Pick<LiveConfig, 'reload'>;
+  readonly live: Pick<LiveConfig, 'current' | 'reload'>;
   readonly log: Log;
   readonly closers: Closers;
-  /** How long everything is still served once `/readyz` says no; asked at the stop. Default: not at all. */
-  readonly drainDelayMs?: () => number;
 }
 
 export class Running implements RunningServer {
@@ -58,9 +56,9 @@ export class Running implements RunningServer {
   }
 
   async #end(): Promise<void> {
-    const { registry, log, closers, drainDelayMs = () => 0 } = this.#parts;
+    const { registry, log, closers, live } = this.#parts;
     registry.announceEnd();
-    const delayMs = drainDelayMs();
+    const delayMs = live.current.timeouts.drainDelayMs;
     if (delayMs > 0) {
       log.info('stopping soon: not ready, everything is still served', { delay_ms: delayMs });
       await new Promise((resolve) => setTimeout(resolve, delayMs));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
+import { loadConfig } from '../../../src/server/config.ts';
 import { createFatal } from '../../../src/server/fatal.ts';
 import { metricsListener } from '../../../src/server/metrics-listener.ts';
 import { closeAll, Running } from '../../../src/server/running.ts';
@@ -32,7 +33,7 @@ test('a server refuses work before it closes anything, and stops once', async ()
       announceEnd: () => void order.push('announce'),
       drain: () => void order.push('drain'),
     },
-    live: { reload: async () => [] },
+    live: { current: loadConfig(), reload: async () => [] },
     log: SILENT_LOG,
     closers: [async () => void order.push('close')],
   });
