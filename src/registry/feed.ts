@@ -24,6 +24,8 @@ export interface FeedOptions {
   readonly limits: RegistryLimits;
   readonly metrics: Metrics;
   readonly now: () => number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly monotonicMs: () => number;
   readonly random: () => number;
   readonly timers: RegistryTimers;
 }
@@ -34,6 +36,7 @@ export class EventFeed implements Feed {
   readonly #options: FeedOptions;
   readonly #ring = new Map<number, PublishedHead>();
   readonly #cursors = new Set<Cursor>();
+  #announcedMs = 0;
   #isClosing = false;
 
   constructor(options: FeedOptions) {
@@ -46,6 +49,7 @@ export class EventFeed implements Feed {
 
   /** After the head is visible: remembers the frames and wakes those who wait. Awaits nobody. */
   announce(entries: readonly PublishedHead[]): void {
+    this.#announcedMs = this.#options.monotonicMs();
     for (const entry of entries) {
       this.#ring.set(entry.version, entry);
       this.#ring.delete(entry.version - this.#options.limits.recentEvents);
@@ -63,6 +67,7 @@ export class EventFeed implements Feed {
       ...options,
       feed: this.#options,
       ring: this.#ring,
+      onLive: () => this.#observePropagation(),
       onEnd: () => this.#forget(cursor),
     });
     this.#cursors.add(cursor);
@@ -77,6 +82,12 @@ export class EventFeed implements Feed {
     for (const cursor of this.#cursors) cursor.end('closing');
   }
 
+  /** From the announcement, which follows durability, read-back and signature, to the reader that waited. */
+  #observePropagation(): void {
+    const { metrics, monotonicMs } = this.#options;
+    metrics.propagated((monotonicMs() - this.#announcedMs) / 1000);
+  }
+
   #forget(cursor: Cursor): void {
     this.#cursors.delete(cursor);
     this.#options.metrics.subscribers(this.#cursors.size);
@@ -89,6 +100,8 @@ interface CursorOptions {
   readonly consumer: string;
   readonly feed: FeedOptions;
   readonly ring: ReadonlyMap<number, PublishedHead>;
+  /** A new version is handed to a reader that waited for it; replays are not told. */
+  readonly onLive: () => void;
   readonly onEnd: () => void;
 }
 
@@ -111,13 +124,19 @@ class Cursor implements Subscription {
   }
 
   async next(): Promise<FeedEvent> {
+    let isLive = false;
     for (;;) {
       if (this.#ended !== undefined) return this.#endEvent(this.#ended);
       const head = this.#options.feed.head();
-      if (head !== undefined && this.#version !== head.version) return this.#advance(head);
+      if (head !== undefined && this.#version !== head.version) {
+        const event = await this.#advance(head);
+        if (isLive && event.type === 'update') this.#options.onLive();
+        return event;
+      }
       if (this.#isProgressDue && head !== undefined) return this.#progress();
       if (this.#options.feed.now() >= this.#expiresAt) this.end('age');
       else if (await this.#waitForWake()) return this.#progress();
+      else isLive = true;
     }
   }
 

@@ -4,6 +4,7 @@ import { RegistryError } from '../core/error.ts';
 import { catchUp } from './catch-up.ts';
 import { Checkpoints, type Sealed } from './checkpoints.ts';
 import { EventFeed } from './feed.ts';
+import { assertNamed } from './gates.ts';
 import { HeadWaiters } from './head-waiters.ts';
 import { type Kept, loadKept } from './kept-checkpoint.ts';
 import { type GovernanceSpan, type Loaded, loadChain } from './load.ts';
@@ -110,6 +111,7 @@ class OpenRegistry implements Registry {
       metrics,
       head: () => this.#head,
       checkpoint: () => this.checkpoint(),
+      monotonicMs: () => performance.now(),
       replay: (range) => this.#reader.published(range),
     });
     this.book = new ProposalBook({
@@ -258,15 +260,15 @@ class OpenRegistry implements Registry {
       throw new RegistryError(
         'draining',
         'expected a running service, got one that is stopping: repeat the request elsewhere or later',
+        { details: { reason: 'running' } },
       );
-    if (this.#sequencer.fatal !== undefined) throw this.#sequencer.fatal;
-    this.#walk?.assertWhole();
-    const refusal = this.#checkpoints.refusal(this.#sequencer.chain);
-    if (refusal !== undefined) throw refusal;
-    for (const gate of this.#options.gates ?? []) {
-      const shut = gate.refusal();
-      if (shut !== undefined) throw shut;
-    }
+    assertNamed('store', () => this.#sequencer.fatal);
+    assertNamed('log', () => {
+      this.#walk?.assertWhole();
+      return undefined;
+    });
+    assertNamed('checkpoint', () => this.#checkpoints.refusal(this.#sequencer.chain));
+    for (const gate of this.#options.gates ?? []) assertNamed(gate.name, () => gate.refusal());
   }
 
   #checks(): readonly ReadinessCheck[] {
