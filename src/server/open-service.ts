@@ -5,6 +5,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
 import type { Config } from './config.ts';
 import { openCosigners } from './cosigners.ts';
 import { openHealthGates } from './health/gates.ts';
@@ -23,6 +24,7 @@ export interface ServiceParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly onFatal: RegistryOptions['onFatal'];
+  readonly tracer: Tracer;
   readonly closers: Closers;
 }
 
@@ -34,7 +36,7 @@ export interface Service {
 
 /** Its closers are added; throws what `startServer` throws. */
 export async function openService(parts: ServiceParts): Promise<Service> {
-  const { config, live, metrics, log, onFatal, closers } = parts;
+  const { config, live, metrics, log, tracer, onFatal, closers } = parts;
   // Before the store: a mistake in a setting leaves no trace.
   const signers = await loadLogKeys(config);
   if (signers.length === 0)
@@ -65,6 +67,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     signers,
     cosigners,
     gates: health.gates,
+    tracer,
     pins: config.pins,
     limits: {
       maxPendingProposals: config.limits.maxPendingProposals,

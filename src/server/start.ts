@@ -5,20 +5,19 @@
 import { ERROR_CODES } from '../core/error.ts';
 import { createMetrics } from '../telemetry/create-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
-import { apiListener } from './api-listener.ts';
 import { type BuildInfo, readBuildInfo } from './build-info.ts';
 import type { Config } from './config.ts';
-import { type Address, formatListen, type SocketPath } from './config-values.ts';
 import { createFatal, killProcess } from './fatal.ts';
-import { observeReadiness, watchStart } from './health/observe.ts';
-import { HttpServer, type HttpServerOptions } from './http-server.ts';
+import { watchStart } from './health/observe.ts';
+import { openTls } from './listen/tls.ts';
+import { listenForApi, listenForMetrics } from './listeners.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLog } from './log.ts';
-import { metricsListener } from './metrics-listener.ts';
 import { openService, type Service, type ServiceParts } from './open-service.ts';
-import { RAW_PROBLEM_CODE } from './raw-problem.ts';
 import { type Closers, closeAll, Running, type RunningServer } from './running.ts';
 import { TIMERS } from './timers.ts';
+import { openAuthority } from './tokens/authority.ts';
+import { openTracer } from './tracing/open.ts';
 
 export interface StartOptions {
   /** Stops the server when it aborts, as `stop` does. */
@@ -31,7 +30,7 @@ export interface StartOptions {
   readonly reload?: () => Promise<Config>;
 }
 
-interface Parts extends ServiceParts {
+interface Parts extends Omit<ServiceParts, 'tracer'> {
   readonly build: BuildInfo;
 }
 
@@ -43,7 +42,9 @@ export async function startServer(
   config: Config,
   options: StartOptions = {},
 ): Promise<RunningServer> {
-  const { log = createLog({ level: config.logLevel }), kill = killProcess, signal } = options;
+  const { kill = killProcess, signal } = options;
+  const ownLog = createLog({ level: config.logLevel });
+  const { log = ownLog } = options;
   const build = readBuildInfo();
   const metrics = createMetrics({
     build: { version: build.version, node: process.versions.node },
@@ -53,6 +54,12 @@ export async function startServer(
   });
   const load = options.reload ?? (async () => config);
   const live = new LiveConfig({ initial: config, load, log, metrics, now: Date.now });
+  live.add({
+    prepare:
+      async ({ logLevel }) =>
+      () =>
+        ownLog.setLevel(logLevel),
+  });
   const onFatal = createFatal({ log, kill });
   const closers: Closers = [];
   try {
@@ -67,59 +74,32 @@ export async function startServer(
 }
 
 async function openAll(parts: Parts): Promise<RunningServer> {
-  const { config, live, metrics, log, closers } = parts;
-  const service = await openService(parts);
-  const { registry } = service;
+  const { config, live, metrics, log, build, closers } = parts;
+  // What only reads settings comes first: a mistake in one leaves no trace.
+  const tracer = await openTracer(config.traceEndpoint, {
+    log,
+    service: { name: 'quorate', version: build.version },
+  });
+  closers.push(() => tracer[Symbol.asyncDispose]());
+  const authority = await openAuthority(config, { log, now: Date.now });
+  closers.push(async () => authority.close());
+  const tls = await openTls(config.tls, { metrics, log, now: Date.now });
+  for (const part of [authority, ...(tls === undefined ? [] : [tls])]) live.add(part);
+  const opened = { ...parts, tracer, tls, authority: () => authority.current() };
+  const service = await openService(opened);
   // Opened before the API and so closed after it: the last requests are still counted and seen.
-  const metricsUrl = await listenForMetrics(parts, service);
-  const url = await listen(
-    parts,
-    config.listen,
-    apiListener({ ...parts, registry }, () => live.current),
-  );
+  const metricsUrl = await listenForMetrics(opened, service);
+  const url = await listenForApi(opened, service);
   const stopWatching = watchStart({
-    registry,
+    ...service,
     metrics,
-    isAfterCrash: service.isAfterCrash,
     uptimeSeconds: process.uptime,
     timers: TIMERS,
   });
   closers.push(async () => stopWatching());
+  const { registry } = service;
   announce(parts, { registry, url, metricsUrl });
   return new Running({ url, metricsUrl, registry, live, log, closers });
-}
-
-async function listenForMetrics(
-  parts: Parts,
-  { store, registry }: Service,
-): Promise<string | null> {
-  const { config, metrics } = parts;
-  if (config.metricsListen === null) return null;
-  const observe = async () => {
-    observeReadiness(registry, metrics);
-    metrics.storageBytes(await store.storageBytes());
-  };
-  return `${await listen(parts, config.metricsListen, metricsListener(metrics, observe))}/metrics`;
-}
-
-/** Resolves with the URL in force. */
-async function listen(
-  { config, log, metrics, closers }: Parts,
-  address: Address | SocketPath,
-  listener: HttpServerOptions['listener'],
-): Promise<string> {
-  const server = new HttpServer({
-    timeouts: config.timeouts,
-    listener,
-    onRefused: ({ status, detail }) => {
-      metrics.rejected(RAW_PROBLEM_CODE);
-      log.info('request refused', { status, code: RAW_PROBLEM_CODE, detail });
-    },
-    onError: (error) => log.error('a connection could not be accepted', { error }),
-  });
-  const bound = await server.listen(address);
-  closers.push(() => server.close(config.timeouts.drainMs));
-  return `${'path' in bound ? '' : 'http://'}${formatListen(bound)}`;
 }
 
 interface Started {

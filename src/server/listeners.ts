@@ -1,0 +1,72 @@
+/** The listeners of a server: metrics, operator acts and the API, each apart from the others, each closed within the drain timeout. */
+import type { Tracer } from '../telemetry/tracer.ts';
+import { type ApiParts, apiListener } from './api-listener.ts';
+import { type Address, formatListen, type SocketPath } from './config-values.ts';
+import { observeReadiness } from './health/observe.ts';
+import { HttpServer, type HttpServerOptions } from './http-server.ts';
+import { Connections } from './listen/connections.ts';
+import type { TlsCertificate } from './listen/tls.ts';
+import { createTrustedPeers } from './listen/trusted-peers.ts';
+import { metricsListener } from './metrics-listener.ts';
+import type { Service, ServiceParts } from './open-service.ts';
+import { RAW_PROBLEM_CODE } from './raw-problem.ts';
+
+export interface ListenerParts extends ServiceParts, Pick<ApiParts, 'build' | 'authority'> {
+  readonly tls: TlsCertificate | undefined;
+  readonly tracer: Tracer;
+}
+
+/** Resolves with the URL in force; `null` when metrics are off. */
+export async function listenForMetrics(
+  parts: ListenerParts,
+  { store, registry }: Service,
+): Promise<string | null> {
+  const { config, metrics } = parts;
+  if (config.metricsListen === null) return null;
+  const observe = async () => {
+    observeReadiness(registry, metrics);
+    metrics.storageBytes(await store.storageBytes());
+  };
+  const bound = await listen(parts, config.metricsListen, {
+    listener: metricsListener(metrics, observe),
+  });
+  return `http://${formatListen(bound)}/metrics`;
+}
+
+/** Resolves with the URL in force: `http://127.0.0.1:7070`, `https://...` with TLS, `unix:/path`. */
+export async function listenForApi(parts: ListenerParts, service: Service): Promise<string> {
+  const { config, live, metrics, tls } = parts;
+  const bound = await listen(parts, config.listen, {
+    listener: apiListener({ ...parts, ...service }, () => live.current),
+    tls,
+    socketMode: config.socketMode,
+    connections: new Connections({
+      limits: () => live.current.limits,
+      isTrusted: createTrustedPeers(() => live.current.trustedProxies),
+      metrics,
+    }),
+  });
+  const scheme = tls === undefined ? 'http://' : 'https://';
+  return `${'path' in bound ? '' : scheme}${formatListen(bound)}`;
+}
+
+type Served = Pick<HttpServerOptions, 'listener' | 'tls' | 'socketMode' | 'connections'>;
+
+async function listen(
+  { config, live, log, metrics, closers }: ListenerParts,
+  address: Address | SocketPath,
+  served: Served,
+): Promise<Address | SocketPath> {
+  const server = new HttpServer({
+    ...served,
+    timeouts: config.timeouts,
+    onRefused: ({ status, detail }) => {
+      metrics.rejected(RAW_PROBLEM_CODE);
+      log.info('request refused', { status, code: RAW_PROBLEM_CODE, detail });
+    },
+    onError: (error) => log.error('a connection could not be accepted', { error }),
+  });
+  const bound = await server.listen(address);
+  closers.push(() => server.close(live.current.timeouts.drainMs));
+  return bound;
+}
