@@ -113,7 +113,7 @@ test('a bad configuration is refused with every mistake, and nothing is opened',
   const { code, out, err } = await ended(
     startBin(t, ['serve', '--config', file, '--log-level', 'loud', '--data', join(data, 'not')]),
   );
-  assert.deepEqual([code, out], [1, '']);
+  assert.deepEqual([code, out], [2, '']);
   assert.match(err, /got 3 mistakes:/);
   for (const place of ['--log-level', `${file}: threshold`, `${file}: listen`])
     assert.ok(err.includes(`\n  ${place}: expected `), place);
