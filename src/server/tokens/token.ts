@@ -9,7 +9,7 @@ import { type Caveat, type Grant, readCaveats, readGrant } from './datalog.ts';
 
 /** Of the text. A grant with every caveat takes 700, each attenuation some 300. */
 export const MAX_TOKEN_CHARS = 4096;
-const MAX_BLOCKS = 16;
+export const MAX_BLOCKS = 16;
 
 export const MAX_LIFETIME_SECONDS = 30 * 24 * 60 * 60;
 
