@@ -10,12 +10,17 @@ export function loggedExporter(
   { log, endpoint }: { readonly log: Log; readonly endpoint: string },
 ): SpanExporter {
   const collector = new URL(endpoint).origin;
+  let isLosing = false;
   let lost = 0;
   const report = (count: number, { code, error }: { code: number; error?: Error }) => {
-    if (code === SUCCESS && lost > 0) log.info('spans are delivered again', { collector, lost });
-    if (code !== SUCCESS && lost === 0)
+    const wasLosing = isLosing;
+    isLosing = code !== SUCCESS;
+    if (isLosing) lost += count;
+    if (isLosing && !wasLosing)
       log.warn('spans can not be delivered and are lost', { collector, reason: reasonOf(error) });
-    lost = code === SUCCESS ? 0 : lost + count;
+    if (isLosing || !wasLosing) return;
+    log.info('spans are delivered again', { collector, lost });
+    lost = 0;
   };
   return {
     export: (spans, done) =>

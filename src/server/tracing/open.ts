@@ -20,7 +20,8 @@ export interface TracingParts {
 /** Spans kept while a collector is slow or away, about 2 KB each; more are dropped. */
 const MAX_WAITING_SPANS = 2048;
 const SEND_EVERY_MS = 2_000;
-const SEND_TIMEOUT_MS = 5_000;
+const SEND_TIMEOUT_MS = 2_500;
+/** Longer than one sending with its retries, so that none goes on after the end. */
 const FLUSH_MS = 3_000;
 
 /** `NO_TRACER` without an endpoint. Throws `invalid_request`: the optional packages are not installed, or `OTEL_*` is not valid. */
@@ -48,7 +49,7 @@ export async function openTracer(
         ),
         maxQueueSize: MAX_WAITING_SPANS,
         scheduledDelayMillis: SEND_EVERY_MS,
-        exportTimeoutMillis: 2 * SEND_TIMEOUT_MS,
+        exportTimeoutMillis: FLUSH_MS,
       }),
     ],
   });
