@@ -32,7 +32,7 @@ export interface Kept {
 
 /** Throws `storage_damaged`. `chain`: with its tree as it is stored. */
 export async function loadKept(
-  store: Store,
+  store: Pick<Store, 'checkpoint' | 'entries' | 'nodes'>,
   {
     chain,
     governances,

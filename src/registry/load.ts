@@ -28,8 +28,11 @@ export interface Loaded {
   readonly governances: readonly GovernanceSpan[];
 }
 
+/** What of a store a chain is loaded from. */
+export type ChainStore = Pick<Store, 'head' | 'governanceEntries' | 'set' | 'nodes'>;
+
 /** `undefined` for an empty store. Throws `storage_damaged` or `storage_foreign`. */
-export async function loadChain(store: Store, pins: Pins = {}): Promise<Loaded | undefined> {
+export async function loadChain(store: ChainStore, pins: Pins = {}): Promise<Loaded | undefined> {
   const head = await store.head();
   if (head === undefined) return undefined;
   const leaf = assertStoredEntry(head);
@@ -65,7 +68,7 @@ export function assertDescriptor(row: StoredDescriptor): void {
 }
 
 async function loadGovernance(
-  store: Store,
+  store: ChainStore,
 ): Promise<{ registry: Hash; governances: GovernanceSpan[]; signerKeys: SignerKeys }> {
   const governances: GovernanceSpan[] = [];
   let signerKeys: SignerKeys = new Map();
@@ -85,7 +88,7 @@ async function loadGovernance(
   return { registry, governances, signerKeys };
 }
 
-async function loadSet(store: Store, version: number): Promise<SetTree> {
+async function loadSet(store: ChainStore, version: number): Promise<SetTree> {
   let set = SetTree.EMPTY;
   for await (const page of store.set(version)) {
     page.forEach(assertDescriptor);

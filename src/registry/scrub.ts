@@ -18,7 +18,7 @@ const PAGE = 64;
  * the entry everything must lead to. The event loop gets a turn after each page.
  */
 export async function scrubLog(
-  store: Store,
+  store: Pick<Store, 'entries' | 'committedVersion' | 'nodes'>,
   {
     head,
     onProgress,
@@ -63,7 +63,7 @@ export async function scrubLog(
     throw damaged('expected the entries to give the tree that is published, got another');
 }
 
-async function assertNodes(store: Store, nodes: readonly TreeNode[]): Promise<void> {
+async function assertNodes(store: Pick<Store, 'nodes'>, nodes: readonly TreeNode[]): Promise<void> {
   const found = await store.nodes(nodes);
   nodes.forEach(({ level, index, hash }, i) => {
     if (!isEqualBytes(found[i] ?? new Uint8Array(), hash))

@@ -2,7 +2,7 @@
  * The writing connection and its transactions: one batch is one, and checkpoints run in between. What
  * it throws leaves an outcome unknown; after that it must not be used, nor the database closed.
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type Database from 'better-sqlite3';
 import { FileWatch } from './file-watch.ts';
@@ -11,9 +11,11 @@ import { Checkpointer } from './sqlite-checkpoint.ts';
 import { isBusy, isFull } from './sqlite-errors.ts';
 import { assertSynchronous, openWriter } from './sqlite-open.ts';
 import { SqliteWriter } from './sqlite-write.ts';
+import type { StoreSizes } from './store.ts';
 
 export class CommitLane {
   readonly #db: Database.Database;
+  readonly #path: string;
   readonly #writer: SqliteWriter;
   readonly #checkpointer: Checkpointer;
   readonly #watch: FileWatch;
@@ -22,6 +24,7 @@ export class CommitLane {
   /** Throws what `openWriter` throws. */
   constructor(path: string) {
     this.#db = openWriter(path);
+    this.#path = path;
     // SQLite syncs the directory of a new file, but ignores when that fails.
     syncDirectory(dirname(path));
     this.#writer = new SqliteWriter(this.#db);
@@ -59,11 +62,50 @@ export class CommitLane {
     return this.#checkpointer.run() === 'done' ? { type: 'checkpointed' } : undefined;
   }
 
+  /**
+   * Drops what had expired and folds the log. The main file keeps its size: its free pages are written
+   * next, and giving them back would take a rewrite of the whole file.
+   */
+  compact(expiredBefore: string): LaneReport {
+    const before = this.#sizes();
+    const dropped = this.run([{ type: 'drop_expired', before: expiredBefore }]);
+    if (dropped.type !== 'done') return dropped;
+    const folded = this.#checkpointer.run();
+    if (folded === 'no_space') return notWritten('no space is left on the disk');
+    const [droppedProposals] = dropped.answers;
+    return {
+      type: 'compacted',
+      compaction: {
+        droppedProposals: Number(droppedProposals),
+        before,
+        after: this.#sizes(),
+        freeBytes: this.#number('freelist_count') * this.#number('page_size'),
+        isLogFolded: folded === 'done',
+      },
+    };
+  }
+
+  /** While the database is copied its log is folded only when nobody has to be waited for. */
+  copying(isCopying: boolean): void {
+    this.#checkpointer.isHurried = isCopying;
+  }
+
   /** Empties the log into the main file first; when that fails the database stays open. */
   close(): LaneReport {
     this.#checkpointer.run();
     this.#db.close();
     return { type: 'closed' };
+  }
+
+  #sizes(): StoreSizes {
+    return {
+      mainBytes: statSync(this.#path).size,
+      logBytes: statSync(`${this.#path}-wal`).size,
+    };
+  }
+
+  #number(pragma: string): number {
+    return Number(this.#db.pragma(pragma, { simple: true }));
   }
 
   #commit(writes: readonly Write[]): LaneReport {

@@ -2,7 +2,7 @@
 import type { Approval } from '../core/approval.ts';
 import type { ErrorCode } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
-import type { AppendEntry, AppendOutcome, StoredProposal } from './store.ts';
+import type { AppendEntry, AppendOutcome, Compaction, StoredProposal } from './store.ts';
 
 /** One write of the store's contract. */
 export type Write =
@@ -14,6 +14,7 @@ export type Write =
   | { readonly type: 'put_proposal'; readonly proposal: StoredProposal }
   | { readonly type: 'put_approval'; readonly payloadB3: Hash; readonly approval: Approval }
   | { readonly type: 'drop_proposals'; readonly payloadB3s: readonly Hash[] }
+  | { readonly type: 'drop_expired'; readonly before: string }
   | { readonly type: 'put_checkpoint'; readonly note: string };
 
 /** What each write answers. */
@@ -22,6 +23,8 @@ export interface Answers {
   readonly put_proposal: 'added' | 'known';
   readonly put_approval: 'added' | 'known' | 'no_proposal';
   readonly drop_proposals: 'dropped';
+  /** How many. */
+  readonly drop_expired: number;
   readonly put_checkpoint: 'kept';
 }
 
@@ -34,6 +37,9 @@ export interface LaneData {
 /** To the lane; `batch` is one transaction. */
 export type LaneRequest =
   | { readonly type: 'batch'; readonly writes: readonly Write[] }
+  | { readonly type: 'compact'; readonly expiredBefore: string }
+  /** While a copy of the database is read nobody waits for its reader. Not answered. */
+  | { readonly type: 'copying'; readonly isCopying: boolean }
   | { readonly type: 'close' };
 
 /** An error's class does not survive the way between threads. */
@@ -42,7 +48,10 @@ export interface LaneError {
   readonly message: string;
 }
 
-/** From the lane. Each batch is answered by `done` or `not_written`, in order, unless it `failed`. */
+/**
+ * From the lane. Each batch is answered by `done` or `not_written`, and a compaction by `compacted` or
+ * `not_written`, in order, unless it `failed`.
+ */
 export type LaneReport =
   | { readonly type: 'opened' }
   | { readonly type: 'refused'; readonly error: LaneError }
@@ -53,6 +62,7 @@ export type LaneReport =
       readonly fsyncSeconds: number | null;
     }
   | { readonly type: 'not_written'; readonly error: LaneError }
+  | { readonly type: 'compacted'; readonly compaction: Compaction }
   | { readonly type: 'checkpointed' }
   /** The last report: whether the batch was written is unknown, and the lane does nothing more. */
   | { readonly type: 'failed'; readonly error: LaneError }

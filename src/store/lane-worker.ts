@@ -34,11 +34,19 @@ function serve(port: MessagePort, { path }: LaneData): void {
 
 /** Reported one by one: whoever waits for a batch does not wait for the checkpoint after it. */
 function* answer(lane: CommitLane, request: LaneRequest): Iterable<LaneReport> {
-  if (request.type === 'close') {
-    yield lane.close();
-    return;
+  switch (request.type) {
+    case 'close':
+      yield lane.close();
+      return;
+    case 'copying':
+      lane.copying(request.isCopying);
+      return;
+    case 'compact':
+      yield lane.compact(request.expiredBefore);
+      return;
+    case 'batch':
+      yield lane.run(request.writes);
   }
-  yield lane.run(request.writes);
   const checkpointed = lane.checkpoint();
   if (checkpointed !== undefined) yield checkpointed;
 }

@@ -16,6 +16,7 @@ import type {
   Write,
 } from './lane-messages.ts';
 import { storageError } from './sqlite-errors.ts';
+import type { Compaction } from './store.ts';
 
 export interface LaneOptions extends LaneData {
   readonly metrics: Pick<Metrics, 'fsync' | 'checkpointed'>;
@@ -29,6 +30,12 @@ interface Waiting {
   readonly reject: (error: RegistryError) => void;
 }
 
+interface WaitingCompaction {
+  readonly expiredBefore: string;
+  readonly resolve: (compaction: Compaction) => void;
+  readonly reject: (error: RegistryError) => void;
+}
+
 /** Writes in one transaction; bounds how long the others wait and how far the write-ahead log grows. */
 const MAX_BATCH_WRITES = 128;
 
@@ -38,6 +45,9 @@ export class Lane {
   readonly #opened = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
   #queue: Waiting[] = [];
+  #compactions: WaitingCompaction[] = [];
+  /** At the lane now; batches wait. */
+  #compacting: WaitingCompaction | undefined;
   #running: readonly Waiting[] = [];
   #refusal: RegistryError | undefined;
   #isOpen = false;
@@ -81,15 +91,33 @@ export class Lane {
     });
   }
 
+  /** Between two transactions. Rejects like `submit`. */
+  compact(expiredBefore: string): Promise<Compaction> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(unknownOutcome(this.#failure));
+      if (this.#isClosing) return reject(closedStore());
+      this.#compactions.push({ expiredBefore, resolve, reject });
+      this.#send();
+    });
+  }
+
+  /** Whether somebody copies the database: then folding the log waits for no reader. */
+  copying(isCopying: boolean): void {
+    if (this.#isOpen && !this.#isClosing) this.#post({ type: 'copying', isCopying });
+  }
+
   /** Refuses every write from now on, those that wait included; the lane is left as it is. */
   fail(error: RegistryError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     // The process is about to end; a lane that does nothing more must not hold it.
     this.#worker.unref();
-    for (const { reject } of [...this.#running, ...this.#queue]) reject(unknownOutcome(error));
+    const compactions = [...(this.#compacting ? [this.#compacting] : []), ...this.#compactions];
+    for (const { reject } of [...this.#running, ...this.#queue, ...compactions])
+      reject(unknownOutcome(error));
     this.#running = [];
     this.#queue = [];
+    this.#compactions = [];
     this.#closed.reject(error);
     this.#options.onFatal(error);
   }
@@ -105,7 +133,12 @@ export class Lane {
   }
 
   #send(): void {
-    if (this.#running.length > 0) return;
+    if (this.#running.length > 0 || this.#compacting !== undefined) return;
+    this.#compacting = this.#compactions.shift();
+    if (this.#compacting !== undefined) {
+      this.#post({ type: 'compact', expiredBefore: this.#compacting.expiredBefore });
+      return;
+    }
     this.#running = this.#queue.splice(0, MAX_BATCH_WRITES);
     if (this.#running.length > 0)
       this.#post({ type: 'batch', writes: this.#running.map(({ write }) => write) });
@@ -131,7 +164,12 @@ export class Lane {
         this.#settle((waiting, i) => waiting.resolve(report.answers[i] as Answer));
         break;
       case 'not_written':
-        this.#settle((waiting) => waiting.reject(revive(report.error)));
+        if (this.#compacting === undefined)
+          this.#settle((waiting) => waiting.reject(revive(report.error)));
+        else this.#compacted(({ reject }) => reject(revive(report.error)));
+        break;
+      case 'compacted':
+        this.#compacted(({ resolve }) => resolve(report.compaction));
         break;
       case 'checkpointed':
         this.#options.metrics.checkpointed();
@@ -148,6 +186,13 @@ export class Lane {
     const answered = this.#running;
     this.#running = [];
     answered.forEach(answer);
+    this.#send();
+  }
+
+  #compacted(answer: (waiting: WaitingCompaction) => void): void {
+    const answered = this.#compacting;
+    this.#compacting = undefined;
+    if (answered !== undefined) answer(answered);
     this.#send();
   }
 

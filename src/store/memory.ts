@@ -11,6 +11,7 @@ import { PAGE_BYTES } from './paging.ts';
 import type {
   AppendEntry,
   AppendOutcome,
+  Compaction,
   DescriptorKey,
   DescriptorSpan,
   Store,
@@ -152,6 +153,23 @@ class MemoryStore implements Store {
   async putCheckpoint(note: string): Promise<void> {
     this.#assertWritable();
     this.#checkpoint = note;
+  }
+
+  async snapshot(): Promise<void> {
+    throw new RegistryError(
+      'invalid_request',
+      'expected a registry on disk, got one in memory: there is no file to copy',
+    );
+  }
+
+  async compact({ expiredBefore }: { readonly expiredBefore: string }): Promise<Compaction> {
+    this.#assertWritable();
+    const before = { mainBytes: await this.storageBytes(), logBytes: 0 };
+    const expired = [...this.#proposals.values()].filter((one) => one.expiresAt < expiredBefore);
+    for (const { payloadB3 } of expired) this.#proposals.delete(payloadB3);
+    const after = { mainBytes: await this.storageBytes(), logBytes: 0 };
+    const droppedProposals = expired.length;
+    return { droppedProposals, before, after, freeBytes: 0, isLogFolded: true };
   }
 
   async storageBytes(): Promise<number> {

@@ -6,13 +6,15 @@
 import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { isFull } from './sqlite-errors.ts';
-import { WAL_LIMIT_BYTES } from './sqlite-open.ts';
+import { BUSY_MS, WAL_LIMIT_BYTES } from './sqlite-open.ts';
 
 export class Checkpointer {
   readonly #db: Database.Database;
   readonly #walPath: string;
   #dueBytes = WAL_LIMIT_BYTES;
   #isOwed = true;
+  /** Nobody is waited for: a reader is known to stay. */
+  isHurried = false;
 
   constructor(db: Database.Database, walPath: string) {
     this.#db = db;
@@ -38,7 +40,7 @@ export class Checkpointer {
    */
   run(): 'done' | 'partly' | 'no_space' {
     try {
-      const isBusy = this.#db.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) !== 0;
+      const isBusy = this.#fold();
       this.#isOwed = false;
       this.#dueBytes = WAL_LIMIT_BYTES + (isBusy ? statSync(this.#walPath).size : 0);
       return isBusy ? 'partly' : 'done';
@@ -46,6 +48,18 @@ export class Checkpointer {
       if (!isFull(error)) throw error;
       this.#isOwed = true;
       return 'no_space';
+    }
+  }
+
+  /** Answers whether a reader kept it from being done. */
+  #fold(): boolean {
+    const fold = () => this.#db.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) !== 0;
+    if (!this.isHurried) return fold();
+    this.#db.pragma('busy_timeout = 0');
+    try {
+      return fold();
+    } finally {
+      this.#db.pragma(`busy_timeout = ${BUSY_MS}`);
     }
   }
 }

@@ -12,7 +12,7 @@ import { APPLICATION_ID, SCHEMA, SCHEMA_OF_VERSION_1, SCHEMA_VERSION } from './s
 /** Above this the write-ahead log is folded into the main file. */
 export const WAL_LIMIT_BYTES = 4 * 1024 * 1024;
 /** How long a statement waits for another process's lock. */
-const BUSY_MS = 1_000;
+export const BUSY_MS = 1_000;
 const FULL_SYNCHRONOUS = 2;
 
 type Identity = 'empty' | 'older' | 'ours';

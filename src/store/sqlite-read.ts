@@ -24,7 +24,13 @@ import type {
 /** A store without its writes. */
 export type ReadStore = Omit<
   Store,
-  'append' | 'putProposal' | 'putApproval' | 'dropProposals' | 'putCheckpoint'
+  | 'append'
+  | 'putProposal'
+  | 'putApproval'
+  | 'dropProposals'
+  | 'putCheckpoint'
+  | 'snapshot'
+  | 'compact'
 >;
 
 /** Rejects `storage_damaged` or `storage_failed` where SQLite cannot answer. */

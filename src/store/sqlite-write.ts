@@ -30,6 +30,8 @@ export class SqliteWriter {
       case 'drop_proposals':
         for (const payloadB3 of write.payloadB3s) this.#sql.dropProposal.run(parseHash(payloadB3));
         return 'dropped';
+      case 'drop_expired':
+        return this.#sql.dropExpired.run(write.before).changes;
       case 'put_checkpoint':
         this.#sql.keepCheckpoint.run(write.note);
         return 'kept';
@@ -123,6 +125,7 @@ function prepare(db: Database.Database) {
       'INSERT INTO proposals (payload_b3, received_at, expires_at, payload) VALUES (?, ?, ?, ?)',
     ),
     dropProposal: db.prepare<[Bytes]>('DELETE FROM proposals WHERE payload_b3 = ?'),
+    dropExpired: db.prepare<[string]>('DELETE FROM proposals WHERE expires_at < ?'),
     addApproval: db.prepare<[number, string, string, string, string]>(
       `INSERT INTO approvals (proposal, signer_id, algo, sig, signed_at) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (proposal, signer_id) DO NOTHING`,

@@ -9,11 +9,19 @@ import type { Approval } from '../core/approval.ts';
 import type { Hash } from '../core/hash.ts';
 import { FileWatch } from './file-watch.ts';
 import { Lane, type LaneOptions } from './lane.ts';
+import { DatabaseCopy } from './sqlite-copy.ts';
 import { storageError } from './sqlite-errors.ts';
 import { type InstanceLock, lockInstance } from './sqlite-lock.ts';
 import { openReadOnly } from './sqlite-open.ts';
 import { type ReadStore, SqliteReader } from './sqlite-read.ts';
-import type { AppendEntry, AppendOutcome, Store, StoredProposal } from './store.ts';
+import type {
+  AppendEntry,
+  AppendOutcome,
+  Compaction,
+  SnapshotTarget,
+  Store,
+  StoredProposal,
+} from './store.ts';
 
 export interface SqliteOptions extends LaneOptions {
   /** The main file; made, with its directory, when there is none. */
@@ -65,10 +73,12 @@ class SqliteStore extends SqliteReader implements Store {
   readonly #lane: Lane;
   readonly #lock: InstanceLock;
   readonly #timer: NodeJS.Timeout;
+  readonly #copy: DatabaseCopy;
 
   constructor({ db, path, lane, lock, watch, watchMs }: Parts) {
     super(db, path);
     this.#lane = lane;
+    this.#copy = new DatabaseCopy({ path, onCopying: (isCopying) => lane.copying(isCopying) });
     this.#lock = lock;
     this.#timer = setInterval(() => this.#look(watch), watchMs).unref();
   }
@@ -96,10 +106,19 @@ class SqliteStore extends SqliteReader implements Store {
     await this.#lane.submit({ type: 'put_checkpoint', note });
   }
 
+  snapshot(target: SnapshotTarget): Promise<void> {
+    return this.#copy.run(target);
+  }
+
+  compact({ expiredBefore }: { readonly expiredBefore: string }): Promise<Compaction> {
+    return this.#lane.compact(expiredBefore);
+  }
+
   /** After a failure nothing is closed, not even the lock is given back: the process must end. */
   override async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     if (this.#lane.isFailed) return;
+    await this.#copy.stop();
     // The connection that closes last removes the write-ahead log: that is the lane's.
     await super[Symbol.asyncDispose]();
     await this.#lane.close();

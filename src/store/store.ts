@@ -75,6 +75,38 @@ export interface StoredProposal {
   readonly approvals: readonly Approval[];
 }
 
+/** Where a copy of the store goes, and who is told how far it is. */
+export interface SnapshotTarget {
+  /** A file that is not there yet, in a directory of this user alone. */
+  readonly path: string;
+  readonly onProgress?: (progress: SnapshotProgress) => void;
+  /** Gives the copy up. */
+  readonly signal?: AbortSignal;
+}
+
+export interface SnapshotProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+/** What a compaction did. */
+export interface Compaction {
+  /** Expired proposals that were dropped. */
+  readonly droppedProposals: number;
+  readonly before: StoreSizes;
+  readonly after: StoreSizes;
+  /** In the main file, holding nothing: what is written next goes there first. */
+  readonly freeBytes: number;
+  /** `false`: somebody was reading the log, so it was kept and the next fold takes it. */
+  readonly isLogFolded: boolean;
+}
+
+export interface StoreSizes {
+  readonly mainBytes: number;
+  /** The write-ahead log. */
+  readonly logBytes: number;
+}
+
 export interface Store extends AsyncDisposable {
   /** The newest durable entry; `undefined` when empty. */
   head(): Promise<StoredEntry | undefined>;
@@ -141,6 +173,20 @@ export interface Store extends AsyncDisposable {
 
   /** Durable when it resolves; replaces the one before. Rejects like `append`. */
   putCheckpoint(note: string): Promise<void>;
+
+  /**
+   * Copies everything, as it is at one moment, into a file at `path`, while reads and writes go on; the
+   * file's bytes are durable when it resolves, its name is the caller's matter. Judges nothing: who hands
+   * the copy on verifies it first. Rejects `invalid_request` (nothing here is on disk), `overloaded`
+   * (one copy at a time), `read_only` (no space), `unavailable` (given up) or what reading and writing
+   * files fails with; then a part of the file may be left, and the store is as it was.
+   */
+  snapshot(target: SnapshotTarget): Promise<void>;
+  /**
+   * Drops proposals that had expired by `expiredBefore`, and gives back the space that can be given back
+   * at once; never overlaps a transaction. Rejects like `append`.
+   */
+  compact(options: { readonly expiredBefore: string }): Promise<Compaction>;
 
   /** Bytes on disk (or held in memory). */
   storageBytes(): Promise<number>;

@@ -42,6 +42,14 @@ class InProcessStore extends SqliteReader implements Store {
     await this.#write({ type: 'put_checkpoint', note });
   };
 
+  snapshot: Store['snapshot'] = () => Promise.reject(new Error('no thread copies here'));
+
+  compact: Store['compact'] = async ({ expiredBefore }) => {
+    const report = this.#lane.compact(expiredBefore);
+    if (report.type === 'compacted') return report.compaction;
+    throw new RegistryError('read_only', `expected a compaction, got ${report.type}`);
+  };
+
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
     // After a failure the lane is left as it is; the test's process ends soon enough.

@@ -1,0 +1,116 @@
+/** What each operator act does: over the registry and its store, never through the write path. */
+
+import { formatTime } from '../../core/time.ts';
+import type { BuildInfo } from '../../http/deps.ts';
+import type { ActAnswer, OperatorActs } from '../../http/operator.ts';
+import type { Registry } from '../../registry/registry.ts';
+import type { Store, StoreSizes } from '../../store/store.ts';
+import type { Freeze } from './freeze.ts';
+import type { Snapshot, Snapshots } from './snapshots.ts';
+
+/** The newest record of the audit log. */
+export interface AuditHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+export interface ActParts {
+  readonly registry: Pick<Registry, 'head' | 'checkpoint' | 'readiness' | 'idle'>;
+  readonly store: Pick<Store, 'compact' | 'storageBytes'>;
+  readonly freeze: Freeze;
+  readonly snapshots: Snapshots;
+  /** Takes the configuration up again; answers the keys that changed. Throws `invalid_request` with every violation. */
+  readonly reload: () => Promise<readonly string[]>;
+  readonly auditHead?: (() => AuditHead | null) | undefined;
+  readonly build: BuildInfo;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Since the start. */
+  readonly uptimeSeconds: () => number;
+}
+
+/** A clock that is a little wrong drops nothing that can still be committed. */
+const EXPIRED_FOR_MS = 3_600_000;
+
+export function createActs(parts: ActParts): OperatorActs {
+  return {
+    status: () => status(parts),
+    freeze: async ({ reason }) => settled(parts, await parts.freeze.freeze(reason)),
+    thaw: async ({ reason }) => settled(parts, await parts.freeze.thaw(reason)),
+    reload: async () => answer(parts, { changed: [...(await parts.reload())] }),
+    snapshot: async ({ signal }) => snapshotAnswer(await parts.snapshots.make(signal)),
+    compact: () => compact(parts),
+  };
+}
+
+async function status(parts: ActParts) {
+  const { registry, store, freeze, snapshots, build } = parts;
+  const { ready, writeReady, checks } = registry.readiness();
+  const checkpoint = registry.checkpoint();
+  const head = registry.head()?.object;
+  return {
+    program: build.version,
+    uptime_seconds: Math.floor(parts.uptimeSeconds()),
+    ready,
+    write_ready: writeReady,
+    checks: checks.map(({ name, isOk, missing }) => ({ name, ok: isOk, missing })),
+    frozen: frozenJson(freeze),
+    head: head === undefined ? null : { ...head },
+    checkpoint_size: checkpoint?.size ?? null,
+    storage_bytes: await store.storageBytes(),
+    snapshot: snapshots.state && { ...snapshots.state },
+    audit: auditJson(parts),
+  };
+}
+
+/** What was accepted before is let finish: the version in the answer is the last for as long as the freeze stands. */
+async function settled(parts: ActParts, isChanged: boolean): Promise<ActAnswer> {
+  await parts.registry.idle();
+  return answer(parts, { changed: isChanged, frozen: frozenJson(parts.freeze) });
+}
+
+async function compact(parts: ActParts): Promise<ActAnswer> {
+  const expiredBefore = formatTime(parts.now() - EXPIRED_FOR_MS);
+  const done = await parts.store.compact({ expiredBefore });
+  return answer(parts, {
+    dropped_proposals: done.droppedProposals,
+    before: sizesJson(done.before),
+    after: sizesJson(done.after),
+    free_bytes: done.freeBytes,
+    log_folded: done.isLogFolded,
+  });
+}
+
+function answer({ registry }: ActParts, body: ActAnswer['body']): ActAnswer {
+  const head = registry.head();
+  const at = { version: head?.version ?? null, entry_hash: head?.object.entry_hash ?? null };
+  return { body: { ...at, ...body }, version: at.version };
+}
+
+function snapshotAnswer({ file, version, entryHash, ...made }: Snapshot): ActAnswer {
+  const { checkpoint, bytes, seconds } = made;
+  return {
+    body: {
+      file,
+      version,
+      entry_hash: entryHash,
+      checkpoint: checkpoint && { ...checkpoint },
+      bytes,
+      seconds,
+    },
+    version,
+  };
+}
+
+function frozenJson({ state }: Freeze) {
+  return state && { reason: state.reason, since: state.since, kept: state.isKept };
+}
+
+function auditJson({ auditHead }: ActParts) {
+  const head = auditHead?.();
+  return head ? { seq: head.seq, hash: head.hash } : null;
+}
+
+function sizesJson({ mainBytes, logBytes }: StoreSizes) {
+  return { database_bytes: mainBytes, log_bytes: logBytes };
+}

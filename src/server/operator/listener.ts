@@ -1,0 +1,53 @@
+/**
+ * The operator's listener: acts on a Unix socket that only the server's own user can open. Whoever can
+ * connect may act; nothing here approves, commits or changes governance.
+ */
+import { randomUUID } from 'node:crypto';
+import type { RequestListener } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import type { BuildInfo } from '../../http/deps.ts';
+import { createOperatorHandler } from '../../http/operator.ts';
+import type { Registry } from '../../registry/registry.ts';
+import type { Store } from '../../store/store.ts';
+import type { AuditTrail } from '../../telemetry/audit.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { problemResponse } from '../raw-problem.ts';
+import { type AuditHead, createActs } from './acts.ts';
+import type { Freeze } from './freeze.ts';
+import { Snapshots } from './snapshots.ts';
+
+export interface OperatorParts {
+  readonly registry: Pick<Registry, 'head' | 'checkpoint' | 'readiness' | 'idle'>;
+  readonly store: Pick<Store, 'snapshot' | 'compact' | 'storageBytes'>;
+  readonly freeze: Freeze;
+  readonly audit: AuditTrail;
+  /** The newest record of the audit log, for the status. */
+  readonly auditHead?: () => AuditHead | null;
+  /** Takes the configuration up again; answers the keys that changed. Throws `invalid_request` with every violation. */
+  readonly reload: () => Promise<readonly string[]>;
+  /** Where snapshots go; `null`: nothing is on disk. */
+  readonly dataDir: string | null;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: Log;
+  readonly build: BuildInfo;
+}
+
+export function operatorListener(parts: OperatorParts): RequestListener {
+  const { audit, log } = parts;
+  const monotonicMs = () => performance.now();
+  const startedMs = monotonicMs();
+  const acts = createActs({
+    ...parts,
+    snapshots: new Snapshots({ ...parts, monotonicMs }),
+    uptimeSeconds: () => (monotonicMs() - startedMs) / 1000,
+  });
+  const handler = createOperatorHandler({ acts, audit, log, newCorrId: randomUUID });
+  return getRequestListener(handler, {
+    // The process belongs to whoever imports this package, and so do its globals.
+    overrideGlobalObjects: false,
+    hostname: 'localhost',
+    errorHandler: () =>
+      problemResponse({ status: 400, detail: 'expected a path that makes a url' }),
+  });
+}

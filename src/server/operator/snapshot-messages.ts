@@ -1,0 +1,16 @@
+/** What the thread that verifies a snapshot says. Plain data: it is cloned on its way. */
+import type { ErrorCode } from '../../core/error.ts';
+import type { Hash } from '../../core/hash.ts';
+
+/** What a verified copy holds. */
+export interface VerifiedCopy {
+  readonly version: number;
+  readonly entryHash: Hash;
+  /** The newest signed one in it; `null`: no key of this log has signed yet. */
+  readonly checkpoint: { readonly size: number; readonly root: string } | null;
+}
+
+export type VerifyReport =
+  | { readonly type: 'progress'; readonly done: number; readonly total: number }
+  | { readonly type: 'verified'; readonly copy: VerifiedCopy }
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };

@@ -1,0 +1,157 @@
+/**
+ * Snapshots of the database: copied while commits go on, durable, verified, and only then given their
+ * name. What is unfinished has a directory of its own, which the next one removes.
+ */
+import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { RegistryError } from '../../core/error.ts';
+import type { Store } from '../../store/store.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { VerifiedCopy, VerifyReport } from './snapshot-messages.ts';
+import { syncDirectory } from './sync-directory.ts';
+
+export interface SnapshotParts {
+  readonly store: Pick<Store, 'snapshot' | 'storageBytes'>;
+  /** `null`: nothing is on disk. */
+  readonly dataDir: string | null;
+  readonly log: Log;
+  /** Milliseconds of a clock that never goes back. */
+  readonly monotonicMs: () => number;
+}
+
+export interface Snapshot extends VerifiedCopy {
+  /** Its name in the directory `snapshots` of the data directory. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export interface SnapshotState {
+  readonly phase: 'copying' | 'verifying';
+  /** Bytes of the copy, then entries. */
+  readonly done: number;
+  readonly total: number;
+}
+
+const UNFINISHED = '.unfinished-';
+/** Left to the registry: what it writes meanwhile must not find the disk full. */
+const RESERVE_BYTES = 16 * 1024 * 1024;
+
+export class Snapshots {
+  readonly #parts: SnapshotParts;
+  #state: SnapshotState | null = null;
+
+  constructor(parts: SnapshotParts) {
+    this.#parts = parts;
+  }
+
+  /** How far the one that is being made is; `null`: none is. */
+  get state(): SnapshotState | null {
+    return this.#state;
+  }
+
+  /** Throws `invalid_request`, `overloaded`, `not_initialised`, `read_only`, `unavailable`, or `storage_...`; then nothing is left. */
+  async make(signal: AbortSignal): Promise<Snapshot> {
+    const { dataDir } = this.#parts;
+    if (dataDir === null)
+      throw new RegistryError(
+        'invalid_request',
+        'expected a registry on disk, got one in memory: there is no file to copy',
+      );
+    if (this.#state !== null)
+      throw new RegistryError('overloaded', 'expected one snapshot at a time, got one more');
+    this.#state = { phase: 'copying', done: 0, total: 0 };
+    try {
+      return await this.#make(join(dataDir, 'snapshots'), signal);
+    } finally {
+      this.#state = null;
+    }
+  }
+
+  async #make(directory: string, signal: AbortSignal): Promise<Snapshot> {
+    const { store, monotonicMs, log } = this.#parts;
+    const startedMs = monotonicMs();
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await removeUnfinished(directory);
+    await assertRoom(directory, await store.storageBytes());
+    const unfinished = await mkdtemp(join(directory, UNFINISHED));
+    try {
+      const path = join(unfinished, 'registry.db');
+      await store.snapshot({
+        path,
+        signal,
+        onProgress: ({ doneBytes, totalBytes }) => {
+          this.#state = { phase: 'copying', done: doneBytes, total: totalBytes };
+        },
+      });
+      const copy = await verifyInThread(path, {
+        signal,
+        onProgress: (done, total) => {
+          this.#state = { phase: 'verifying', done, total };
+        },
+      });
+      const file = `registry-${copy.version}-${copy.entryHash.slice(3, 15)}.db`;
+      const { size: bytes } = await stat(path);
+      await rename(path, join(directory, file));
+      await syncDirectory(directory);
+      return { ...copy, file, bytes, seconds: (monotonicMs() - startedMs) / 1000 };
+    } finally {
+      await rm(unfinished, { recursive: true, force: true }).catch((cause: unknown) =>
+        log.warn('an unfinished snapshot could not be removed', { path: unfinished, cause }),
+      );
+    }
+  }
+}
+
+async function removeUnfinished(directory: string): Promise<void> {
+  for (const name of await readdir(directory))
+    if (name.startsWith(UNFINISHED)) await rm(join(directory, name), { recursive: true });
+}
+
+async function assertRoom(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  const needed = bytes + RESERVE_BYTES;
+  if (bavail * bsize < needed)
+    throw new RegistryError(
+      'read_only',
+      `expected ${needed} bytes free for a snapshot, got ${bavail * bsize}: make room, nothing was written`,
+    );
+}
+
+interface VerifyInThread {
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** Settles when the thread is gone. */
+function verifyInThread(
+  path: string,
+  { signal, onProgress }: VerifyInThread,
+): Promise<VerifiedCopy> {
+  return new Promise((resolve, reject) => {
+    // In src this file ends in .ts, in dist in .js, and so does the worker's.
+    const file = new URL(`./snapshot-worker${extname(import.meta.url)}`, import.meta.url);
+    const worker = new Worker(file, { name: 'snapshot-verify', workerData: path });
+    let outcome: VerifiedCopy | Error = new RegistryError(
+      'unavailable',
+      'expected a verified snapshot, got the end of its verification: it was given up',
+    );
+    worker.on('message', (report: VerifyReport) => {
+      if (report.type === 'progress') onProgress(report.done, report.total);
+      else if (report.type === 'verified') outcome = report.copy;
+      else outcome = new RegistryError(report.code, report.message);
+    });
+    worker.once('error', (error) => {
+      outcome = error;
+    });
+    const stop = () => void worker.terminate();
+    signal.addEventListener('abort', stop, { once: true });
+    worker.once('exit', () => {
+      signal.removeEventListener('abort', stop);
+      if (outcome instanceof Error) reject(outcome);
+      else resolve(outcome);
+    });
+    if (signal.aborted) stop();
+  });
+}

@@ -1,0 +1,84 @@
+/**
+ * A copy of a database that is in use, made in a thread of its own over one read transaction, so that it
+ * is of one moment whatever is committed meanwhile. Whether it is sound is for others to find out.
+ */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { RegistryError } from '../core/error.ts';
+import type { LaneError } from './lane-messages.ts';
+import { storageError } from './sqlite-errors.ts';
+import type { SnapshotProgress, SnapshotTarget } from './store.ts';
+
+export interface CopyData {
+  readonly from: string;
+  readonly to: string;
+}
+
+export type CopyReport =
+  | ({ readonly type: 'progress' } & SnapshotProgress)
+  | { readonly type: 'done' }
+  | { readonly type: 'failed'; readonly error: LaneError };
+
+export interface DatabaseCopyOptions {
+  readonly path: string;
+  /** Told before the first page is read and after the last. */
+  readonly onCopying: (isCopying: boolean) => void;
+}
+
+export class DatabaseCopy {
+  readonly #options: DatabaseCopyOptions;
+  #worker: Worker | undefined;
+  #isStopped = false;
+
+  constructor(options: DatabaseCopyOptions) {
+    this.#options = options;
+  }
+
+  /** As `Store.snapshot`. */
+  async run({ path, onProgress, signal }: SnapshotTarget): Promise<void> {
+    if (this.#worker !== undefined)
+      throw new RegistryError('overloaded', 'expected one copy at a time, got one more');
+    if (this.#isStopped || signal?.aborted === true) throw givenUp();
+    // In src this file ends in .ts, in dist in .js, and so does the worker's.
+    const file = `./sqlite-copy-worker${extname(import.meta.url)}`;
+    const workerData: CopyData = { from: this.#options.path, to: path };
+    const worker = new Worker(new URL(file, import.meta.url), { name: 'snapshot', workerData });
+    this.#worker = worker;
+    this.#options.onCopying(true);
+    const stop = () => void worker.terminate();
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      await ended(worker, onProgress);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      this.#worker = undefined;
+      this.#options.onCopying(false);
+    }
+  }
+
+  /** Resolves when nothing is read any more; who waits for a copy is refused. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#worker?.terminate();
+  }
+}
+
+/** Settles when the thread is gone, so that nothing is written after it. */
+function ended(worker: Worker, onProgress: SnapshotTarget['onProgress']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let outcome: RegistryError | 'done' = givenUp();
+    worker.on('message', (report: CopyReport) => {
+      if (report.type === 'progress') onProgress?.(report);
+      else if (report.type === 'done') outcome = 'done';
+      else outcome = new RegistryError(report.error.code, report.error.message);
+    });
+    worker.once('error', (cause) => {
+      outcome = storageError(cause, 'a living thread for the copy');
+    });
+    worker.once('exit', () => (outcome === 'done' ? resolve() : reject(outcome)));
+  });
+}
+
+function givenUp(): RegistryError {
+  return new RegistryError('unavailable', 'expected a whole copy, got its end: it was given up');
+}
