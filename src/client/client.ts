@@ -11,6 +11,7 @@ import type { EntryBytes, Leaf } from '../core/leaf.ts';
 import type { DecodedPayload, Descriptor } from '../core/payload.ts';
 import type { NoteVerifier } from '../core/tlog/note-signatures.ts';
 import type { Verifier } from '../core/verifier.ts';
+import type { BearerToken } from './bearer.ts';
 
 /**
  * Where trusted state lives between runs. `save` replaces the whole text atomically and durably; the
@@ -50,6 +51,11 @@ export interface ClientOptions {
    * others. Awaited before the read rejects with `fork`.
    */
   readonly onFork?: (evidence: string) => void | Promise<void>;
+  /**
+   * The access token that writes bring, where the registry wants one; a function is asked before each
+   * write. Reads go without; no redirect is followed with it, and no error quotes it.
+   */
+  readonly token?: BearerToken;
   readonly fetch?: typeof globalThis.fetch;
   readonly now?: () => number;
   /** One attempt, headers and body. Default 30,000. */

@@ -32,11 +32,11 @@ export function createClient(
   options: ClientOptions,
   clock: Clock = systemClock(options.now),
 ): Client {
-  const { url, timeoutMs = 30_000, maxAttempts = 4, staleAfterMs = 120_000 } = options;
+  const { url, token, timeoutMs = 30_000, maxAttempts = 4, staleAfterMs = 120_000 } = options;
   // Browsers refuse a `fetch` that is called as a method of something else.
   const fetch: typeof globalThis.fetch =
     options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-  const transport = new Transport({ url, fetch, clock, timeoutMs, maxAttempts });
+  const transport = new Transport({ url, fetch, clock, timeoutMs, maxAttempts, token });
   const answers = new Answers(transport);
   const { registry, onFirstUse, onProgress, onFork } = options;
   const verifier = options.verifier ?? createPortableVerifier();

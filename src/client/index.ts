@@ -17,6 +17,7 @@ export type { DecodedPayload, Descriptor, Payload } from '../core/payload.ts';
 export type { Chain } from '../core/rules.ts';
 export type { NoteVerifier } from '../core/tlog/note-signatures.ts';
 export { createPortableVerifier, type Verifier } from '../core/verifier.ts';
+export type { BearerToken } from './bearer.ts';
 export type {
   Client,
   ClientOptions,

@@ -3,6 +3,7 @@
  * safe, and refusals back as the error codes they were. Whether an answer is true is decided elsewhere.
  */
 import { RegistryError } from '../core/error.ts';
+import { type BearerToken, bearerOf, withoutToken } from './bearer.ts';
 import { readBody } from './body.ts';
 import { abortable, type Clock, sleep } from './clock.ts';
 import { readProblem } from './problem.ts';
@@ -27,6 +28,8 @@ export interface TransportOptions {
   /** One attempt, headers and body. */
   readonly timeoutMs: number;
   readonly maxAttempts: number;
+  /** Sent with writes alone. */
+  readonly token?: BearerToken | undefined;
 }
 
 /** What a caller may bound more tightly than the transport does. */
@@ -62,6 +65,7 @@ interface Request extends RequestBounds {
   readonly path: string;
   readonly accept: keyof typeof ACCEPT;
   readonly body?: Uint8Array | undefined;
+  readonly token?: string | undefined;
   readonly isFresh?: boolean | undefined;
 }
 
@@ -88,9 +92,10 @@ export class Transport {
   }
 
   /** Writes are idempotent, so an unknown outcome is repeated; after a 4xx nothing is. */
-  post(path: string, { body, maxBytes, ...bounds }: PostOptions): Promise<Answer> {
+  async post(path: string, { body, maxBytes, ...bounds }: PostOptions): Promise<Answer> {
+    const token = await bearerOf(this.#options.token);
     return this.#repeat(
-      { ...bounds, method: 'POST', path, accept: 'json', body },
+      { ...bounds, method: 'POST', path, accept: 'json', body, token },
       (response, signal) => readBody(response.body, { maxBytes, whenLarger: 'refuse', signal }),
     );
   }
@@ -157,7 +162,12 @@ export class Transport {
         whenLarger: 'cut',
         signal,
       });
-      return { isDone: false, error: refusal(bytes), status: response.status, retryAfterMs };
+      return {
+        isDone: false,
+        error: withoutToken(refusal(bytes), request.token),
+        status: response.status,
+        retryAfterMs,
+      };
     } catch (cause) {
       request.signal?.throwIfAborted();
       return {
@@ -172,7 +182,7 @@ export class Transport {
   }
 
   async #send(
-    { method, path, accept, body, isFresh }: Request,
+    { method, path, accept, body, token, isFresh }: Request,
     signal: AbortSignal,
   ): Promise<Response> {
     return this.#options.fetch(`${this.#base}${path}`, {
@@ -185,6 +195,7 @@ export class Transport {
       headers: {
         accept: ACCEPT[accept],
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },
       ...(body === undefined ? {} : { body: Uint8Array.from(body) }),
     });
