@@ -31,6 +31,17 @@ export class Unverified extends Error {
   }
 }
 
+/** A mistake in the configuration: like one in the arguments, found before anything was done. */
+export class Misconfigured extends Error {
+  override readonly name = 'Misconfigured';
+  readonly found: RegistryError;
+
+  constructor(found: RegistryError) {
+    super(found.message, { cause: found });
+    this.found = found;
+  }
+}
+
 /** Codes that a request gets as a refusal and a verifier as a finding: who asked decides which. */
 const FINDINGS: ReadonlySet<ErrorCode> = new Set([
   'malformed',
@@ -69,6 +80,7 @@ export function usageError(message: string): CommanderError {
 export function failureOf(error: unknown): Failure {
   if (error instanceof CommanderError) return usageFailure(error);
   if (error instanceof Unverified) return registryFailure(error.found, EXIT.unverified);
+  if (error instanceof Misconfigured) return registryFailure(error.found, EXIT.usage);
   if (error instanceof RegistryError) return registryFailure(error, EXIT_CODES[error.code]);
   const message = error instanceof Error ? error.message : String(error);
   const hint = 'this is a defect of quorate: QUORATE_DEBUG=1 shows where';

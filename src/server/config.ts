@@ -2,18 +2,25 @@
  * From flags, environment and file to one checked `Config`. The first source that names a setting
  * wins, in that order, but every value of every source is checked, and all mistakes are told at once.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { parse as parseToml } from 'smol-toml';
-import type { z } from 'zod';
 import { excerpt, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
+import { type Given, givenSettings } from './config-given.ts';
+import { crossViolations, type Draft, isInMemory, operatorSocket } from './config-rules.ts';
 import { configSchema, type NamedSetting, SETTINGS, type SettingValues } from './config-schema.ts';
+import type { ConfigSources } from './config-sources.ts';
 import type { Address, Network, SocketPath } from './config-values.ts';
+import { governanceRefusal } from './governance-keys.ts';
 import type { KeySource } from './key-source.ts';
 import type { LogLevel } from './log.ts';
 import type { Profile } from './settings/place.ts';
 import type { TokenKey } from './token-key.ts';
+
+export {
+  type ConfigFile,
+  type ConfigSources,
+  readConfigFile,
+  readConfigSources,
+} from './config-sources.ts';
 
 export interface Config {
   readonly profile: Profile;
@@ -87,45 +94,15 @@ export interface Config {
   readonly settings: SettingValues;
 }
 
-export interface ConfigSources {
-  /** Values by setting key (`max_streams`), as written after a flag. */
-  readonly flags?: Readonly<Record<string, string | undefined>>;
-  /** `process.env`; an empty value is no value. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** TOML; `name` is how mistakes refer to it. */
-  readonly file?: ConfigFile | undefined;
-}
-
-export interface ConfigFile {
-  readonly name: string;
-  readonly text: string;
-}
-
 /** A setting in force: its value as written and where that stands. */
 export interface EffectiveSetting {
   readonly setting: NamedSetting;
+  /** As written, also when it is a secret. */
   readonly text: string;
-  /** `--max-streams`, `QUORATE_MAX_STREAMS`, `quorate.toml: max_streams` or `default`. */
+  /** What of it may be shown. */
+  readonly shown: string;
+  /** `--max-streams`, `QUORATE_MAX_STREAMS`, `QUORATE_MAX_STREAMS_FILE`, `quorate.toml: max_streams` or `default`. */
   readonly place: string;
-}
-
-interface Given {
-  readonly key: string;
-  readonly value: unknown;
-  readonly place: string;
-}
-
-/** Throws `invalid_request` when the file can not be read. */
-export async function readConfigFile(path: string): Promise<ConfigFile> {
-  try {
-    return { name: path, text: await readFile(path, 'utf8') };
-  } catch (cause) {
-    throw new RegistryError(
-      'invalid_request',
-      `expected a readable configuration file at ${path}`,
-      { cause },
-    );
-  }
 }
 
 /** Throws `invalid_request` that names every mistake and its place; `details.violations` lists them. */
@@ -137,60 +114,72 @@ export function loadConfig(sources: ConfigSources = {}): Config {
 export function effectiveSettings(sources: ConfigSources): readonly EffectiveSetting[] {
   const violations: string[] = [];
   const given = givenSettings(sources, violations);
-  for (const { key, value, place } of given) {
-    const checked = configSchema.safeParse({ [key]: value });
-    if (checked.success) continue;
-    violations.push(`${place}: ${describeIssue(checked.error.issues[0], { key, value })}`);
+  const strongest = new Map<string, Given>();
+  const refused = new Set<string>();
+  for (const one of given) {
+    const problem = problemOf(one);
+    if (problem !== undefined) violations.push(`${one.place}: ${problem}`);
+    if (strongest.has(one.key)) continue;
+    strongest.set(one.key, one);
+    if (problem !== undefined) refused.add(one.key);
   }
+  const settings = SETTINGS.map((setting) => effective(setting, strongest.get(setting.key)));
+  violations.push(...crossViolations(draftOf({ settings, refused, sources })));
   if (violations.length > 0) throw invalidConfig(violations);
-  return SETTINGS.map((setting) => {
-    const first = given.find(({ key }) => key === setting.key);
-    return {
-      setting,
-      text: String(first?.value ?? setting.initial),
-      place: first?.place ?? 'default',
-    };
-  });
+  return settings;
 }
 
-/** Every value of every source, the strongest source first. */
-function givenSettings(
-  { flags = {}, env = {}, file }: ConfigSources,
-  violations: string[],
-): Given[] {
-  const fromFlags = Object.entries(flags).flatMap(([key, value]) =>
-    value === undefined ? [] : [{ key, value, place: `--${key.replaceAll('_', '-')}` }],
+function effective(setting: NamedSetting, given: Given | undefined): EffectiveSetting {
+  if (given === undefined)
+    return { setting, text: setting.initial, shown: setting.initial, place: 'default' };
+  const text = String(given.value);
+  return { setting, text, shown: shownValue(given), place: given.place };
+}
+
+const MASK = '***';
+
+/** As it may stand on a screen and in a log. */
+function shownValue({ key, value, isSecret }: Given): string {
+  const setting = SETTINGS.find((one) => one.key === key);
+  return isSecret ? MASK : (setting?.shown?.(String(value)) ?? String(value));
+}
+
+/** What is wrong with the value for itself: what was expected, and what came unless that is a secret. */
+function problemOf(given: Given): string | undefined {
+  const { key, value } = given;
+  const issue = configSchema.safeParse({ [key]: value }).error?.issues[0];
+  if (issue === undefined) return undefined;
+  if (issue.code === 'unrecognized_keys')
+    return (
+      governanceRefusal(key, value) ??
+      `expected one of ${SETTINGS.map((setting) => setting.key).join(', ')}, got ${excerpt(key)}`
+    );
+  return `expected ${issue.message}, got ${excerpt(typeof value === 'string' ? shownValue(given) : value)}`;
+}
+
+function draftOf({
+  settings,
+  refused,
+  sources,
+}: {
+  readonly settings: readonly EffectiveSetting[];
+  readonly refused: ReadonlySet<string>;
+  readonly sources: ConfigSources;
+}): Draft {
+  const valid = settings.filter(({ setting }) => !refused.has(setting.key));
+  const places = new Map(settings.map(({ setting, place }) => [setting.key, place]));
+  return {
+    values: valuesOf(valid),
+    isValid: (key) => !refused.has(key),
+    place: (key) => places.get(key) ?? 'default',
+    isInMemory: sources.isInMemory ?? isInMemory,
+  };
+}
+
+function valuesOf(settings: readonly EffectiveSetting[]): SettingValues {
+  return configSchema.parse(
+    Object.fromEntries(settings.map(({ setting, text }) => [setting.key, text])),
   );
-  const fromEnv = SETTINGS.flatMap(({ key, env: name }) => {
-    const value = env[name];
-    return value === undefined || value === '' ? [] : [{ key, value, place: name }];
-  });
-  return [...fromFlags, ...fromEnv, ...(file === undefined ? [] : fileSettings(file, violations))];
-}
-
-function fileSettings({ name, text }: ConfigFile, violations: string[]): Given[] {
-  try {
-    return Object.entries(parseToml(text)).map(([key, value]) => ({
-      key,
-      value: typeof value === 'number' ? String(value) : value,
-      place: `${name}: ${key}`,
-    }));
-  } catch (error) {
-    // smol-toml's message ends with a picture of the line: its first line says what, `line` says where.
-    const [what = 'not toml'] = error instanceof Error ? error.message.split('\n') : [];
-    const line = error instanceof Error && 'line' in error ? error.line : '?';
-    violations.push(`${name}: line ${line}: expected toml, got ${what}`);
-    return [];
-  }
-}
-
-function describeIssue(
-  issue: z.core.$ZodIssue | undefined,
-  { key, value }: Omit<Given, 'place'>,
-): string {
-  if (issue?.code !== 'unrecognized_keys')
-    return `expected ${issue?.message}, got ${excerpt(value)}`;
-  return `expected one of ${SETTINGS.map((setting) => setting.key).join(', ')}, got ${excerpt(key)}`;
 }
 
 function invalidConfig(violations: readonly string[]): RegistryError {
@@ -206,8 +195,9 @@ function invalidConfig(violations: readonly string[]): RegistryError {
 }
 
 function configOf(settings: readonly EffectiveSetting[]): Config {
-  const parsed = configSchema.parse(
-    Object.fromEntries(settings.map(({ setting, text }) => [setting.key, text])),
+  const parsed = valuesOf(settings);
+  const isDataGiven = settings.some(
+    ({ setting, place }) => setting.key === 'data' && place !== 'default',
   );
   return {
     profile: parsed.profile,
@@ -233,7 +223,7 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
       clockIntervalMs: parsed.clock_interval,
       highWater: parsed.high_water || null,
     },
-    operatorListen: operatorSocket(parsed.operator_listen, parsed),
+    operatorListen: operatorSocket(parsed, { isDataGiven }),
     tokens: { keys: parsed.token_key, revocations: parsed.token_revocations || null },
     logLevel: parsed.log_level,
     traceEndpoint: parsed.trace_endpoint || null,
@@ -264,12 +254,4 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
     },
     settings: parsed,
   };
-}
-
-function operatorSocket(
-  written: string,
-  { profile, data }: { readonly profile: Profile; readonly data: string },
-): string | null {
-  if (written !== 'auto') return written === 'off' ? null : written;
-  return profile === 'macronode' ? join(data, 'operator.sock') : null;
 }

@@ -1,7 +1,6 @@
 /** `quorate config`: what `serve` would run with, and whether it would run at all. */
 import type { Command } from 'commander';
-import { effectiveSettings } from '../../server/config.ts';
-import { addConfigOptions, type ConfigOptions, readSources } from '../config-options.ts';
+import { addConfigOptions, type ConfigOptions, readSettings } from '../config-options.ts';
 import type { Context } from '../context.ts';
 
 export function defineConfig(command: Command, context: Context): void {
@@ -16,18 +15,18 @@ export function defineConfig(command: Command, context: Context): void {
 }
 
 async function check({ io, say }: Context, options: ConfigOptions): Promise<void> {
-  const settings = effectiveSettings(await readSources(options, io.env));
+  const settings = await readSettings(options, io.env);
   const given = settings.filter(({ place }) => place !== 'default');
   await say(`the configuration is valid: ${given.length} of ${settings.length} settings are given`);
 }
 
-/** There is no secret among the settings. */
+/** A secret is masked; what is printed is a configuration where there is none. */
 async function printSettings(
   { io, globals, print, printJson }: Context,
   options: ConfigOptions,
 ): Promise<void> {
-  for (const { setting, text, place } of effectiveSettings(await readSources(options, io.env)))
+  for (const { setting, shown, place } of await readSettings(options, io.env))
     await (globals.isJson
-      ? printJson({ key: setting.key, value: text, place })
-      : print(`${setting.key} = ${JSON.stringify(text)} # ${place}`));
+      ? printJson({ key: setting.key, value: shown, place })
+      : print(`${setting.key} = ${JSON.stringify(shown)} # ${place}`));
 }

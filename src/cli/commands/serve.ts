@@ -2,7 +2,12 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../../server/config.ts';
 import type { RunningServer } from '../../server/running.ts';
-import { addConfigOptions, type ConfigOptions, readSources } from '../config-options.ts';
+import {
+  addConfigOptions,
+  type ConfigOptions,
+  readConfig,
+  readSources,
+} from '../config-options.ts';
 import type { Context } from '../context.ts';
 
 export function defineServe(command: Command, context: Context): void {
@@ -13,27 +18,27 @@ export function defineServe(command: Command, context: Context): void {
 
 async function serve(context: Context, options: ConfigOptions): Promise<void> {
   const { io, globals, print, printJson } = context;
-  const started = Promise.withResolvers<Reloading>();
+  const started = Promise.withResolvers<RunningServer>();
   // First of all: a signal that comes during the start waits for its end, and ends nothing.
   io.onHangup?.(() => void started.promise.then(reload));
-  const load = async () => loadConfig(await readSources(options, io.env));
-  const config = await load();
+  const config = await readConfig(options, io.env);
   const { startServer } = await import('../../server/start.ts');
   // SIGINT and SIGTERM stop it in order, and that is success.
   context.endOnInterrupt();
-  const startOptions = { signal: io.interrupt, reload: load };
-  const server = await startServer(config, startOptions);
+  const server = await startServer(config, {
+    signal: io.interrupt,
+    // The flags of this start, the environment of this process, and its files as they are now.
+    reload: async () => loadConfig(await readSources(options, io.env, { isAgain: true })),
+  });
   const { url, metricsUrl } = server;
   await (globals.isJson ? printJson({ url, metrics_url: metricsUrl }) : print(url));
   started.resolve(server);
   await server.stopped;
 }
 
-type Reloading = RunningServer & { reload?(): Promise<readonly string[]> };
-
-async function reload(server: Reloading): Promise<void> {
+async function reload(server: RunningServer): Promise<void> {
   try {
-    await server.reload?.();
+    await server.reload();
   } catch {
     // The log of the server has told it, and the configuration before stays in force.
   }

@@ -12,6 +12,8 @@ export interface SettingInfo {
   readonly metric: string;
   /** Whether a reload takes it up; a text says why it does not. */
   readonly reload: true | string;
+  /** What of a value may be shown, where not all of it: it may hold a secret. */
+  readonly shown?: (text: string) => string;
 }
 
 interface Setting<T> extends SettingInfo {

@@ -9,6 +9,7 @@ export const SIGNING = {
     initial: '',
     meaning:
       'the keys that sign checkpoints, each where governance names it; empty: `log.pem` in `data`, if it is there',
+    shown: withoutParameters,
     metric: 'registry_checkpoint_age_seconds',
     reload: 'a key is opened once',
   }),
@@ -36,6 +37,7 @@ export const SIGNING = {
     initial: '',
     meaning:
       'the key of the clock, a cosigner of its own that says every few seconds that the head is still the newest; empty: no clock',
+    shown: withoutParameters,
     metric: 'registry_cosignature_age_seconds',
     reload: 'a key is opened once',
   }),
@@ -62,3 +64,8 @@ export const SIGNING = {
     reload: 'it is compared at the start',
   }),
 };
+
+/** A program's parameters may be a secret to it, though other users of the machine can see them. */
+function withoutParameters(text: string): string {
+  return text.replace(/(exec:\s*[^\s,]+)\s+[^\s,][^,]*/g, '$1 ***');
+}

@@ -49,7 +49,7 @@ test('config check tells every mistake at once, and where it stands', async () =
   const config = writeConfig('listen = "nowhere"\nunknown = 1\n');
   const argv = ['config', 'check', '--config', config, '--max-streams', 'many'];
   const { code, stdout, stderr } = await runCli(argv, { env: { QUORATE_PROFILE: 'huge' } });
-  assert.deepEqual([code, stdout], [1, '']);
+  assert.deepEqual([code, stdout], [2, '']);
   assert.match(stderr, /got 4 mistakes:\n/);
   for (const place of [
     '--max-streams',
@@ -67,12 +67,12 @@ test('the configuration file may come from the environment, and must be there', 
   const env = { QUORATE_CONFIG: writeConfig('max_streams = 7\n') };
   assert.match((await runCli(['config', 'print'], { env })).stdout, /^max_streams = "7" /m);
   const missing = await runCli(['config', 'check', '--config', join(makeDirectory(), 'none.toml')]);
-  assert.equal(missing.code, 1);
-  assert.match(missing.stderr, /expected a readable configuration file/);
+  assert.equal(missing.code, 2);
+  assert.match(missing.stderr, /none\.toml: expected a readable file, got ENOENT/);
 });
 
 test('serve starts nothing on a bad configuration', async () => {
   const { code, stdout, stderr } = await runCli(['serve', '--listen', 'nowhere']);
-  assert.deepEqual([code, stdout], [1, '']);
+  assert.deepEqual([code, stdout], [2, '']);
   assert.match(stderr, /--listen: expected host:port/);
 });

@@ -111,7 +111,7 @@ test('every mistake of every source is told at once, with its place, what was ex
       '--log-level: expected debug, info, warn, error or silent, got "loud"',
       'QUORATE_LISTEN: expected host:port such as 127.0.0.1:7070 or [::1]:7070, or unix: and a path, got "127.0.0.1"',
       'QUORATE_MAX_STREAM_AGE: expected a duration from 1s to 24h such as 30s, got "15min"',
-      'quorate.toml: threshold: expected one of ..., got "threshold"',
+      'quorate.toml: threshold: expected no governance in a configuration, got "threshold": who may sign, and how many must, changes by commits that the signers approved (`quorate signers`)',
       'quorate.toml: max_streams: expected an integer from 1 to 100000, got "-4"',
       'quorate.toml: drain_timeout: expected a duration from 100ms to 10m such as 30s, got ["5s"]',
       'quorate.toml: log_level: expected debug, info, warn, error or silent, got "5"',
