@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeUtf8 } from '../../src/core/bytes.ts';
+import { RegistryError } from '../../src/core/error.ts';
 import { codeOf, openTestApp } from '../support/http-app.ts';
 import { put } from '../support/registry.ts';
 import { descriptorsPayload } from '../support/signers.ts';
@@ -29,6 +30,64 @@ test('readiness is 200 or 503 with what is missing, and no problem document', as
   const { ready: isReady, missing } = await draining.json();
   assert.deepEqual([draining.status, isReady, missing.length], [503, false, 1]);
   assert.equal((await head('/readyz')).status, 503);
+});
+
+test('readiness lists every condition when it is asked to, shut ones with what they miss', async () => {
+  const gate = { name: 'storage', refusal: () => shut };
+  let shut: RegistryError | undefined;
+  const { get } = await openTestApp({ registry: { gates: [gate] } });
+  const names = ['genesis', 'running', 'store', 'log', 'checkpoint', 'storage'];
+  const checks = names.map((name) => ({ name, ok: true, missing: null }));
+  const open = { ready: true, write_ready: true, missing: [], version: 0 };
+  for (const query of [
+    '?verbose',
+    '?verbose=1',
+    '?verbose=true',
+    '?exclude=x&verbose',
+    '?verbose&verbose',
+  ])
+    assert.deepEqual(await (await get(`/readyz${query}`)).json(), { ...open, checks }, query);
+  for (const query of ['', '?', '?verbose=0', '?verbose=false', '?verbos', '?verbose%00'])
+    assert.deepEqual(await (await get(`/readyz${query}`)).json(), open, query);
+
+  shut = new RegistryError('storage_slow', 'expected a quick store, got a slow one');
+  const response = await get('/readyz?verbose');
+  assert.equal(response.status, 200, 'a service that only sheds writes keeps its readers');
+  const body = await response.json();
+  assert.deepEqual([body.ready, body.write_ready], [true, false]);
+  assert.deepEqual(body.missing, [shut.message]);
+  assert.deepEqual(body.checks.at(-1), { name: 'storage', ok: false, missing: shut.message });
+});
+
+test('a gate that is shut answers writes with its code, Retry-After and a reason', async () => {
+  const rows = [
+    ['storage_slow', 503, '5'],
+    ['loop_late', 503, '2'],
+    ['read_only', 503, '30'],
+    ['frozen', 503, '60'],
+    ['not_ready', 503, '5'],
+    ['overloaded', 429, '1'],
+  ] as const;
+  let code: (typeof rows)[number][0] = 'frozen';
+  const gate = {
+    name: 'gate',
+    refusal: () =>
+      isShut ? new RegistryError(code, 'expected an open gate, got a shut one') : undefined,
+  };
+  let isShut = false;
+  const { get, post, registryHash } = await openTestApp({ registry: { gates: [gate] } });
+  const payload = decodeUtf8(descriptorsPayload(registryHash, [put('a', {})]).bytes);
+  isShut = true;
+  for (const row of rows) {
+    [code] = row;
+    const response = await post('/registry/proposals', payload);
+    const problem = await response.json();
+    const told = [problem.code, response.status, response.headers.get('retry-after')];
+    assert.deepEqual([told, problem.details], [[...row], { reason: 'gate' }]);
+    assert.equal((await get('/registry/head')).status, 200);
+  }
+  isShut = false;
+  assert.equal((await post('/registry/proposals', payload)).status, 202);
 });
 
 test('while draining, reads go on and writes are told to come back', async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { decodeUtf8 } from '../../../src/core/bytes.ts';
 import { readSignedCheckpoint } from '../../../src/core/tlog/note-signatures.ts';
 import type { FeedEvent, Subscription } from '../../../src/registry/registry.ts';
+import { createMetrics } from '../../../src/telemetry/create-metrics.ts';
 import {
   keepCheckpoint,
   openTestRegistry,
@@ -104,6 +105,37 @@ test('a quiet stream carries the current version every heartbeat', async () => {
   const event = await next;
   assert.equal(event.type, 'progress');
   assert.deepEqual(data(event), { checkpoint: real.registry.checkpoint()?.note, version: 1 });
+});
+
+test('how long an event took is told for each reader that waited, and for no replay', async () => {
+  const seconds: number[] = [];
+  const metrics = createMetrics({
+    build: { version: 'test', node: 'test' },
+    reasons: [],
+    now: () => 0,
+    isProcessObserved: false,
+  });
+  metrics.propagated = (sample) => void seconds.push(sample);
+  const real = await registryAt(2, { metrics });
+  const subscribe = (after: number) =>
+    real.registry.feed.subscribe({ after, mode: 'all', consumer: 'test' });
+  assert.deepEqual(await versions(subscribe(0), 2), [1, 2]);
+  assert.deepEqual(seconds, [], 'a replay is no propagation');
+
+  const readers = [subscribe(2), subscribe(2)];
+  const waiting = readers.map((reader) => reader.next());
+  const late = subscribe(2);
+  await real.change(put('next', {}));
+  await Promise.all(waiting);
+  await late.next();
+  assert.equal(seconds.length, 2, 'who did not wait could not be told sooner');
+  for (const sample of seconds) assert.ok(sample >= 0 && sample < 1, `${sample} s`);
+
+  const [quiet] = readers.map((reader) => reader.next());
+  real.timers.advance(15_000);
+  assert.equal((await quiet)?.type, 'progress');
+  real.registry.drain();
+  assert.equal(seconds.length, 2, 'a heartbeat and an end are no versions');
 });
 
 test('a stream ends at its age, says so, and leaves no timer behind', async () => {

@@ -45,6 +45,29 @@ test('a server refuses work before it closes anything, and stops once', async ()
   assert.deepEqual(order, ['announce', 'drain', 'close']);
 });
 
+test('for the drain delay a server that is to stop serves everything and says that it is not ready', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const order: string[] = [];
+  const server = new Running({
+    url: 'http://127.0.0.1:1',
+    metricsUrl: null,
+    registry: {
+      announceEnd: () => void order.push('announce'),
+      drain: () => void order.push('drain'),
+    },
+    live: { current: loadConfig({ flags: { drain_delay: '5s' } }), reload: async () => [] },
+    log: SILENT_LOG,
+    closers: [async () => void order.push('close')],
+  });
+  const stops = [server.stop(), server.stop()];
+  t.mock.timers.tick(4_999);
+  await Promise.resolve();
+  assert.deepEqual(order, ['announce']);
+  t.mock.timers.tick(1);
+  await Promise.all(stops);
+  assert.deepEqual(order, ['announce', 'drain', 'close']);
+});
+
 test('the process is killed once, after the answers had time to leave', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let kills = 0;

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RegistryError } from '../../../src/core/error.ts';
+import { assertNamed, type WriteGate } from '../../../src/registry/gates.ts';
+import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
+import { descriptorsPayload } from '../../support/signers.ts';
+
+interface TestGate extends WriteGate {
+  isShut: boolean;
+  asked: number;
+}
+
+/** A gate that the test shuts and opens. */
+function testGate(name: string): TestGate {
+  const gate: TestGate = {
+    name,
+    isShut: false,
+    asked: 0,
+    refusal: () => {
+      gate.asked++;
+      return gate.isShut ? new RegistryError('frozen', `expected no ${name}, got one`) : undefined;
+    },
+  };
+  return gate;
+}
+
+/** A proposal with one approval, and another payload, so that each kind of write can be tried. */
+async function prepared(real: TestRegistry) {
+  const proposal = descriptorsPayload(real.registryHash, [put('a', {})]);
+  await real.registry.proposals.propose(proposal.bytes);
+  const [first, second] = real.signers;
+  assert.ok(first && second);
+  await real.registry.proposals.approve(proposal.payloadB3, first.approve(proposal));
+  return {
+    proposal,
+    propose: () =>
+      real.registry.proposals.propose(descriptorsPayload(real.registryHash, [put('b', {})]).bytes),
+    approve: () => real.registry.proposals.approve(proposal.payloadB3, second.approve(proposal)),
+    commit: () => real.registry.proposals.commit(proposal.payloadB3),
+  };
+}
+
+test('a shut gate refuses every kind of write with its name, and reads do not notice', async () => {
+  const gate = testGate('freeze');
+  const real = await openTestRegistry({ gates: [gate] });
+  const writes = await prepared(real);
+  gate.isShut = true;
+  for (const write of [writes.propose, writes.approve, writes.commit])
+    await assert.rejects(write, { code: 'frozen', details: { reason: 'freeze' } });
+  const { asked } = gate;
+  assert.equal(real.registry.head()?.version, 0);
+  assert.ok(await real.registry.reader.entry(0));
+  // Known already: to say so is no write.
+  assert.equal((await real.registry.proposals.propose(writes.proposal.bytes)).isNew, false);
+  assert.equal(gate.asked, asked, 'a read passes no gate');
+
+  gate.isShut = false;
+  await writes.approve();
+  assert.equal((await writes.commit()).head.version, 1);
+  gate.isShut = true;
+  assert.equal((await writes.commit()).isNew, false, 'what was committed is answered as before');
+});
+
+test('gates are asked in their order, and the first that is shut answers', async () => {
+  const gates = [testGate('storage'), testGate('loop'), testGate('disk')];
+  const real = await openTestRegistry({ gates });
+  const { propose } = await prepared(real);
+  for (const gate of gates) gate.isShut = true;
+  for (const { name } of gates) {
+    await assert.rejects(propose, { details: { reason: name } });
+    const gate = gates.find((one) => one.name === name);
+    assert.ok(gate);
+    gate.isShut = false;
+  }
+  await propose();
+});
+
+test('readiness lists every gate, shut or open, and stays ready for reads', async () => {
+  const gate = testGate('storage');
+  const { registry } = await openTestRegistry({ gates: [gate, testGate('disk')] });
+  const names = ['genesis', 'running', 'store', 'log', 'checkpoint', 'storage', 'disk'];
+  assert.deepEqual(
+    registry.readiness().checks,
+    names.map((name) => ({ name, isOk: true, missing: null })),
+  );
+  assert.ok(registry.readiness().writeReady);
+  gate.isShut = true;
+  const { ready, writeReady, missing, checks } = registry.readiness();
+  assert.deepEqual([ready, writeReady, missing], [true, false, ['expected no storage, got one']]);
+  assert.deepEqual(
+    checks.filter(({ isOk }) => !isOk),
+    [{ name: 'storage', isOk: false, missing: 'expected no storage, got one' }],
+  );
+  gate.isShut = false;
+  assert.ok(registry.readiness().writeReady);
+});
+
+test('an announced end takes readiness away and nothing else; a drain takes writes', async () => {
+  const real = await openTestRegistry();
+  const { approve, propose } = await prepared(real);
+  const { registry } = real;
+  const stream = registry.feed.subscribe({ mode: 'all', consumer: 'test' });
+  registry.announceEnd();
+  const { ready, writeReady, checks } = registry.readiness();
+  assert.deepEqual([ready, writeReady], [false, false]);
+  assert.equal(checks.find(({ isOk }) => !isOk)?.name, 'running');
+  await approve();
+  assert.equal((await stream.next()).type, 'update');
+  registry.drain();
+  assert.equal((await stream.next()).type, 'end');
+  await assert.rejects(propose, { code: 'draining', details: { reason: 'running' } });
+});
+
+test('before genesis there is nothing to read, and genesis may be written', async () => {
+  const { registry } = await openTestRegistry({ isBegun: false });
+  const { ready, writeReady, checks } = registry.readiness();
+  assert.deepEqual([ready, writeReady], [false, true]);
+  assert.equal(checks.find(({ isOk }) => !isOk)?.name, 'genesis');
+});
+
+test('a refusal keeps what it says itself, and gets the name of its condition where it says nothing', () => {
+  const exact = new RegistryError('not_ready', 'no', { details: { reason: 'ahead', theirs: 9 } });
+  const thrown = (check: () => RegistryError | undefined): unknown => {
+    try {
+      assertNamed('checkpoint', check);
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  };
+  assert.equal(
+    thrown(() => exact),
+    exact,
+  );
+  const plain = new RegistryError('not_ready', 'no', { details: { missing: 2 } });
+  for (const check of [
+    () => plain,
+    () => {
+      throw plain;
+    },
+  ]) {
+    const error = thrown(check);
+    assert.ok(error instanceof RegistryError);
+    assert.deepEqual(error.details, { missing: 2, reason: 'checkpoint' });
+    assert.deepEqual([error.code, error.message, error.cause], ['not_ready', 'no', plain]);
+  }
+  const bug = new TypeError('a bug is no refusal');
+  assert.equal(
+    thrown(() => {
+      throw bug;
+    }),
+    bug,
+  );
+  assert.equal(
+    thrown(() => undefined),
+    undefined,
+  );
+});
