@@ -6,6 +6,8 @@ import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
+import { type OpenAuditLog, openAuditLog } from './audit-log/open.ts';
+import type { LineOutput } from './audit-log/stdout-sink.ts';
 import type { Config } from './config.ts';
 import { openCosigners } from './cosigners.ts';
 import { openHealthGates } from './health/gates.ts';
@@ -25,18 +27,21 @@ export interface ServiceParts {
   readonly metrics: Metrics;
   readonly onFatal: RegistryOptions['onFatal'];
   readonly tracer: Tracer;
+  /** Takes the audit log of a micronode. Default: standard output. */
+  readonly stdout?: LineOutput | undefined;
   readonly closers: Closers;
 }
 
 export interface Service {
   readonly store: Store;
   readonly registry: Registry;
+  readonly audit: OpenAuditLog;
   readonly isAfterCrash: boolean;
 }
 
 /** Its closers are added; throws what `startServer` throws. */
 export async function openService(parts: ServiceParts): Promise<Service> {
-  const { config, live, metrics, log, tracer, onFatal, closers } = parts;
+  const { config, live, metrics, log, tracer, stdout, onFatal, closers } = parts;
   // Before the store: a mistake in a setting leaves no trace.
   const signers = await loadLogKeys(config);
   if (signers.length === 0)
@@ -47,6 +52,16 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   const isCrashed = await isAfterCrash(config);
   const { store, writes } = watchStore(await openStore(config, { metrics, onFatal }), monotonicMs);
   const ownedByUs = closers.push(() => store[Symbol.asyncDispose]());
+  // After the database: its lock keeps a second process away from these files too.
+  const audit = await openAuditLog(config, {
+    metrics,
+    log,
+    now: Date.now,
+    timers: TIMERS,
+    ...(stdout !== undefined && { stdout }),
+  });
+  closers.push(() => audit[Symbol.asyncDispose]());
+  live.add(audit);
   const health = await openHealthGates({
     live: () => live.current,
     writes,
@@ -66,7 +81,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     timers: TIMERS,
     signers,
     cosigners,
-    gates: health.gates,
+    gates: [audit, ...health.gates],
     tracer,
     pins: config.pins,
     limits: {
@@ -77,7 +92,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   });
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
-  return { store, registry, isAfterCrash: isCrashed };
+  return { store, registry, audit, isAfterCrash: isCrashed };
 }
 
 function monotonicMs(): number {

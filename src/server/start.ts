@@ -5,6 +5,7 @@
 import { ERROR_CODES } from '../core/error.ts';
 import { createMetrics } from '../telemetry/create-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { LineOutput } from './audit-log/stdout-sink.ts';
 import { type BuildInfo, readBuildInfo } from './build-info.ts';
 import type { Config } from './config.ts';
 import { createFatal, killProcess } from './fatal.ts';
@@ -28,6 +29,8 @@ export interface StartOptions {
   readonly kill?: () => void;
   /** Reads the configuration once more, for a reload. Default: it is what it was. */
   readonly reload?: () => Promise<Config>;
+  /** Takes the audit log of a micronode, a line at a time. Default: standard output. */
+  readonly stdout?: LineOutput;
 }
 
 interface Parts extends Omit<ServiceParts, 'tracer'> {
@@ -42,7 +45,7 @@ export async function startServer(
   config: Config,
   options: StartOptions = {},
 ): Promise<RunningServer> {
-  const { kill = killProcess, signal } = options;
+  const { kill = killProcess, signal, stdout } = options;
   const ownLog = createLog({ level: config.logLevel });
   const { log = ownLog } = options;
   const build = readBuildInfo();
@@ -63,7 +66,7 @@ export async function startServer(
   const onFatal = createFatal({ log, kill });
   const closers: Closers = [];
   try {
-    const server = await openAll({ config, live, log, metrics, build, onFatal, closers });
+    const server = await openAll({ config, live, log, metrics, build, stdout, onFatal, closers });
     if (signal?.aborted === true) await server.stop();
     signal?.addEventListener('abort', () => void server.stop(), { once: true });
     return server;

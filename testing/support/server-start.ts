@@ -31,6 +31,8 @@ export interface TestServer extends RunningServer {
   readonly address: Address;
   /** Log records, parsed. */
   readonly records: readonly Readonly<Record<string, unknown>>[];
+  /** Lines of the audit log of a micronode. */
+  readonly audited: readonly string[];
 }
 
 /** `settings` by key; a micronode with a log key unless they say otherwise. Stopped when the test ends. */
@@ -39,6 +41,7 @@ export async function startTestServer(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<TestServer> {
   const records: Record<string, unknown>[] = [];
+  const audited: string[] = [];
   const write = (line: string) => records.push(JSON.parse(line) as Record<string, unknown>);
   const flags = {
     profile: 'micronode',
@@ -50,11 +53,12 @@ export async function startTestServer(
   };
   const server = await startServer(loadConfig({ flags }), {
     log: createLog({ level: 'info', destination: { write } }),
+    stdout: { write: (line) => void audited.push(line) },
   });
   t.after(() => server.stop());
   const { hostname, port } = new URL(server.url);
   const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
-  return Object.assign(server, { address, records });
+  return Object.assign(server, { address, records, audited });
 }
 
 export const SIGNERS = makeSigners(3);
