@@ -9,6 +9,8 @@ import type { TlsCertificate } from './listen/tls.ts';
 import { createTrustedPeers } from './listen/trusted-peers.ts';
 import { metricsListener } from './metrics-listener.ts';
 import type { Service, ServiceParts } from './open-service.ts';
+import type { AuditHead } from './operator/acts.ts';
+import { operatorListener } from './operator/listener.ts';
 import { RAW_PROBLEM_CODE } from './raw-problem.ts';
 
 export interface ListenerParts extends ServiceParts, Pick<ApiParts, 'build' | 'authority'> {
@@ -33,6 +35,21 @@ export async function listenForMetrics(
   return `http://${formatListen(bound)}/metrics`;
 }
 
+/** On a Unix socket of its own, for the server's user alone. */
+export async function listenForOperator(parts: ListenerParts, service: Service): Promise<void> {
+  const { config, live } = parts;
+  if (config.operatorListen === null) return;
+  const listener = operatorListener({
+    ...parts,
+    ...service,
+    auditHead: () => auditHead(service),
+    reload: () => live.reload(),
+    dataDir: config.profile === 'macronode' ? config.dataDir : null,
+    now: Date.now,
+  });
+  await listen(parts, { path: config.operatorListen }, { listener });
+}
+
 /** Resolves with the URL in force: `http://127.0.0.1:7070`, `https://...` with TLS, `unix:/path`. */
 export async function listenForApi(parts: ListenerParts, service: Service): Promise<string> {
   const { config, live, metrics, tls } = parts;
@@ -48,6 +65,11 @@ export async function listenForApi(parts: ListenerParts, service: Service): Prom
   });
   const scheme = tls === undefined ? 'http://' : 'https://';
   return `${'path' in bound ? '' : scheme}${formatListen(bound)}`;
+}
+
+function auditHead({ audit }: Service): AuditHead | null {
+  const { seq, hash } = audit.position() ?? { seq: 0, hash: null };
+  return hash === null ? null : { seq, hash };
 }
 
 type Served = Pick<HttpServerOptions, 'listener' | 'tls' | 'socketMode' | 'connections'>;

@@ -1,4 +1,5 @@
 /** The registry of a server: its keys and cosigners, its store, what may shut its writes, and the service over them. */
+import { join } from 'node:path';
 import { openRegistry } from '../registry/open.ts';
 import type { RegistryOptions } from '../registry/options.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -17,6 +18,7 @@ import type { LiveConfig } from './live-config.ts';
 import { loadLogKeys } from './log-keys.ts';
 import { createNativeVerifier } from './native-verifier.ts';
 import { openStore } from './open-store.ts';
+import { type Freeze, openFreeze } from './operator/freeze.ts';
 import type { Closers } from './running.ts';
 import { TIMERS } from './timers.ts';
 
@@ -36,12 +38,14 @@ export interface Service {
   readonly store: Store;
   readonly registry: Registry;
   readonly audit: OpenAuditLog;
+  readonly freeze: Freeze;
   readonly isAfterCrash: boolean;
 }
 
 /** Its closers are added; throws what `startServer` throws. */
 export async function openService(parts: ServiceParts): Promise<Service> {
   const { config, live, metrics, log, tracer, stdout, onFatal, closers } = parts;
+  const isKept = config.profile === 'macronode';
   // Before the store: a mistake in a setting leaves no trace.
   const signers = await loadLogKeys(config);
   if (signers.length === 0)
@@ -62,10 +66,14 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   });
   closers.push(() => audit[Symbol.asyncDispose]());
   live.add(audit);
+  const freeze = await openFreeze(isKept ? join(config.dataDir, 'freeze.json') : null, {
+    now: Date.now,
+    log,
+  });
   const health = await openHealthGates({
     live: () => live.current,
     writes,
-    dataDir: config.profile === 'macronode' ? config.dataDir : null,
+    dataDir: isKept ? config.dataDir : null,
     timers: TIMERS,
     nowMs: monotonicMs,
     log,
@@ -81,7 +89,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     timers: TIMERS,
     signers,
     cosigners,
-    gates: [audit, ...health.gates],
+    gates: [freeze, audit, ...health.gates],
     tracer,
     pins: config.pins,
     limits: {
@@ -92,7 +100,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   });
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
-  return { store, registry, audit, isAfterCrash: isCrashed };
+  return { store, registry, audit, freeze, isAfterCrash: isCrashed };
 }
 
 function monotonicMs(): number {

@@ -11,7 +11,7 @@ import type { Config } from './config.ts';
 import { createFatal, killProcess } from './fatal.ts';
 import { watchStart } from './health/observe.ts';
 import { openTls } from './listen/tls.ts';
-import { listenForApi, listenForMetrics } from './listeners.ts';
+import { listenForApi, listenForMetrics, listenForOperator } from './listeners.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLog } from './log.ts';
 import { openService, type Service, type ServiceParts } from './open-service.ts';
@@ -92,6 +92,7 @@ async function openAll(parts: Parts): Promise<RunningServer> {
   const service = await openService(opened);
   // Opened before the API and so closed after it: the last requests are still counted and seen.
   const metricsUrl = await listenForMetrics(opened, service);
+  await listenForOperator(opened, service);
   const url = await listenForApi(opened, service);
   const stopWatching = watchStart({
     ...service,

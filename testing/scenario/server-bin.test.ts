@@ -74,7 +74,7 @@ test('serve prints its url, logs to standard error, and SIGTERM ends it with 0',
     .trim()
     .split('\n')
     .map((line) => (JSON.parse(line) as { msg: string }).msg);
-  assert.match(messages[0] ?? '', /^serving on .* write routes are open to this machine only/);
+  assert.match(messages.join('\n'), /^serving on .* write routes are open to this machine only$/m);
   assert.equal(messages.at(-1), 'stopped');
 });
 
