@@ -50,11 +50,11 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): Reques
     consumeWrite: createRateLimit(() => live().limits.maxWritesPerMinute),
     consumeToken: createRateLimit(() => live().limits.maxTokenWritesPerMinute),
     isWriteAllowed: (c) => {
-      const { socket, headers } = incomingOf(c);
-      const isUnixSocket = 'path' in live().listen;
+      const { socket, headers, httpVersion } = incomingOf(c);
       const address = socket.remoteAddress;
-      // Behind a proxy may be anybody, also when it says nothing of them.
-      return !isProxy(address) && isLoopbackCaller({ address, isUnixSocket, host: headers.host });
+      const caller = { address, isUnixSocket: 'path' in live().listen, host: headers.host };
+      // Behind a proxy may be anybody, also when it says nothing of them; many speak http/1.0.
+      return httpVersion !== '1.0' && !isProxy(address) && isLoopbackCaller(caller);
     },
     clientAddress: (c) => clientAddress(incomingOf(c)),
     hangUp: (c) => incomingOf(c).socket.destroy(),

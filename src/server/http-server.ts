@@ -26,14 +26,22 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const CHECK_INTERVAL_MS = 1000;
 // Most who close their side have gone; the few who only finished sending get an answer that is quick.
 const HALF_CLOSED_GRACE_MS = 1000;
+// Longer than the longest silence of an answer that goes well: a long poll waits 60 s.
+const STALLED_ANSWER_MS = 90_000;
 const OWNER_ONLY = 0o600;
 const NO_TUNNELS: RawProblem = { status: 400, detail: 'expected no connect request, got one' };
+const NO_EXPECTATIONS: RawProblem = {
+  status: 417,
+  detail: 'expected no expectation but 100-continue, got another',
+};
 
 export interface HttpServerOptions {
   readonly timeouts: {
     readonly headersMs: number;
     readonly requestMs: number;
     readonly keepAliveMs: number;
+    /** A connection on which nothing moves for this long, because its reader does not read. Default 90 s. */
+    readonly stalledMs?: number;
   };
   readonly listener: RequestListener;
   /** Told of every request that never reached `listener`. */
@@ -68,6 +76,8 @@ export class HttpServer {
     const opened = options.tls === undefined ? 'connection' : 'secureConnection';
     this.#server.on(opened, (socket: Socket) => this.#open(socket));
     this.#server.on('connect', (_, socket) => this.#refuse(socket, NO_TUNNELS));
+    // Node would answer and take the next request, without a look at how this one is framed.
+    this.#server.on('checkExpectation', ({ socket }) => this.#refuse(socket, NO_EXPECTATIONS));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const problem = parserProblem(error.code);
       if (problem === undefined) socket.destroy();
@@ -185,7 +195,7 @@ export class HttpServer {
 }
 
 function createNodeServer({ timeouts, tls }: HttpServerOptions, serve: RequestListener): Server {
-  const { headersMs, requestMs, keepAliveMs } = timeouts;
+  const { headersMs, requestMs, keepAliveMs, stalledMs = STALLED_ANSWER_MS } = timeouts;
   const receiveHeadersMs = Math.min(headersMs, requestMs);
   const options = {
     headersTimeout: receiveHeadersMs,
@@ -199,7 +209,7 @@ function createNodeServer({ timeouts, tls }: HttpServerOptions, serve: RequestLi
   };
   const server =
     tls === undefined ? createServer(options, serve) : createSecureServer(options, tls, serve);
-  return Object.assign(server, { httpAllowHalfOpen: true });
+  return Object.assign(server.setTimeout(stalledMs), { httpAllowHalfOpen: true });
 }
 
 function createSecureServer(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import type { TestContext } from 'node:test';
 import type { Address } from '../../src/server/config-values.ts';
-import { HttpServer } from '../../src/server/http-server.ts';
+import { HttpServer, type HttpServerOptions } from '../../src/server/http-server.ts';
 import type { RawProblem } from '../../src/server/raw-problem.ts';
 import { connected, statuses, untilClosed } from './server-socket.ts';
 
@@ -24,7 +24,7 @@ export const hello: RequestListener = (request, response) => {
 export async function listening(
   t: TestContext,
   listener: RequestListener = hello,
-  timeouts = DEFAULT_TIMEOUTS,
+  timeouts: HttpServerOptions['timeouts'] = DEFAULT_TIMEOUTS,
 ): Promise<Listening> {
   const refused: RawProblem[] = [];
   const server = new HttpServer({

@@ -25,6 +25,13 @@ test('another machine is no loopback caller, whatever it calls the server', () =
     assert.equal(isLoopbackCaller({ ...TCP, address, host: 'localhost' }), false, address);
 });
 
+test('the peer of a Unix socket is on this machine, and still has to mean it', () => {
+  const caller = { address: undefined, isUnixSocket: true };
+  assert.equal(isLoopbackCaller({ ...caller, host: 'localhost' }), true);
+  assert.equal(isLoopbackCaller({ ...caller, host: 'registry.example.com' }), false);
+  assert.equal(isLoopbackCaller({ ...caller, host: undefined }), false);
+});
+
 test('a name that only looks like loopback is refused', () => {
   const hosts = [
     'example.com',
@@ -50,6 +57,11 @@ test('an address counts as itself, an IPv6 one as its /64, a mapped one as the I
   const keys: Readonly<Record<string, string>> = {
     '10.0.0.1': '10.0.0.1',
     '::ffff:10.0.0.1': '10.0.0.1',
+    '::FFFF:a00:1': '10.0.0.1',
+    '0:0:0:0:0:ffff:192.0.2.255': '192.0.2.255',
+    '::fffe:10.0.0.1': '0:0:0:0::/64',
+    '1::2:3:4:5:192.0.2.1': '1:0:2:3::/64',
+    '64:ff9b::192.0.2.1': '64:ff9b:0:0::/64',
     '::1': '0:0:0:0::/64',
     '2001:db8::1': '2001:db8:0:0::/64',
     '2001:db8:0:0:ffff::9': '2001:db8:0:0::/64',
@@ -86,4 +98,37 @@ test('each address has its own share of writes', async () => {
   );
   const wait = answers[2]?.retryAfterSeconds ?? 0;
   assert.ok(Number.isInteger(wait) && wait >= 1 && wait <= 60, `${wait}`);
+});
+
+test('a share follows a reload: what was used counts on', async () => {
+  let perMinute = 1;
+  const take = createRateLimit(() => perMinute);
+  assert.deepEqual([(await take('a')).ok, (await take('a')).ok], [true, false]);
+  perMinute = 4;
+  assert.deepEqual(
+    [(await take('a')).ok, (await take('a')).ok, (await take('a')).ok],
+    [true, true, false],
+  );
+  perMinute = 1;
+  assert.deepEqual([(await take('a')).ok, (await take('b')).ok], [false, true]);
+});
+
+test('past the number of callers that are held, new ones share an allowance until a minute is over', async () => {
+  let nowMs = 0;
+  const take = createRateLimit(() => 2, { maxCallers: 2, now: () => nowMs });
+  const oks = async (callers: string) => {
+    const answers: boolean[] = [];
+    for (const caller of callers) answers.push((await take(caller)).ok);
+    return answers;
+  };
+  assert.deepEqual(await oks('abcdef'), [true, true, true, true, false, false]);
+  assert.deepEqual(
+    await oks('aabb'),
+    [true, false, true, false],
+    'those who were first keep their own',
+  );
+  nowMs = 60_000;
+  assert.deepEqual(await oks('g'), [false], 'the minute before still counts');
+  nowMs = 120_000;
+  assert.deepEqual(await oks('ggg'), [true, true, false]);
 });

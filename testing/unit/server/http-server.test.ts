@@ -3,7 +3,13 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { HttpServer } from '../../../src/server/http-server.ts';
-import { assertCutInTime, hello, listening, SLOW } from '../../support/server-listening.ts';
+import {
+  assertCutInTime,
+  DEFAULT_TIMEOUTS,
+  hello,
+  listening,
+  SLOW,
+} from '../../support/server-listening.ts';
 import { connected, exchange, statuses, untilClosed } from '../../support/server-socket.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n';
@@ -28,6 +34,10 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
     'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
   'a length beside chunked':
     'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'another transfer coding than chunked': `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+  'a get with a body': `${GET}Content-Length: 1\r\n\r\nx`,
+  'a head with a body': 'HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx',
+  'a get with a chunked body': `${GET}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   'two lengths': 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx',
   'a bare line feed': 'GET / HTTP/1.1\nHost: a\n\n',
   'another protocol': 'SSH-2.0-OpenSSH_9.2\r\n',
@@ -66,10 +76,97 @@ test('a refusal is a problem document with a correlation id, and is reported', a
   assert.deepEqual(refused, [{ status: 400, detail: 'expected one host header, got 2' }]);
 });
 
-test('headers past 16 KiB are refused with 431', async (t) => {
+/** Node counts names, values and the target; ends at the last line. */
+const NAMES_AND_REST = '/HostaX'.length;
+const ACCEPTED_BYTES = 16 * 1024 - 1;
+const LAST = 'Connection: close\r\n\r\n';
+
+test('headers up to 16 KiB are read, and one byte more is refused with 431', async (t) => {
   const { address } = await listening(t);
-  const answer = await exchange(address, `${GET}X: ${'x'.repeat(17 * 1024)}\r\n\r\n`);
-  assert.deepEqual(statuses(answer), [431]);
+  const room = ACCEPTED_BYTES - NAMES_AND_REST;
+  const ofSize = (bytes: number) => `${GET}X: ${'x'.repeat(bytes)}\r\n\r\n`;
+  const socket = await connected(address);
+  socket.end(ofSize(room));
+  assert.deepEqual(statuses(await untilClosed(socket)), [200]);
+  assert.deepEqual(statuses(await exchange(address, ofSize(room + 1))), [431]);
+});
+
+test('a target counts as a header: past 16 KiB it is refused with 431', async (t) => {
+  const { address } = await listening(t);
+  const ofSize = (bytes: number) => `GET /${'x'.repeat(bytes)} HTTP/1.1\r\nHost: a\r\n`;
+  const room = ACCEPTED_BYTES - '/HostaConnectionclose'.length;
+  assert.deepEqual(statuses(await exchange(address, ofSize(room) + LAST)), [200]);
+  assert.deepEqual(statuses(await exchange(address, ofSize(room + 1) + LAST)), [431]);
+});
+
+test('a hundred headers are read, one more is refused with 431, and so are as many as fit', async (t) => {
+  const { address, refused } = await listening(t, (request, response) =>
+    response.end(`${Object.keys(request.headers).length}`),
+  );
+  const withLines = (count: number) =>
+    `${GET}${Array.from({ length: count - 2 }, (_, i) => `x${i}:\r\n`).join('')}${LAST}`;
+  assert.match(await exchange(address, withLines(100)), /^HTTP\/1\.1 200 .*\r\n100$/s);
+  assert.deepEqual(statuses(await exchange(address, withLines(101))), [431]);
+  assert.deepEqual(refused, [{ status: 431, detail: 'expected at most 100 headers, got 101' }]);
+  // Node itself drops what is past 2,000 without a word.
+  const tiny = `${GET}${'a:\r\n'.repeat(10_000)}${LAST}`;
+  assert.deepEqual(statuses(await exchange(address, tiny)), [431]);
+});
+
+test('a get that says that it has no body has none', async (t) => {
+  const { address } = await listening(t);
+  const answer = await exchange(address, `${GET}Content-Length: 0\r\nConnection: close\r\n\r\n`);
+  assert.deepEqual(statuses(answer), [200]);
+});
+
+test('an expectation that nobody can meet is refused, and what follows is not read', async (t) => {
+  let calls = 0;
+  const { address, refused } = await listening(t, () => calls++);
+  const request =
+    'POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\nExpect: x\r\nContent-Length: 3\r\n\r\nabc';
+  assert.deepEqual(statuses(await exchange(address, `${request}${GET}\r\n`)), [417]);
+  assert.deepEqual([refused.length, calls], [1, 0]);
+});
+
+test('an offer to upgrade is an ordinary request', async (t) => {
+  const { address } = await listening(t);
+  const offer = `${GET}Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nConnection: close, Upgrade\r\n\r\n`;
+  assert.deepEqual(statuses(await exchange(address, offer)), [200]);
+});
+
+test('pipelined requests are answered in their order, whichever is ready first', async (t) => {
+  const { address } = await listening(t, (request, response) => {
+    const answer = () => response.end(`<${request.url}>`);
+    if (request.url === '/0') setImmediate(answer);
+    else answer();
+  });
+  const paths = Array.from({ length: 100 }, (_, i) => `/${i}`);
+  const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n`).join('\r\n');
+  const answer = await exchange(address, `${requests}Connection: close\r\n\r\n`);
+  assert.deepEqual(
+    [...answer.matchAll(/<(.+?)>/g)].map(([, path]) => path),
+    paths,
+  );
+});
+
+test('an answer whose reader does not read is cut after a time, and the reader who reads gets all', async (t) => {
+  const body = Buffer.alloc(32 * 1024 * 1024);
+  const closed = Promise.withResolvers<boolean>();
+  const { address } = await listening(
+    t,
+    (request, response) => {
+      response.end(body);
+      if (request.url === '/unread')
+        response.once('close', () => closed.resolve(response.writableFinished));
+    },
+    { ...DEFAULT_TIMEOUTS, stalledMs: 300 },
+  );
+  const unread = await connected(address);
+  unread.pause().write('GET /unread HTTP/1.1\r\nHost: a\r\n\r\n');
+  const read = await exchange(address, `${GET}Connection: close\r\n\r\n`);
+  assert.ok(read.length > body.length);
+  assert.equal(await closed.promise, false);
+  unread.destroy();
 });
 
 test('garbage behind a request never lands in the middle of its answer', async (t) => {
