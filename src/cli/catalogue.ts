@@ -25,6 +25,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/config.ts')).defineConfig,
   },
   {
+    name: 'audit',
+    summary: 'verify or export the audit log of a server',
+    load: async () => (await import('./commands/audit.ts')).defineAudit,
+  },
+  {
     name: 'keygen',
     summary: 'make a signer key, a log key or a cosigner key',
     load: async () => (await import('./commands/keygen.ts')).defineKeygen,

@@ -1,6 +1,6 @@
 /** The rules that lines of an audit log obey together, one line after the other. Pure. */
 import { type ErrorCode, RegistryError } from '../../core/error.ts';
-import { type Hash, hashOf } from '../../core/hash.ts';
+import { hashOf } from '../../core/hash.ts';
 import { type AuditRecord, type Position, parseRecord } from './record.ts';
 
 /** A mistake in a log is worth nothing without its place. */
