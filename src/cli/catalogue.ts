@@ -35,6 +35,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/keygen.ts')).defineKeygen,
   },
   {
+    name: 'token',
+    summary: 'make, narrow, show and revoke access tokens',
+    load: async () => (await import('./commands/token.ts')).defineToken,
+  },
+  {
     name: 'init',
     summary: 'write the genesis of a new registry, and commit it',
     load: async () => (await import('./commands/init.ts')).defineInit,

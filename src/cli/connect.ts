@@ -9,6 +9,7 @@ import { createNoteVerifier } from '../server/note-verifier.ts';
 import type { Context } from './context.ts';
 import { readInput } from './files.ts';
 import type { Globals } from './globals.ts';
+import { givenToken } from './token-input.ts';
 import { createFileTrust } from './trust-file.ts';
 
 type Connecting = Pick<Context, 'io' | 'globals' | 'say' | 'progress'>;
@@ -32,6 +33,7 @@ export async function connectWith(
   { io, globals, say }: Pick<Connecting, 'io' | 'globals' | 'say'>,
   options: Partial<ClientOptions>,
 ): Promise<Client> {
+  const token = givenToken({ io, globals });
   const create = io.connect ?? (await import('../client/create.ts')).createClient;
   return create({
     url: globals.url,
@@ -44,6 +46,7 @@ export async function connectWith(
     },
     ...(await demands(io, globals)),
     ...(globals.registry !== undefined && { registry: globals.registry }),
+    ...(token !== undefined && { token }),
     ...options,
   });
 }

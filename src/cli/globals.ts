@@ -17,6 +17,8 @@ export interface Globals {
   readonly witnessPolicy: string | undefined;
   /** With a policy: how long ago its witnesses may have seen the head. */
   readonly maxStaleMs: number | undefined;
+  /** Holds the access token that writes bring; `-` is standard input. */
+  readonly tokenFile: string | undefined;
   readonly isJson: boolean;
   readonly isQuiet: boolean;
 }
@@ -27,6 +29,7 @@ interface Given {
   readonly state?: string;
   readonly witnessPolicy?: string;
   readonly maxStale?: number;
+  readonly tokenFile?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -51,6 +54,10 @@ export function addGlobals(program: Command): Command {
       'with it: and that they saw within so long, such as 30s or 10m (QUORATE_MAX_STALE)',
       parseStaleOption,
     )
+    .option(
+      '--token-file <file>',
+      'the access token that writes bring; - is stdin (QUORATE_TOKEN_FILE, or QUORATE_TOKEN with the token itself)',
+    )
     .option('--json', 'print JSON: one document, or one for each line of a list')
     .option('--quiet', 'no progress and no remarks on standard error');
 }
@@ -64,6 +71,7 @@ export function readGlobals(program: Command, env: Io['env']): Globals {
     stateDir: given.state ?? (env.QUORATE_STATE || defaultStateDir(env)),
     witnessPolicy: given.witnessPolicy ?? (env.QUORATE_WITNESS_POLICY || undefined),
     maxStaleMs: given.maxStale ?? staleOf(env.QUORATE_MAX_STALE || undefined),
+    tokenFile: given.tokenFile,
     isJson: given.json === true,
     isQuiet: given.quiet === true,
   };

@@ -13,6 +13,11 @@ export function parseTokenKeys(text: string): readonly TokenKey[] | undefined {
   return keys.every(isTokenKey) && new Set(keys).size === keys.length ? keys : undefined;
 }
 
+/** `publicKey`: 32 bytes. */
+export function formatTokenKey(publicKey: Uint8Array): TokenKey {
+  return `ed25519/${Buffer.from(publicKey).toString('hex')}`;
+}
+
 function isTokenKey(text: string): text is TokenKey {
   return /^ed25519\/[0-9a-f]{64}$/.test(text);
 }

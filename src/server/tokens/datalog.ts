@@ -8,6 +8,9 @@ import { excerpt, RegistryError } from '../../core/error.ts';
 import { type Hash, isHash } from '../../core/hash.ts';
 import { type Attempt, OPERATIONS, type Operation } from '../../http/authority.ts';
 
+/** What tokens are for, by name. */
+export const SCOPES = OPERATIONS;
+
 /** One check of a block; all of all blocks must hold. */
 export type Caveat =
   | { readonly operations: readonly Operation[] }

@@ -1,0 +1,41 @@
+/** Where an access token comes from: a file, standard input or the environment. Never an argument, which others can see. */
+import { RegistryError } from '../core/error.ts';
+import type { Context } from './context.ts';
+import { usageError } from './failure.ts';
+import { readInput } from './files.ts';
+
+type Asking = Pick<Context, 'io' | 'globals'>;
+
+/** Reads the token once, when it is first needed. `undefined`: none is given. */
+export function givenToken({ io, globals }: Asking): (() => Promise<string>) | undefined {
+  const { QUORATE_TOKEN: text = '', QUORATE_TOKEN_FILE: file = '' } = io.env;
+  if (globals.tokenFile === undefined && text !== '' && file !== '')
+    throw usageError('expected one of QUORATE_TOKEN and QUORATE_TOKEN_FILE, got both');
+  const path = globals.tokenFile ?? (file || undefined);
+  if (path === undefined && text === '') return undefined;
+  let token: Promise<string> | undefined;
+  return () => {
+    token ??= path === undefined ? Promise.resolve(text.trim()) : readTokenFile(io, path);
+    return token;
+  };
+}
+
+/** The token that a command is about: the one that writes would bring, else standard input. */
+export async function readToken({
+  io,
+  globals,
+  say,
+}: Asking & Pick<Context, 'say'>): Promise<string> {
+  const given = givenToken({ io, globals });
+  if (given === undefined) return readTokenFile(io, '-');
+  // Whoever pipes another one in is told which of the two was taken.
+  if (globals.tokenFile === undefined) await say('quorate: the token of the environment');
+  return given();
+}
+
+async function readTokenFile(io: Context['io'], path: string): Promise<string> {
+  const text = (await readInput(io, path)).trim();
+  if (text !== '') return text;
+  const place = path === '-' ? 'standard input' : path;
+  throw new RegistryError('invalid_request', `expected a token in ${place}, got nothing`);
+}

@@ -1,0 +1,80 @@
+/**
+ * Adding to the list of revoked tokens. The next list is written beside it and takes its name, so that
+ * a reader and a crash find the old list or the new one; that file is also what keeps two writers apart.
+ */
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { RegistryError } from '../../core/error.ts';
+import { parseRevocations } from './revocations.ts';
+
+interface Added {
+  /** That were not in the list before. */
+  readonly added: number;
+  /** In the list now. */
+  readonly total: number;
+}
+
+/** Durable when it resolves. Throws `invalid_request`; then the old list stands. */
+export async function addRevocations(path: string, ids: readonly string[]): Promise<Added> {
+  const next = `${path}.next`;
+  await using file = await open(next, 'wx', 0o644).catch((cause: unknown) =>
+    failed(`to write ${next}, which must not exist: another revocation may be under way`, cause),
+  );
+  try {
+    const result = await writeNext(path, { file, ids });
+    await rename(next, path);
+    await syncDirectory(dirname(path));
+    return result;
+  } catch (error) {
+    await rm(next, { force: true });
+    if (error instanceof RegistryError) throw error;
+    return failed(`to write ${path}`, error);
+  }
+}
+
+async function writeNext(
+  path: string,
+  { file, ids }: { readonly file: FileHandle; readonly ids: readonly string[] },
+): Promise<Added> {
+  const before = await readOrNothing(path);
+  const known = parseRevocations(before, path);
+  const added = [...new Set(ids)].filter((id) => !known.has(id));
+  const start = before === '' || before.endsWith('\n') ? before : `${before}\n`;
+  await file.writeFile(start + added.map((id) => `${id}\n`).join(''));
+  await keepOwner(path, file);
+  await file.sync();
+  return { added: added.length, total: known.size + added.length };
+}
+
+async function readOrNothing(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) =>
+    codeOf(cause) === 'ENOENT' ? '' : failed(`a readable list at ${path}`, cause),
+  );
+}
+
+/** The service reads it, and may be another user than whoever revokes. */
+async function keepOwner(path: string, file: FileHandle): Promise<void> {
+  const before = await stat(path).catch(() => undefined);
+  if (before === undefined) return;
+  const { uid, gid } = await file.stat();
+  if (before.uid !== uid || before.gid !== gid)
+    await file
+      .chown(before.uid, before.gid)
+      .catch((cause: unknown) => failed(`to keep the owner of ${path}`, cause));
+  await file.chmod(before.mode & 0o777);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, 'r');
+  await directory.sync();
+}
+
+function failed(expected: string, cause: unknown): never {
+  throw new RegistryError('invalid_request', `expected ${expected}, got ${codeOf(cause)}`, {
+    cause,
+  });
+}
+
+function codeOf(cause: unknown): unknown {
+  return cause instanceof Error && 'code' in cause ? cause.code : cause;
+}
