@@ -20,9 +20,15 @@ export interface Given {
 const OWN_VARIABLE =
   /^QUORATE_(CONFIG|DEBUG|MAX_STALE|STATE|TOKEN|TOKEN_FILE|URL|CI|KILL_CYCLES|TEST_[A-Z0-9_]*|UPDATE_DOCS|VECTORS)$/;
 
-/** What Kubernetes gives every container where there is a Service named quorate, or quorate-something. */
-const SERVICE_VARIABLE =
-  /^QUORATE_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+/**
+ * What Kubernetes gives every container where there is a Service named quorate, or quorate-something:
+ * `QUORATE_SERVICE_HOST=10.0.0.7`, `QUORATE_PORT_7070_TCP=tcp://10.0.0.7:7070`.
+ */
+const SERVICE_VARIABLES: readonly RegExp[] = [
+  /^QUORATE_(.*_)?SERVICE_(HOST|PORT(_[^=]*)?)=[0-9a-f.:]+$/,
+  /^QUORATE_(.*_)?PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp):\/\//,
+  /^QUORATE_(.*_)?PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)=/,
+];
 
 /** Adds a violation for what is no value at all; the values themselves are not checked here. */
 export function givenSettings(sources: ConfigSources, violations: string[]): Given[] {
@@ -79,8 +85,9 @@ function envFileProblem({
 function strangeVariables(env: Readonly<Record<string, string | undefined>>): string[] {
   const known = new Set(SETTINGS.flatMap((setting) => [setting.env, setting.envFile]));
   return Object.entries(env).flatMap(([name, value]) => {
-    const isStrange = name.startsWith('QUORATE_') && (value ?? '') !== '' && !known.has(name);
-    if (!isStrange || OWN_VARIABLE.test(name) || SERVICE_VARIABLE.test(name)) return [];
+    if (!name.startsWith('QUORATE_') || (value ?? '') === '' || known.has(name)) return [];
+    const isService = SERVICE_VARIABLES.some((pattern) => pattern.test(`${name}=${value}`));
+    if (isService || OWN_VARIABLE.test(name)) return [];
     const key = name.slice('QUORATE_'.length).toLowerCase();
     const expected = 'expected the variable of a setting in CONFIG.md';
     return [

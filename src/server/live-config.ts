@@ -22,6 +22,8 @@ export class LiveConfig {
   readonly #parts: Reloadable[] = [];
   #current: Config;
   #last: Promise<unknown> = Promise.resolve();
+  /** Has not read its sources yet: whoever asks now is served by it. */
+  #waiting: Promise<readonly string[]> | undefined;
 
   constructor(options: LiveConfigOptions) {
     this.#options = options;
@@ -40,11 +42,16 @@ export class LiveConfig {
 
   /**
    * Resolves with the keys that changed, also when there are none: what files hold is read again then too.
-   * One after another, each from its own reading of the sources. Throws `invalid_request` with every
-   * reason, in `details.violations`; nothing has changed then. The log tells both.
+   * One after another, from sources as they are after the call. Throws `invalid_request` with every reason,
+   * in `details.violations`; nothing has changed then. The log tells both.
    */
   reload(): Promise<readonly string[]> {
-    const reloaded = this.#last.then(() => this.#reload());
+    if (this.#waiting !== undefined) return this.#waiting;
+    const reloaded = this.#last.then(() => {
+      this.#waiting = undefined;
+      return this.#reload();
+    });
+    this.#waiting = reloaded;
     this.#last = reloaded.catch(() => {});
     return reloaded;
   }
@@ -58,7 +65,7 @@ export class LiveConfig {
       return changed;
     } catch (error) {
       metrics.reloaded('refused', now() / 1000);
-      log.error('the configuration was not reloaded: the one before stays in force', { error });
+      log.error('the configuration was not reloaded', { error });
       throw error;
     }
   }
@@ -72,11 +79,28 @@ export class LiveConfig {
     const failures = prepared.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
     const reasons = [...changed.flatMap(refusalsOf), ...failures.map(messageOf)];
     if (reasons.length > 0) throw refused(reasons, failures[0]);
-    // Nothing is awaited from here on: no request meets one part before and another after.
     this.#current = next;
-    for (const part of prepared) if (part.status === 'fulfilled') part.value();
+    takeUp(prepared.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : [])));
     return changed.map(({ key }) => key);
   }
+}
+
+/** Nothing is awaited: no request meets one part before and another after. */
+function takeUp(prepared: readonly (() => void)[]): void {
+  const failures: unknown[] = [];
+  for (const apply of prepared)
+    try {
+      apply();
+    } catch (error) {
+      // Against its contract; the others are not held back by it.
+      failures.push(error);
+    }
+  if (failures.length > 0)
+    throw new RegistryError(
+      'internal',
+      `expected every part to take up what it prepared, got ${failures.length} that did not: restart the server`,
+      { cause: failures[0] },
+    );
 }
 
 function refusalsOf({ key, reload }: NamedSetting): string[] {

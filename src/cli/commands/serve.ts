@@ -1,4 +1,7 @@
-/** `quorate serve`: a registry until it is asked to stop; its URL on standard output, its log on standard error. */
+/**
+ * `quorate serve`: a registry until it is asked to stop; its URL is the first line of standard output, below
+ * it stands the audit log of a micronode; its log goes to standard error.
+ */
 import type { Command } from 'commander';
 import { loadConfig } from '../../server/config.ts';
 import type { RunningServer } from '../../server/running.ts';
@@ -9,6 +12,7 @@ import {
   readSources,
 } from '../config-options.ts';
 import type { Context } from '../context.ts';
+import { HeldLines } from '../held-lines.ts';
 
 export function defineServe(command: Command, context: Context): void {
   addConfigOptions(command).action((_options: object, self: Command) =>
@@ -23,17 +27,25 @@ async function serve(context: Context, options: ConfigOptions): Promise<void> {
   io.onHangup?.(() => void started.promise.then(reload));
   const config = await readConfig(options, io.env);
   const { startServer } = await import('../../server/start.ts');
+  const { createLineOutput } = await import('../../server/audit-log/stdout-sink.ts');
+  const lines = new HeldLines(createLineOutput());
   // SIGINT and SIGTERM stop it in order, and that is success.
   context.endOnInterrupt();
-  const server = await startServer(config, {
-    signal: io.interrupt,
-    // The flags of this start, the environment of this process, and its files as they are now.
-    reload: async () => loadConfig(await readSources(options, io.env, { isAgain: true })),
-  });
-  const { url, metricsUrl } = server;
-  await (globals.isJson ? printJson({ url, metrics_url: metricsUrl }) : print(url));
-  started.resolve(server);
-  await server.stopped;
+  try {
+    const server = await startServer(config, {
+      signal: io.interrupt,
+      stdout: lines,
+      // The flags of this start, the environment of this process, and its files as they are now.
+      reload: async () => loadConfig(await readSources(options, io.env, { isAgain: true })),
+    });
+    const { url, metricsUrl } = server;
+    await (globals.isJson ? printJson({ url, metrics_url: metricsUrl }) : print(url));
+    started.resolve(server);
+    lines.release();
+    await server.stopped;
+  } finally {
+    lines.release();
+  }
 }
 
 async function reload(server: RunningServer): Promise<void> {
