@@ -83,12 +83,14 @@ function watched(store: Store, watch: WriteWatch): Store {
     diff: (range) => store.diff(range),
     history: (key) => store.history(key),
     proposals: () => store.proposals(),
+    snapshot: (target) => store.snapshot(target),
     storageBytes: () => store.storageBytes(),
     append: (batch) => watch.time(() => store.append(batch)),
     putProposal: (proposal) => watch.time(() => store.putProposal(proposal)),
     putApproval: (payloadB3, approval) => watch.time(() => store.putApproval(payloadB3, approval)),
     dropProposals: (payloadB3s) => watch.time(() => store.dropProposals(payloadB3s)),
     putCheckpoint: (note) => watch.time(() => store.putCheckpoint(note)),
+    compact: (options) => watch.time(() => store.compact(options)),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
