@@ -1,0 +1,53 @@
+/** Faults that come and go under a running process: strace attaches to it, and lets it go again. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Fault } from './strace.ts';
+
+export interface Attached {
+  /** How many calls were delayed or failed so far. */
+  injected(): number;
+  /** The process goes on undisturbed; answers how many calls were hit in all. */
+  detach(): Promise<number>;
+}
+
+/** `effect` e.g. `delay_enter=50ms`; of all threads. Throws where it may not attach. */
+export async function attach(
+  t: TestContext,
+  pid: number,
+  { call, effect }: Fault,
+): Promise<Attached> {
+  const directory = mkdtempSync(join(tmpdir(), 'quorate-strace-'));
+  const trace = join(directory, 'trace');
+  const options = ['-f', '-p', `${pid}`, '-o', trace, '-e', `trace=${call}`];
+  const child = spawn('strace', [...options, '-e', `inject=${call}:${effect}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ended = once(child, 'exit');
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await ended;
+    rmSync(directory, { recursive: true, force: true });
+  });
+  let said = '';
+  for await (const chunk of child.stderr.setEncoding('utf8')) {
+    said += chunk;
+    if (/ attached/.test(said)) break;
+  }
+  if (!/ attached/.test(said)) throw new Error(`expected strace to attach, got: ${said}`);
+  const injected = () =>
+    readFileSync(trace, 'utf8')
+      .split('\n')
+      .filter((line) => /\((?:DELAYED|INJECTED)\)$/.test(line)).length;
+  return {
+    injected,
+    detach: async () => {
+      child.kill('SIGINT');
+      await ended;
+      return injected();
+    },
+  };
+}
