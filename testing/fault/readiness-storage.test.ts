@@ -130,9 +130,10 @@ test('after a failed fsync no write is acknowledged and reads go on until the en
 
   const next = await serve(t, { data: server.data });
   const client = clientOf(next.url);
-  assert.equal((await client.head()).version, 1);
+  const { version } = await client.head();
+  assert.ok(version === 1 || version === 2, 'it was done or it was not');
   assert.deepEqual(await shutChecks(next), []);
-  assert.equal(await commitOver(client, proposal), 2);
+  assert.equal(await commitOver(client, proposal), 2, 'repeating it resolves it');
   assert.equal(await next.stop(), 0);
   assert.equal(await wholeLogAt(server.data), 2);
 });
