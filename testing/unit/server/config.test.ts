@@ -5,28 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isErrorCode, RegistryError } from '../../../src/core/error.ts';
-import {
-  type ConfigSources,
-  effectiveSettings,
-  loadConfig,
-  readConfigFile,
-} from '../../../src/server/config.ts';
+import { effectiveSettings, loadConfig, readConfigFile } from '../../../src/server/config.ts';
 import { SETTINGS } from '../../../src/server/config-schema.ts';
-
-function violationsOf(sources: ConfigSources): readonly string[] {
-  try {
-    loadConfig(sources);
-  } catch (error) {
-    assert.ok(error instanceof RegistryError && error.code === 'invalid_request');
-    const { violations } = error.details;
-    assert.ok(Array.isArray(violations) && violations.length > 0);
-    for (const violation of violations) assert.ok(error.message.includes(`\n  ${violation}`));
-    return violations;
-  }
-  return [];
-}
-
-const file = (text: string) => ({ name: 'quorate.toml', text });
+import { file, violationsOf } from '../../support/server-config.ts';
 
 test('without any source the defaults hold', () => {
   const { settings, ...config } = loadConfig();
@@ -118,11 +99,6 @@ test('every mistake of every source is told at once, with its place, what was ex
       'quorate.toml: limits: expected one of ..., got "limits"',
     ],
   );
-});
-
-test('neither governance nor quorum can be configured', () => {
-  for (const key of ['threshold', 'signers', 'governance', 'quorum'])
-    assert.equal(violationsOf({ file: file(`${key} = 1`) }).length, 1, key);
 });
 
 test('a file that is not toml is refused with its line, beside the mistakes elsewhere', () => {
