@@ -198,7 +198,7 @@ test('a variable that the program or its tests read is no mistake', () => {
   for (const name of names)
     assert.ok(
       violationsOf({ env: { [name]: 'x' } }).every((violation) => !/in CONFIG\.md/.test(violation)),
-      name,
+      `OWN_VARIABLE lacks ${name}`,
     );
 });
 
