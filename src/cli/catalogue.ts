@@ -30,6 +30,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/audit.ts')).defineAudit,
   },
   {
+    name: 'operator',
+    summary: 'freeze, thaw, reload, copy and compact a running server',
+    load: async () => (await import('./commands/operator.ts')).defineOperator,
+  },
+  {
     name: 'keygen',
     summary: 'make a signer key, a log key or a cosigner key',
     load: async () => (await import('./commands/keygen.ts')).defineKeygen,

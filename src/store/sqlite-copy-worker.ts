@@ -1,39 +1,61 @@
 /** The thread that copies a database: says how far it is, then that it is done, or what is wrong, and ends. */
-import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type Database from 'better-sqlite3';
 import type { CopyData, CopyReport } from './sqlite-copy.ts';
-import { isFull, storageError } from './sqlite-errors.ts';
+import { storageError } from './sqlite-errors.ts';
+import { assertSound } from './sqlite-integrity.ts';
 import { openReadOnly } from './sqlite-open.ts';
+import type { SnapshotProgress } from './store.ts';
 
 /** Of one step: 4 MiB, after which the other side is told. */
 const STEP_PAGES = 1024;
+const FULL = /^(SQLITE_FULL|ENOSPC|EDQUOT)/;
 
-async function copy(port: MessagePort, { from, to }: CopyData): Promise<void> {
+async function serve(port: MessagePort, { from, to }: CopyData): Promise<void> {
   const report = (message: CopyReport): void => port.postMessage(message);
   try {
     // Made here, so that no other user can ever open it.
     closeSync(openSync(to, 'wx', 0o600));
-    const db = openReadOnly(from);
-    const pageBytes = Number(db.pragma('page_size', { simple: true }));
-    // A read transaction around all steps: without it SQLite would begin again after every commit.
-    db.exec('BEGIN');
-    db.prepare('SELECT count(*) FROM sqlite_schema').get();
-    await db.backup(to, {
-      progress: ({ totalPages, remainingPages }) => {
-        const doneBytes = (totalPages - remainingPages) * pageBytes;
-        report({ type: 'progress', doneBytes, totalBytes: totalPages * pageBytes });
-        return STEP_PAGES;
-      },
-    });
-    syncFile(to);
+    await copy(from, to, (progress) => report({ type: 'progress', ...progress }));
+    sync(to);
+    check(to);
     report({ type: 'done' });
   } catch (cause) {
-    const { code, message } = storageError(cause, `a copy of ${from} at ${to}`);
-    report({ type: 'failed', error: { code: isFull(cause) ? 'read_only' : code, message } });
+    const { code, message, details } = storageError(cause, `a whole copy of ${from} at ${to}`);
+    const isFull = FULL.test(String(details.reason));
+    report({ type: 'failed', error: { code: isFull ? 'read_only' : code, message } });
   }
 }
 
-function syncFile(path: string): void {
+async function copy(
+  from: string,
+  to: string,
+  onProgress: (progress: SnapshotProgress) => void,
+): Promise<void> {
+  const db = openReadOnly(from);
+  try {
+    const pageBytes = Number(db.pragma('page_size', { simple: true }));
+    beginReading(db);
+    await db.backup(to, {
+      progress: ({ totalPages, remainingPages }) => {
+        const doneBytes = (totalPages - remainingPages) * pageBytes;
+        onProgress({ doneBytes, totalBytes: totalPages * pageBytes });
+        return STEP_PAGES;
+      },
+    });
+  } finally {
+    db.close();
+  }
+}
+
+/** One read transaction around all steps: without it SQLite would begin again after every commit. */
+function beginReading(db: Database.Database): void {
+  db.exec('BEGIN');
+  db.prepare('SELECT count(*) FROM sqlite_schema').get();
+}
+
+function sync(path: string): void {
   const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);
@@ -42,4 +64,15 @@ function syncFile(path: string): void {
   }
 }
 
-if (parentPort !== null) void copy(parentPort, workerData as CopyData);
+function check(path: string): void {
+  const db = openReadOnly(path);
+  try {
+    assertSound(db);
+  } finally {
+    db.close();
+    // Made for the reader, who wrote nothing: the copy is one file.
+    for (const ending of ['-wal', '-shm']) rmSync(`${path}${ending}`, { force: true });
+  }
+}
+
+if (parentPort !== null) void serve(parentPort, workerData as CopyData);

@@ -25,3 +25,13 @@ export function assertIndexesAgree(
       );
   }
 }
+
+/** The same of a whole file, and that each of its pages is in its place. Throws `storage_damaged`. */
+export function assertSound(db: Database.Database): void {
+  const found = db.pragma('integrity_check(1)', { simple: true });
+  if (found !== 'ok')
+    throw new RegistryError(
+      'storage_damaged',
+      `expected a database that passes its own check, got ${excerpt(found)}: restore it from a backup or a replica`,
+    );
+}

@@ -176,10 +176,10 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Copies everything, as it is at one moment, into a file at `path`, while reads and writes go on; the
-   * file's bytes are durable when it resolves, its name is the caller's matter. Judges nothing: who hands
-   * the copy on verifies it first. Rejects `invalid_request` (nothing here is on disk), `overloaded`
-   * (one copy at a time), `read_only` (no space), `unavailable` (given up) or what reading and writing
-   * files fails with; then a part of the file may be left, and the store is as it was.
+   * file's bytes are durable when it resolves, its name is the caller's matter. The file is sound as a
+   * database; whether it is a whole registry is for who hands it on to verify. Rejects `invalid_request` (nothing here is on disk), `overloaded`
+   * (one copy at a time), `read_only` (no space), `unavailable` (given up), `storage_damaged` or
+   * `storage_failed`; then a part of the file may be left, and the store is as it was.
    */
   snapshot(target: SnapshotTarget): Promise<void>;
   /**

@@ -3,6 +3,7 @@
 import { formatTime } from '../../core/time.ts';
 import type { BuildInfo } from '../../http/deps.ts';
 import type { ActAnswer, OperatorActs } from '../../http/operator.ts';
+import type { RegistryTimers } from '../../registry/options.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Store, StoreSizes } from '../../store/store.ts';
 import type { Freeze } from './freeze.ts';
@@ -23,6 +24,7 @@ export interface ActParts {
   readonly reload: () => Promise<readonly string[]>;
   readonly auditHead?: (() => AuditHead | null) | undefined;
   readonly build: BuildInfo;
+  readonly timers: RegistryTimers;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Since the start. */
@@ -31,12 +33,14 @@ export interface ActParts {
 
 /** A clock that is a little wrong drops nothing that can still be committed. */
 const EXPIRED_FOR_MS = 3_600_000;
+/** How long a freeze waits for the commits before it. */
+const SETTLE_MS = 10_000;
 
 export function createActs(parts: ActParts): OperatorActs {
   return {
     status: () => status(parts),
-    freeze: async ({ reason }) => settled(parts, await parts.freeze.freeze(reason)),
-    thaw: async ({ reason }) => settled(parts, await parts.freeze.thaw(reason)),
+    freeze: ({ reason }) => frozen(parts, reason),
+    thaw: ({ reason }) => thawed(parts, reason),
     reload: async () => answer(parts, { changed: [...(await parts.reload())] }),
     snapshot: async ({ signal }) => snapshotAnswer(await parts.snapshots.make(signal)),
     compact: () => compact(parts),
@@ -63,10 +67,29 @@ async function status(parts: ActParts) {
   };
 }
 
-/** What was accepted before is let finish: the version in the answer is the last for as long as the freeze stands. */
-async function settled(parts: ActParts, isChanged: boolean): Promise<ActAnswer> {
-  await parts.registry.idle();
-  return answer(parts, { changed: isChanged, frozen: frozenJson(parts.freeze) });
+/**
+ * What was accepted before is let finish, so that the version in the answer is the last one until a thaw.
+ * A disk that does not answer must not hold back the operator who froze because of it.
+ */
+async function frozen(parts: ActParts, reason: string): Promise<ActAnswer> {
+  const changed = await parts.freeze.freeze(reason);
+  const settled = await isIdleSoon(parts);
+  return answer(parts, { changed, settled, frozen: frozenJson(parts.freeze) });
+}
+
+async function thawed(parts: ActParts, reason: string): Promise<ActAnswer> {
+  const changed = await parts.freeze.thaw(reason);
+  return answer(parts, { changed, frozen: frozenJson(parts.freeze) });
+}
+
+async function isIdleSoon({ registry, timers }: ActParts): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<false>();
+  const timer = timers.setTimeout(() => resolve(false), SETTLE_MS);
+  try {
+    return await Promise.race([registry.idle().then(() => true), promise]);
+  } finally {
+    timers.clearTimeout(timer);
+  }
 }
 
 async function compact(parts: ActParts): Promise<ActAnswer> {
@@ -94,7 +117,7 @@ function snapshotAnswer({ file, version, entryHash, ...made }: Snapshot): ActAns
       file,
       version,
       entry_hash: entryHash,
-      checkpoint: checkpoint && { ...checkpoint },
+      checkpoint: checkpoint === undefined ? null : { ...checkpoint },
       bytes,
       seconds,
     },

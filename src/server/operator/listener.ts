@@ -12,6 +12,7 @@ import type { Store } from '../../store/store.ts';
 import type { AuditTrail } from '../../telemetry/audit.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { problemResponse } from '../raw-problem.ts';
+import { TIMERS } from '../timers.ts';
 import { type AuditHead, createActs } from './acts.ts';
 import type { Freeze } from './freeze.ts';
 import { Snapshots } from './snapshots.ts';
@@ -39,6 +40,7 @@ export function operatorListener(parts: OperatorParts): RequestListener {
   const startedMs = monotonicMs();
   const acts = createActs({
     ...parts,
+    timers: TIMERS,
     snapshots: new Snapshots({ ...parts, monotonicMs }),
     uptimeSeconds: () => (monotonicMs() - startedMs) / 1000,
   });

@@ -6,8 +6,8 @@ import type { Hash } from '../../core/hash.ts';
 export interface VerifiedCopy {
   readonly version: number;
   readonly entryHash: Hash;
-  /** The newest signed one in it; `null`: no key of this log has signed yet. */
-  readonly checkpoint: { readonly size: number; readonly root: string } | null;
+  /** The newest signed one in it, with its root in base64; `undefined`: none was kept yet. */
+  readonly checkpoint: { readonly size: number; readonly root: string } | undefined;
 }
 
 export type VerifyReport =

@@ -2,8 +2,9 @@
  * Snapshots of the database: copied while commits go on, durable, verified, and only then given their
  * name. What is unfinished has a directory of its own, which the next one removes.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { RegistryError } from '../../core/error.ts';
 import type { Store } from '../../store/store.ts';
@@ -40,10 +41,18 @@ const RESERVE_BYTES = 16 * 1024 * 1024;
 
 export class Snapshots {
   readonly #parts: SnapshotParts;
+  readonly #directory: string | null;
+  /** What an earlier process left half made is gone. */
+  readonly #cleaned: Promise<void>;
   #state: SnapshotState | null = null;
 
   constructor(parts: SnapshotParts) {
+    const { dataDir, log } = parts;
     this.#parts = parts;
+    this.#directory = dataDir === null ? null : join(dataDir, 'snapshots');
+    this.#cleaned = removeUnfinished(this.#directory).catch((cause: unknown) =>
+      log.warn('what is left of a snapshot that was never finished cannot be removed', { cause }),
+    );
   }
 
   /** How far the one that is being made is; `null`: none is. */
@@ -53,8 +62,8 @@ export class Snapshots {
 
   /** Throws `invalid_request`, `overloaded`, `not_initialised`, `read_only`, `unavailable`, or `storage_...`; then nothing is left. */
   async make(signal: AbortSignal): Promise<Snapshot> {
-    const { dataDir } = this.#parts;
-    if (dataDir === null)
+    const directory = this.#directory;
+    if (directory === null)
       throw new RegistryError(
         'invalid_request',
         'expected a registry on disk, got one in memory: there is no file to copy',
@@ -62,51 +71,55 @@ export class Snapshots {
     if (this.#state !== null)
       throw new RegistryError('overloaded', 'expected one snapshot at a time, got one more');
     this.#state = { phase: 'copying', done: 0, total: 0 };
+    const { monotonicMs } = this.#parts;
+    const startedMs = monotonicMs();
     try {
-      return await this.#make(join(dataDir, 'snapshots'), signal);
+      const made = await this.#make(directory, signal);
+      return { ...made, seconds: (monotonicMs() - startedMs) / 1000 };
+    } catch (cause) {
+      throw failure(cause, directory);
     } finally {
       this.#state = null;
     }
   }
 
-  async #make(directory: string, signal: AbortSignal): Promise<Snapshot> {
-    const { store, monotonicMs, log } = this.#parts;
-    const startedMs = monotonicMs();
+  async #make(directory: string, signal: AbortSignal): Promise<Omit<Snapshot, 'seconds'>> {
+    const { store, log } = this.#parts;
+    await this.#cleaned;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await removeUnfinished(directory);
     await assertRoom(directory, await store.storageBytes());
     const unfinished = await mkdtemp(join(directory, UNFINISHED));
     try {
       const path = join(unfinished, 'registry.db');
+      const onProgress = (state: SnapshotState) => {
+        this.#state = state;
+      };
       await store.snapshot({
         path,
         signal,
-        onProgress: ({ doneBytes, totalBytes }) => {
-          this.#state = { phase: 'copying', done: doneBytes, total: totalBytes };
-        },
+        onProgress: ({ doneBytes: done, totalBytes: total }) =>
+          onProgress({ phase: 'copying', done, total }),
       });
-      const copy = await verifyInThread(path, {
-        signal,
-        onProgress: (done, total) => {
-          this.#state = { phase: 'verifying', done, total };
-        },
-      });
-      const file = `registry-${copy.version}-${copy.entryHash.slice(3, 15)}.db`;
+      const copy = await verifyInThread(path, { signal, onProgress });
       const { size: bytes } = await stat(path);
+      const file = `registry-${copy.version}-${copy.entryHash.slice(3, 15)}.db`;
       await rename(path, join(directory, file));
       await syncDirectory(directory);
-      return { ...copy, file, bytes, seconds: (monotonicMs() - startedMs) / 1000 };
+      await syncDirectory(dirname(directory));
+      return { ...copy, file, bytes };
     } finally {
       await rm(unfinished, { recursive: true, force: true }).catch((cause: unknown) =>
-        log.warn('an unfinished snapshot could not be removed', { path: unfinished, cause }),
+        log.warn('an unfinished snapshot cannot be removed', { path: unfinished, cause }),
       );
     }
   }
 }
 
-async function removeUnfinished(directory: string): Promise<void> {
+async function removeUnfinished(directory: string | null): Promise<void> {
+  if (directory === null || !existsSync(directory)) return;
   for (const name of await readdir(directory))
-    if (name.startsWith(UNFINISHED)) await rm(join(directory, name), { recursive: true });
+    if (name.startsWith(UNFINISHED))
+      await rm(join(directory, name), { recursive: true, force: true });
 }
 
 async function assertRoom(directory: string, bytes: number): Promise<void> {
@@ -115,13 +128,23 @@ async function assertRoom(directory: string, bytes: number): Promise<void> {
   if (bavail * bsize < needed)
     throw new RegistryError(
       'read_only',
-      `expected ${needed} bytes free for a snapshot, got ${bavail * bsize}: make room, nothing was written`,
+      `expected ${needed} bytes free for a snapshot, got ${bavail * bsize}: make room; nothing was written`,
     );
+}
+
+/** What the file system says, in words an operator can act on. */
+function failure(cause: unknown, directory: string): unknown {
+  if (cause instanceof RegistryError || !(cause instanceof Error && 'code' in cause)) return cause;
+  return new RegistryError(
+    cause.code === 'ENOSPC' || cause.code === 'EDQUOT' ? 'read_only' : 'storage_failed',
+    `expected to write a snapshot in ${directory}, got ${cause.code}`,
+    { cause },
+  );
 }
 
 interface VerifyInThread {
   readonly signal: AbortSignal;
-  readonly onProgress: (done: number, total: number) => void;
+  readonly onProgress: (state: SnapshotState) => void;
 }
 
 /** Settles when the thread is gone. */
@@ -138,7 +161,8 @@ function verifyInThread(
       'expected a verified snapshot, got the end of its verification: it was given up',
     );
     worker.on('message', (report: VerifyReport) => {
-      if (report.type === 'progress') onProgress(report.done, report.total);
+      if (report.type === 'progress')
+        onProgress({ phase: 'verifying', done: report.done, total: report.total });
       else if (report.type === 'verified') outcome = report.copy;
       else outcome = new RegistryError(report.code, report.message);
     });

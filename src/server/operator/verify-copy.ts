@@ -1,15 +1,20 @@
 /**
- * Whether a copy of the database is a whole registry: every entry re-hashed and linked, the tree of the
- * entries the one that a log key signed, the set the one of the newest entry. Signatures of approvals
- * are left to `quorate verify`.
+ * Whether a copy of the database is a whole registry: every entry re-hashed and linked, their tree the
+ * one that a log key signed, and the rows beside the log as the entries give them. Signatures of
+ * approvals are left to `quorate verify`.
  */
-import { encodeBase64 } from '../../core/bytes.ts';
+import { encodeBase64, isEqualBytes } from '../../core/bytes.ts';
+import { descriptorValueHash, encodeDescriptor } from '../../core/descriptor.ts';
 import { RegistryError } from '../../core/error.ts';
+import { hashOf } from '../../core/hash.ts';
+import { type Change, changesOf } from '../../core/payload.ts';
 import type { NoteVerifier } from '../../core/tlog/note-signatures.ts';
 import { loadKept } from '../../registry/kept-checkpoint.ts';
 import { loadChain } from '../../registry/load.ts';
 import { scrubLog } from '../../registry/scrub.ts';
+import { damaged, storedPayload } from '../../registry/stored.ts';
 import { openSqliteReader } from '../../store/sqlite.ts';
+import type { ReadStore } from '../../store/sqlite-read.ts';
 import type { VerifiedCopy } from './snapshot-messages.ts';
 
 export interface VerifyOptions {
@@ -17,25 +22,72 @@ export interface VerifyOptions {
   readonly onProgress: (done: number, total: number) => void;
 }
 
+const PAGE = 64;
+
 /** Throws `not_initialised` for an empty one, `storage_damaged`, or what opening it throws. */
-export async function verifyCopy(path: string, options: VerifyOptions): Promise<VerifiedCopy> {
+export async function verifyCopy(
+  path: string,
+  { verifier, onProgress }: VerifyOptions,
+): Promise<VerifiedCopy> {
   await using store = openSqliteReader({ path });
   const loaded = await loadChain(store);
   if (loaded === undefined)
     throw new RegistryError('not_initialised', 'expected a registry to copy, got an empty one');
   const { chain } = loaded;
-  const { checkpoint } = await loadKept(store, { ...loaded, verifier: options.verifier });
+  const { checkpoint } = await loadKept(store, { ...loaded, verifier });
+  const total = chain.version + 1;
   await scrubLog(store, {
     head: chain,
-    onProgress: (checked) => options.onProgress(checked, chain.version + 1),
+    // Two walks: the second one is over the rows.
+    onProgress: (checked) => onProgress(Math.floor(checked / 2), total),
     signal: new AbortController().signal,
   });
+  await assertRows(store, total, (checked) => onProgress(Math.floor((total + checked) / 2), total));
+  await assertProposals(store);
   return {
     version: chain.version,
     entryHash: chain.entryHash,
-    checkpoint:
-      checkpoint === undefined
-        ? null
-        : { size: checkpoint.size, root: encodeBase64(checkpoint.root) },
+    checkpoint: checkpoint && { size: checkpoint.size, root: encodeBase64(checkpoint.root) },
   };
+}
+
+/** Every value that an entry put or removed is found at its version, and governance where it is due. */
+async function assertRows(
+  store: ReadStore,
+  size: number,
+  onProgress: (checked: number) => void,
+): Promise<void> {
+  const governance = new Set((await store.governanceEntries()).map(({ version }) => version));
+  for (let from = 0; from < size; ) {
+    const page = await store.entries({ from, limit: PAGE });
+    for (const entry of page) {
+      const { payload } = storedPayload(entry);
+      if ('governance' in payload !== governance.has(entry.version))
+        throw damaged(`expected version ${entry.version} among the governances or not, as it says`);
+      for (const change of changesOf(payload)) await assertRow(store, change, entry.version);
+    }
+    from += page.length;
+    if (page.length === 0) throw damaged(`expected version ${from} in the log, got nothing`);
+    onProgress(Math.min(from, size));
+  }
+}
+
+async function assertRow(store: ReadStore, change: Change, version: number): Promise<void> {
+  const { kind, id } = change;
+  const row = await store.descriptor({ kind, id, version });
+  const bytes = change.op === 'put' ? encodeDescriptor(change) : undefined;
+  const isRight =
+    bytes === undefined || row === undefined
+      ? bytes === undefined && row === undefined
+      : row.setVersion === version &&
+        isEqualBytes(row.bytes, bytes) &&
+        isEqualBytes(row.valueHash, descriptorValueHash(bytes));
+  if (!isRight)
+    throw damaged(`expected ${kind}/${id} at version ${version} as its entry says, got another`);
+}
+
+async function assertProposals(store: ReadStore): Promise<void> {
+  for (const { payload, payloadB3 } of await store.proposals())
+    if (hashOf(payload) !== payloadB3)
+      throw damaged(`expected the payload of proposal ${payloadB3}, got other bytes`);
 }
