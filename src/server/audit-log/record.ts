@@ -12,8 +12,9 @@ import type { AuditEvent } from '../../telemetry/audit.ts';
 export const AUDIT_SCHEMA = 'quorate-audit/1';
 /** A line without its line feed; what a reader of foreign files need never hold more of. */
 export const MAX_LINE_BYTES = 16 * 1024;
-/** Of a text in an event: longer ones are cut, so that no record is refused for its length. */
-const MAX_TEXT = 1_024;
+/** Of texts in an event, in UTF-16 units: longer ones are cut. With every unit escaped, a line still fits. */
+const MAX_REASON = 1_024;
+const MAX_TEXT = 256;
 const LAST_TIME_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 const ACTS = [
@@ -49,7 +50,7 @@ const recordSchema = z.discriminatedUnion('act', [
     act: z.enum(ACTS),
     decision: z.enum(['accepted', 'refused']),
     code: text,
-    reason: text,
+    reason: z.string().max(MAX_REASON).nullable(),
     client: text,
     token: text,
     signer: text,
@@ -162,7 +163,7 @@ export function eventDraft(event: AuditEvent, at: number): Draft {
       act: event.act,
       decision: event.decision,
       code: fit(event.code),
-      reason: fit(event.reason),
+      reason: fit(event.reason, MAX_REASON),
       client: fit(event.client),
       token: fit(event.token),
       signer: fit(event.signer),
@@ -173,8 +174,8 @@ export function eventDraft(event: AuditEvent, at: number): Draft {
   };
 }
 
-function fit(said: string | null): string | null {
-  return said === null ? null : said.slice(0, MAX_TEXT).toWellFormed();
+function fit(said: string | null, max = MAX_TEXT): string | null {
+  return said === null ? null : said.slice(0, max).toWellFormed();
 }
 
 function fitVersion(version: number | null): number | null {
