@@ -8,7 +8,7 @@ import { loadBiscuit } from './biscuit.ts';
 import { KeyedAuthority } from './keyed-authority.ts';
 import { RevocationFile } from './revocation-file.ts';
 import { readRevocations } from './revocations.ts';
-import { publicKeyOf } from './token.ts';
+import { assertTokenKey } from './token.ts';
 
 export interface TokenAuthority extends Reloadable {
   /** `undefined` while no token key is configured. */
@@ -42,8 +42,8 @@ export async function openAuthority(
     };
   };
   const openKeys = async (keys: TokenConfig['tokens']['keys']) => {
+    for (const key of keys) assertTokenKey(key);
     const biscuit = await loadBiscuit();
-    for (const key of keys) publicKeyOf(biscuit, key).free();
     return new KeyedAuthority({ biscuit, keys, log, now, isRevoked: (id) => revoked.has(id) });
   };
   const apply = await prepare(config);
