@@ -38,9 +38,7 @@ export async function openTls(
   files: Config['tls'],
   parts: TlsParts,
 ): Promise<TlsCertificate | undefined> {
-  if (files === null) return undefined;
-  const certificate = new Certificate(await readPair(files), parts);
-  return certificate;
+  return files === null ? undefined : new Certificate(await readPair(files), parts);
 }
 
 class Certificate implements TlsCertificate {
