@@ -41,7 +41,8 @@ export async function serve(
   { data = makeDataDir(), settings = {}, preload }: FaultServerOptions = {},
 ): Promise<FaultServer> {
   const flags = {
-    data,
+    // A micronode keeps nothing.
+    ...(settings.profile !== 'micronode' && { data }),
     log_key: LOG_KEY,
     listen: '127.0.0.1:0',
     metrics_listen: 'off',

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const PAUSE_MS = 10;
+/** For the last event to arrive. */
+const STREAM_MS = 5_000;
 const PATHS = ['/registry/head', '/registry/0', '/checkpoint', '/tile/0/000.p/1', '/healthz'];
 
 interface Failure {
@@ -14,8 +16,6 @@ export interface ReaderReport {
   readonly answers: number;
   readonly slowestMs: number;
   readonly failures: readonly Failure[];
-  /** Of the events that the open stream brought. */
-  readonly versions: readonly number[];
 }
 
 export class ReaderLoop {
@@ -43,10 +43,16 @@ export class ReaderLoop {
     return loop;
   }
 
-  /** Every answer was there, and none later than `boundMs`. */
-  async assertGreen(boundMs: number): Promise<ReaderReport> {
+  /** The stream has brought every version up to `head`, every answer was there, and none later than `boundMs`. */
+  async assertGreen({ head, boundMs }: { head: number; boundMs: number }): Promise<ReaderReport> {
+    const end = performance.now() + STREAM_MS;
+    while (this.#versions.length < head && performance.now() < end) await delay(PAUSE_MS);
     const report = await this.stop();
     assert.deepEqual(report.failures, []);
+    assert.deepEqual(
+      this.#versions,
+      Array.from({ length: head }, (_, i) => i + 1),
+    );
     assert.ok(report.answers > 2 * PATHS.length, `${report.answers} answers`);
     assert.ok(report.slowestMs < boundMs, `an answer took ${report.slowestMs} ms`);
     return report;
@@ -55,13 +61,12 @@ export class ReaderLoop {
   async stop(): Promise<ReaderReport> {
     this.#stop.abort();
     await this.#running;
-    const versions = [...this.#stream.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
-    const { answers, slowestMs, failures } = { ...this.#figures };
-    return { answers, slowestMs, failures, versions };
+    return { answers: this.#answers, slowestMs: this.#slowestMs, failures: this.#failures };
   }
 
-  get #figures() {
-    return { answers: this.#answers, slowestMs: this.#slowestMs, failures: this.#failures };
+  /** Of the events that the open stream brought. */
+  get #versions(): readonly number[] {
+    return [...this.#stream.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
   }
 
   async #repeat(path: string): Promise<void> {
