@@ -72,7 +72,9 @@ export function answerFailure(
   const corrId = newCorrId();
   const { code, answer } = problemOf(cause, corrId);
   metrics.rejected(code);
-  log.error('request failed', { code, corr_id: corrId, cause });
+  const fields = { code, corr_id: corrId, status: answer.status };
+  if (answer.status >= 500) log.error('request failed', { ...fields, cause });
+  else log.info('request refused', fields);
   return respond(c, answer, corrId);
 }
 

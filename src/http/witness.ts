@@ -74,7 +74,8 @@ async function addCheckpoint(
   if (reply.result === 'cosigned') return text(status, reply.lines);
   if (reply.result === 'conflict')
     return text(status, `${reply.size}\n`, { 'content-type': SIZE_MEDIA_TYPE });
-  log.info('a checkpoint was not cosigned', { status, reason: reply.reason });
+  // The reason quotes the request: it is for who sent it.
+  log.info('a checkpoint was not cosigned', { status, result: reply.result });
   return text(status, `${reply.reason}\n`);
 }
 

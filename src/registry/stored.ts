@@ -1,5 +1,4 @@
 /** Entries as they come back from a store: re-hashed before anyone sees them, because disks lie. */
-import { decodeUtf8 } from '../core/bytes.ts';
 import { RegistryError } from '../core/error.ts';
 import { hashOf } from '../core/hash.ts';
 import { decodeLeaf, entryHash, type Leaf } from '../core/leaf.ts';
@@ -26,9 +25,9 @@ export function storedPayload(entry: StoredEntry): DecodedPayload {
   try {
     return decodePayload(entry.payload);
   } catch (cause) {
+    // What is no payload may be anything: neither this nor the cause is quoted.
     throw damaged(
-      `expected a payload at version ${entry.version}, got ${excerptBytes(entry.payload)}`,
-      cause,
+      `expected a payload at version ${entry.version}, got ${entry.payload.length} bytes that are none (${codeOf(cause)})`,
     );
   }
 }
@@ -42,16 +41,11 @@ function readLeaf(entry: StoredEntry): Leaf {
     return decodeLeaf(entry.leaf);
   } catch (cause) {
     throw damaged(
-      `expected a leaf at version ${entry.version}, got ${excerptBytes(entry.leaf)}`,
-      cause,
+      `expected a leaf at version ${entry.version}, got ${entry.leaf.length} bytes that are none (${codeOf(cause)})`,
     );
   }
 }
 
-function excerptBytes(bytes: Uint8Array): string {
-  try {
-    return JSON.stringify(decodeUtf8(bytes.subarray(0, 40)));
-  } catch {
-    return `${bytes.length} bytes that are no text`;
-  }
+function codeOf(error: unknown): string {
+  return error instanceof RegistryError ? error.code : 'internal';
 }

@@ -1,7 +1,8 @@
 /**
  * The log of a server: JSON lines on pino, written before the call returns, because the last line
  * before a deliberate crash is the one that matters. Only primitives and errors are written: an object
- * passed by mistake may hold a secret, so it is named by its type and never serialised.
+ * passed by mistake may hold a secret, so it is named by its type and never serialised. A line is ASCII
+ * and bounded, so that a terminal and every program that splits lines read one record as one.
  */
 import { pino } from 'pino';
 import type { Log, LogFields } from '../telemetry/log.ts';
@@ -17,6 +18,8 @@ export interface LogOptions {
 
 // An error that causes itself must not hang the logger.
 const MAX_CAUSES = 8;
+// A checkpoint with all its cosignatures, kept as evidence, fits.
+const MAX_TEXT = 64 * 1024;
 
 type Loggable = string | number | boolean | null | { readonly [member: string]: Loggable };
 
@@ -26,6 +29,7 @@ export interface LevelledLog extends Log {
 }
 
 export function createLog({ level, destination }: LogOptions): LevelledLog {
+  const sink = destination ?? pino.destination({ dest: 2, sync: true });
   const logger = pino(
     {
       level,
@@ -33,7 +37,7 @@ export function createLog({ level, destination }: LogOptions): LevelledLog {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination ?? pino.destination({ dest: 2, sync: true }),
+    { write: (line: string) => sink.write(escapeLine(line)) },
   );
   return {
     debug: (message, fields) => logger.debug(loggableFields(fields), message),
@@ -44,6 +48,14 @@ export function createLog({ level, destination }: LogOptions): LevelledLog {
       logger.level = next;
     },
   };
+}
+
+/** The same JSON: line separators, terminal controls and text that reads backwards stand only in strings. */
+function escapeLine(line: string): string {
+  return line.replace(
+    /[^\x20-\x7e\n]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 // Members that pino writes itself: a field of that name would be a second one in the same line.
@@ -57,7 +69,8 @@ function loggableFields(fields: LogFields = {}): Record<string, Loggable> {
 }
 
 function loggable(value: unknown): Loggable {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (value === null || typeof value === 'boolean') return value;
+  if (typeof value === 'string') return bounded(value);
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   if (typeof value === 'bigint') return String(value);
   if (value instanceof Error) return loggableError(value, MAX_CAUSES);
@@ -70,5 +83,13 @@ function loggableError(error: Error, causesLeft: number): Loggable {
     error.cause instanceof Error && causesLeft > 0
       ? { cause: loggableError(error.cause, causesLeft - 1) }
       : {};
-  return { name: error.name, ...code, message: error.message, ...cause };
+  // What a parser of ours or of node says quotes the text that it could not parse.
+  const message = error instanceof SyntaxError ? '[quotes its input]' : bounded(error.message);
+  return { name: error.name, ...code, message, ...cause };
+}
+
+function bounded(text: string): string {
+  return text.length > MAX_TEXT
+    ? `${text.slice(0, MAX_TEXT)}... (${text.length} characters)`
+    : text;
 }

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
-import { createLog, type LogLevel } from '../../../src/server/log.ts';
-import type { Log } from '../../../src/telemetry/log.ts';
+import { createLog, type LevelledLog, type LogLevel } from '../../../src/server/log.ts';
 
-function logTo(level: LogLevel = 'debug'): { log: Log; lines: string[] } {
+function logTo(level: LogLevel = 'debug'): { log: LevelledLog; lines: string[] } {
   const lines: string[] = [];
   return { log: createLog({ level, destination: { write: (line) => lines.push(line) } }), lines };
 }
@@ -82,4 +81,65 @@ test('lines below the level are not written', () => {
   log.warn('yes');
   log.error('yes');
   assert.equal(lines.length, 2);
+});
+
+test('a new level counts from the next line on', () => {
+  const { log, lines } = logTo('warn');
+  log.info('no');
+  log.setLevel('debug');
+  log.debug('yes');
+  log.setLevel('silent');
+  log.error('no');
+  assert.equal(only(lines).msg, 'yes');
+});
+
+// Of the kind that the Big List of Naughty Strings collects.
+const NAUGHTY = [
+  'next\u0085line, line\u2028separator, paragraph\u2029separator, \v and \f and \r\n',
+  '\u001b[2J\u009b31m\u0007\u007f\b',
+  '\u202etxt.exe\u202c \u2066hidden\u2069 zero\u200bwidth \ufeff',
+  '\ud800 alone, \udc00 alone, together \ud83d\ude00',
+  '"},{"level":"error","msg":"forged"}\n{"level":"error"}',
+  '\\u0041 \\ \\" \\\u00e9',
+  'null\0byte',
+  '%s %d %o %j',
+  '\u0418\u043c\u044f \u540d\u524d',
+];
+
+test('whatever is in a message, a field, its name or an error, a record is one line of ASCII that says it', () => {
+  for (const text of NAUGHTY) {
+    const { log, lines } = logTo();
+    const cause = new Error(text);
+    log.info(text, { text, [`name ${text}`]: 1, error: new Error(text, { cause }) });
+    const [line = ''] = lines;
+    assert.match(line, /^[\x20-\x7e]+\n$/);
+    const { msg, text: field, [`name ${text}`]: named, error } = only(lines);
+    assert.deepEqual([msg, field, named], [text, text, 1]);
+    assert.deepEqual(error, {
+      name: 'Error',
+      message: text,
+      cause: { name: 'Error', message: text },
+    });
+  }
+});
+
+test('a text has an end, in a field and in an error', () => {
+  const { log, lines } = logTo();
+  const text = 'x'.repeat(10_000_000);
+  log.info('long', { text, error: new Error(text, { cause: new Error(text) }) });
+  assert.ok((lines[0] ?? '').length < 250_000);
+  assert.match(String(only(lines).text), /x\.\.\. \(10000000 characters\)$/);
+});
+
+test('a parser is not believed about what it quotes', () => {
+  const { log, lines } = logTo();
+  for (const parse of [() => JSON.parse('{"token":canary}'), () => new RegExp(`${'canary'}(`)])
+    try {
+      parse();
+    } catch (error) {
+      assert.ok(error instanceof Error && error.message.includes('canary'));
+      log.error('failed', { error, wrapped: new Error('outer', { cause: error }) });
+    }
+  assert.equal(lines.length, 2);
+  assert.ok(!lines.join().includes('canary'));
 });
