@@ -1,6 +1,7 @@
 /** `GET /registry/stream`: new versions as server-sent events, resumed by version. */
 import type { Context } from 'hono';
 import { HEADERS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
+import type { LogFields } from '../telemetry/log.ts';
 import { answerBytes, type BodyOptions } from './answer.ts';
 import type { HttpDeps, HttpLimits } from './deps.ts';
 import { EventBody } from './event-body.ts';
@@ -25,7 +26,7 @@ export function streamRoutes(
   slots: StreamSlots,
 ): { readonly followStream: Handler } {
   return {
-    followStream: (c) => {
+    followStream: (c, corrId) => {
       const { after, mode } = readQuery(QUERIES.stream, c.req.url);
       const cursor = readLastEventId(c) ?? after;
       if (c.req.method === 'HEAD') return answerBytes(null, ANSWER);
@@ -43,8 +44,8 @@ export function streamRoutes(
         retryMs: Math.round(1_000 + 2_000 * deps.random()),
         signal: c.req.raw.signal,
         onEnd: release,
-        onSlow: () => closeSlow(deps, c, address),
-        onFailure: (cause) => deps.log.error('stream failed', { cause }),
+        onSlow: () => closeSlow(deps, c, { client: address, corr_id: corrId }),
+        onFailure: (cause) => deps.log.error('stream failed', { corr_id: corrId, cause }),
       });
       return answerBytes(new ReadableStream(body), ANSWER);
     },
@@ -59,8 +60,8 @@ function readLastEventId(c: Context): number | undefined {
 }
 
 /** Nothing can be said to a reader that does not read; it resumes by id. */
-function closeSlow({ metrics, log, hangUp }: StreamDeps, c: Context, address: string): void {
+function closeSlow({ metrics, log, hangUp }: StreamDeps, c: Context, reader: LogFields): void {
   metrics.lagged('slow', 1);
-  log.info('stream closed: its reader does not drain', { client: address });
+  log.info('stream closed: its reader does not drain', reader);
   hangUp(c);
 }
