@@ -76,3 +76,41 @@ test('serve starts nothing on a bad configuration', async () => {
   assert.deepEqual([code, stdout], [2, '']);
   assert.match(stderr, /--listen: expected host:port/);
 });
+
+test('a flag of governance is refused with where it is changed, and another strange one as usage', async () => {
+  for (const flag of ['--threshold', '--min-signers', '--quorum=2', '--governance']) {
+    const { code, stderr } = await runCli(['serve', flag, '1']);
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /: expected no governance in a configuration, got ".*quorate signers/,
+      flag,
+    );
+  }
+  const { code, stderr } = await runCli(['config', 'check', '--max-stream', '1']);
+  assert.equal(code, 2);
+  assert.match(stderr, /unknown option '--max-stream'.*--max-streams/);
+});
+
+test('config print masks what a file holds and what a program is given', async () => {
+  const secret = join(makeDirectory(), 'secret');
+  writeFileSync(secret, 'canary');
+  const env = { QUORATE_DATA_FILE: secret };
+  const argv = ['config', 'print', '--log-key', 'exec:sign --pin canary'];
+  for (const form of [[], ['--json']]) {
+    const { code, stdout } = await runCli([...argv, ...form], { env });
+    assert.equal(code, 0);
+    assert.doesNotMatch(stdout, /canary/);
+  }
+  const { stdout } = await runCli(argv, { env });
+  assert.match(stdout, /^data = "\*\*\*" # QUORATE_DATA_FILE$/m);
+  assert.match(stdout, /^log_key = "exec:sign \*\*\*" # --log-key$/m);
+});
+
+test('what an address can not do is a failure of the start, not a mistake of the configuration', async () => {
+  const data = join(makeDirectory(), 'data');
+  const argv = ['serve', '--data', data, '--metrics-listen', 'off', '--log-level', 'silent'];
+  const { code, stderr } = await runCli([...argv, '--listen', '192.0.2.1:0']);
+  assert.equal(code, 1);
+  assert.match(stderr, /expected to listen on 192\.0\.2\.1:0, got EADDRNOTAVAIL/);
+});
