@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Fault } from './strace.ts';
 
+/** Also a call that was in its delay when the process was let go. */
+const HIT = /\((?:DELAYED|INJECTED)\)$|<detached \.\.\.>$/;
+
 export interface Attached {
   /** How many calls were delayed or failed so far. */
   injected(): number;
@@ -41,7 +44,7 @@ export async function attach(
   const injected = () =>
     readFileSync(trace, 'utf8')
       .split('\n')
-      .filter((line) => /\((?:DELAYED|INJECTED)\)$/.test(line)).length;
+      .filter((line) => HIT.test(line)).length;
   return {
     injected,
     detach: async () => {
