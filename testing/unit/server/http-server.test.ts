@@ -14,6 +14,15 @@ import { connected, exchange, statuses, untilClosed } from '../../support/server
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n';
 
+test('a peer keeps its address when it has gone: having none means a Unix socket, and so this machine', async (t) => {
+  const gone = Promise.withResolvers<string | undefined>();
+  const { address } = await listening(t, ({ socket }) => {
+    socket.once('close', () => gone.resolve(socket.remoteAddress)).resetAndDestroy();
+  });
+  await exchange(address, `${GET}\r\n`);
+  assert.equal(await gone.promise, '127.0.0.1');
+});
+
 test('a request that has one reading is answered', async (t) => {
   const { address, refused } = await listening(t);
   const answer = await exchange(address, `${GET}Connection: close\r\n\r\n`);
