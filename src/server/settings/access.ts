@@ -10,7 +10,7 @@ export const ACCESS = {
     parse: (text) => (text === '' || text.includes('\0') ? undefined : text),
     initial: 'auto',
     meaning:
-      'where operator acts are taken: freeze, thaw, reload, snapshot, compact; auto: `operator.sock` in `data`, off for a micronode',
+      'where operator acts are taken: freeze, thaw, reload, snapshot, compact; auto: `operator.sock` in `data`, off for a micronode without `data`',
     metric: 'audit_records_total',
     reload: 'a listener keeps its address',
   }),

@@ -91,7 +91,8 @@ export const LIMITS = {
   min_free_space: setting({
     ...bytes({ min: '0B', max: '1PiB' }),
     initial: '64MiB',
-    meaning: 'writes are refused while the disk of `data` has less than this left',
+    meaning:
+      'writes are refused while the disk of `data` has less than this left; not for a micronode',
     metric: 'rejected_total{reason="read_only"}',
     reload: APPLIES,
   }),

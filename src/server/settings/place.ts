@@ -68,7 +68,7 @@ export const PLACE = {
     parse: (text) => (text === '' || text.includes('\0') ? undefined : text),
     initial: './data',
     meaning:
-      'directory of the database, relative to the working directory; made when it is missing',
+      'directory of the database, relative to the working directory; made when it is missing; a micronode has none, unless one on tmpfs for its operator socket',
     metric: 'registry_storage_bytes',
     reload: 'where a registry is kept does not change under it',
   }),

@@ -59,7 +59,7 @@ export const SIGNING = {
   high_water: setting({
     ...pathOrNone(),
     meaning:
-      'a file outside `data` and its backups that keeps the newest checkpoint, so that a restored older database is not written to; empty: none',
+      'a file outside `data` and its backups that keeps the newest checkpoint, so that a restored older database is not written to; not for a micronode; empty: none',
     metric: 'none: the log says when it can not be kept',
     reload: 'it is compared at the start',
   }),
