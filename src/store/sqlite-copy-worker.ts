@@ -17,7 +17,7 @@ async function serve(port: MessagePort, { from, to }: CopyData): Promise<void> {
   try {
     // Made here, so that no other user can ever open it.
     closeSync(openSync(to, 'wx', 0o600));
-    await copy(from, to, (progress) => report({ type: 'progress', ...progress }));
+    await copy(from, to, (progress) => report({ type: 'progress', progress }));
     sync(to);
     check(to);
     report({ type: 'done' });
@@ -37,13 +37,12 @@ async function copy(
   try {
     const pageBytes = Number(db.pragma('page_size', { simple: true }));
     beginReading(db);
-    await db.backup(to, {
-      progress: ({ totalPages, remainingPages }) => {
-        const doneBytes = (totalPages - remainingPages) * pageBytes;
-        onProgress({ doneBytes, totalBytes: totalPages * pageBytes });
-        return STEP_PAGES;
-      },
-    });
+    const tell = ({ totalPages, remainingPages }: Database.BackupMetadata): number => {
+      const doneBytes = (totalPages - remainingPages) * pageBytes;
+      onProgress({ doneBytes, totalBytes: totalPages * pageBytes });
+      return STEP_PAGES;
+    };
+    tell(await db.backup(to, { progress: tell }));
   } finally {
     db.close();
   }

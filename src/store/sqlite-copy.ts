@@ -15,7 +15,7 @@ export interface CopyData {
 }
 
 export type CopyReport =
-  | ({ readonly type: 'progress' } & SnapshotProgress)
+  | { readonly type: 'progress'; readonly progress: SnapshotProgress }
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: LaneError };
 
@@ -68,7 +68,7 @@ function ended(worker: Worker, onProgress: SnapshotTarget['onProgress']): Promis
   return new Promise((resolve, reject) => {
     let outcome: RegistryError | 'done' = givenUp();
     worker.on('message', (report: CopyReport) => {
-      if (report.type === 'progress') onProgress?.(report);
+      if (report.type === 'progress') onProgress?.(report.progress);
       else if (report.type === 'done') outcome = 'done';
       else outcome = new RegistryError(report.error.code, report.error.message);
     });

@@ -380,4 +380,31 @@ function proposalTests(open: Open): void {
     assert.equal(await store.putProposal(dropped), 'added');
     assert.deepEqual(await store.proposals(), [kept, dropped]);
   });
+
+  test('a compaction drops what had expired before its time, and nothing else', async (t) => {
+    const store = await open(t);
+    const times = ['2026-11-20', '2026-11-21', '2026-11-22'].map((day) => `${day}T00:00:00.000Z`);
+    const [gone, due, later] = times.map((expiresAt) => ({
+      ...makeProposal(expiresAt),
+      expiresAt,
+    }));
+    for (const proposal of [later, gone, due]) if (proposal) await store.putProposal(proposal);
+    if (gone) await store.putApproval(gone.payloadB3, makeApproval('alice'));
+    await appendHistory(store, [[], [put('a', '1')]]);
+    await store.putCheckpoint('kept');
+    const head = await store.head();
+    const compaction = await store.compact({ expiredBefore: '2026-11-21T00:00:00.000Z' });
+    assert.equal(compaction.droppedProposals, 1);
+    assert.ok(compaction.isLogFolded);
+    assert.deepEqual(await store.proposals(), [later, due]);
+    assert.deepEqual(await store.head(), head);
+    assert.equal(await store.checkpoint(), 'kept');
+    assert.equal((await collect(store.set(1))).length, 1);
+    const again = await store.compact({ expiredBefore: '2026-11-21T00:00:00.000Z' });
+    assert.equal(again.droppedProposals, 0);
+    assert.deepEqual(await store.append({ expected: 1, entries: [makeEntry(2)] }), {
+      outcome: 'appended',
+      head: 2,
+    });
+  });
 }
