@@ -35,10 +35,12 @@ function borrowFrom(token: Uint8Array): Borrowed | undefined {
   const block = first?.find(({ field }) => field === CONTENT);
   const nextKey = first?.find(({ field }) => field === NEXT_KEY);
   const place = first?.find(({ field }) => field === SIGNATURE);
+  const proof = parts.find(({ field }) => field === PROOF);
+  const isOpen = proof !== undefined && readFields(token, proof)[0]?.field === NEXT_SECRET;
   // Of a later version or with a second signature, a block is signed together with the one before it.
   const isPlain = blocks.every((fields) => fields.every(({ field }) => field <= SIGNATURE));
-  if (block === undefined || nextKey === undefined || place === undefined || !isPlain)
-    return undefined;
+  if (block === undefined || nextKey === undefined || place === undefined) return undefined;
+  if (!isOpen || !isPlain) return undefined;
   const next = readFields(token, nextKey).find(({ field }) => field === KEY_BYTES);
   if (next === undefined || place.end - place.start !== SIGNATURE_BYTES) return undefined;
   const { key, signature } = signAnew(token.subarray(block.start, block.end), {
@@ -76,6 +78,9 @@ const VARINT = 0;
 const BYTES = 2;
 const AUTHORITY = 2;
 const BLOCK = 3;
+const PROOF = 4;
+/** What a sealed token no longer has: it ends with a signature over the last block's. */
+const NEXT_SECRET = 1;
 const CONTENT = 1;
 const NEXT_KEY = 2;
 const SIGNATURE = 3;

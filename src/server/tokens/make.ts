@@ -42,7 +42,7 @@ export async function attenuateToken(text: string, caveats: readonly Caveat[]): 
     throw invalid(`a token of less than ${MAX_BLOCKS} blocks`, `${token.countBlocks()}`);
   using block = biscuit.Biscuit.block_builder();
   block.addCode(source);
-  using narrower = append(token, block);
+  using narrower = token.appendBlock(block);
   return usableText(biscuit, borrowed.restore(narrower.toBytes()));
 }
 
@@ -72,17 +72,6 @@ function assertBorrowed(bytes: Uint8Array): Borrowed {
   if (borrowed === undefined)
     throw invalid('a token as `quorate token mint` makes them', 'one of another form');
   return borrowed;
-}
-
-function append(
-  token: Biscuit['Biscuit']['prototype'],
-  block: Biscuit['BlockBuilder']['prototype'],
-): Biscuit['Biscuit']['prototype'] {
-  try {
-    return token.appendBlock(block);
-  } catch {
-    throw invalid('a token that may be attenuated', 'a sealed one');
-  }
 }
 
 /** What was made is read as a server would, but for the key. */
