@@ -35,12 +35,15 @@ export async function attach(
     await ended;
     rmSync(directory, { recursive: true, force: true });
   });
+  // Read to the end: a strace that nobody listens to dies of it before its trace is written.
   let said = '';
-  for await (const chunk of child.stderr.setEncoding('utf8')) {
-    said += chunk;
-    if (/ attached/.test(said)) break;
-  }
-  if (!/ attached/.test(said)) throw new Error(`expected strace to attach, got: ${said}`);
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      if (said.includes(' attached')) resolve();
+    });
+    child.once('exit', () => reject(new Error(`expected strace to attach, got: ${said}`)));
+  });
   const injected = () =>
     readFileSync(trace, 'utf8')
       .split('\n')
