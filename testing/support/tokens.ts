@@ -3,7 +3,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { hashOf } from '../../src/core/hash.ts';
 import type { Attempt, Authority } from '../../src/http/authority.ts';
-import type { Config } from '../../src/server/config.ts';
+import { type Config, loadConfig } from '../../src/server/config.ts';
 import { formatTokenKey, type TokenKey } from '../../src/server/token-key.ts';
 import { openAuthority, type TokenAuthority } from '../../src/server/tokens/authority.ts';
 import { type Biscuit, loadBiscuit } from '../../src/server/tokens/biscuit.ts';
@@ -70,6 +70,8 @@ export interface TestAuthority extends TokenAuthority {
   readonly timers: TestTimers;
   readonly records: readonly LogRecord[];
   authority(): Authority;
+  /** As a reload would. */
+  prepareTokens(tokens: Config['tokens']): Promise<() => void>;
   /** `allowed`, or the code of the error. */
   ask(token: string, attempt?: Attempt): Promise<string>;
 }
@@ -99,7 +101,9 @@ export async function openTestAuthority(
       return error instanceof Error && 'code' in error ? String(error.code) : String(error);
     }
   };
-  return { ...opened, timers, records, authority, ask };
+  const prepareTokens = (next: Config['tokens']) =>
+    opened.prepare({ ...loadConfig(), tokens: next });
+  return { ...opened, timers, records, authority, prepareTokens, ask };
 }
 
 function missing(): never {

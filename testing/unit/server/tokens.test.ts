@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Attempt } from '../../../src/http/authority.ts';
-import { type Caveat, MAX_KINDS, SCOPES } from '../../../src/server/tokens/datalog.ts';
+import {
+  type Caveat,
+  encodeAttempt,
+  MAX_KINDS,
+  SCOPES,
+} from '../../../src/server/tokens/datalog.ts';
 import { attenuateToken, openToken } from '../../../src/server/tokens/make.ts';
 import { MAX_LIFETIME_SECONDS } from '../../../src/server/tokens/token.ts';
 import {
@@ -144,17 +149,9 @@ test('a payload of very many kinds is refused to a token that is bound to kinds,
   for (const token of [bound, free]) {
     const attempt = attemptOf({ kinds: many });
     assert.equal(await ask(token, attempt), token === free ? 'allowed' : 'forbidden');
-    const cost = await costOf(() => ask(token, attempt));
-    // Generous, and far from what 10,000 facts would take.
-    assert.ok(cost < 250, `${cost} ms`);
+    assert.ok(encodeAttempt(attempt, ISSUED).length < 1_000);
   }
 });
-
-async function costOf(run: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await run();
-  return performance.now() - start;
-}
 
 test('a token lives from its issue, with a minute of leeway, to its expiry, and not a second more', async (t) => {
   const { ask, timers } = await openTestAuthority(t, { keys: KEYS });
