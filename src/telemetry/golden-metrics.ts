@@ -101,7 +101,7 @@ function witnessMetrics(make: Maker, ages: () => ReadonlyMap<string, number>) {
     ),
     witnessAlarm: make.gauge(
       'registry_witness_alarm',
-      '1 once a witness knows more of the log than its server, or something else: nothing is written any more.',
+      '1 once a witness knows more of the log than its server, or another history: nothing is written any more.',
       ['reason'],
     ),
   };

@@ -1,4 +1,6 @@
 /** The golden metrics: their names, types and labels are contract, so they are written down once more. */
+import { createMetrics, type MetricsOptions } from '../../src/telemetry/create-metrics.ts';
+import type { Metrics } from '../../src/telemetry/metrics.ts';
 
 /** By name: the type, then the labels. */
 export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: string[]]>> = {
@@ -38,3 +40,46 @@ export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: 
   event_propagation_seconds: ['histogram'],
   registry_build_info: ['gauge', 'node', 'version'],
 };
+
+export function metricsWith(options: Partial<MetricsOptions> = {}): Metrics {
+  return createMetrics({
+    build: { version: '1.2.3', node: '24.0.0' },
+    reasons: ['malformed', 'conflict'],
+    now: () => 0,
+    isProcessObserved: false,
+    ...options,
+  });
+}
+
+/** Every instrument once. */
+export function reportEverything(metrics: Metrics): void {
+  metrics.httpRequest({ route: '/registry/head', method: 'GET', code: 200, seconds: 0.001 });
+  metrics.inflight(1);
+  metrics.rejected('malformed');
+  metrics.commit({ seconds: 0.01, approvals: 2 });
+  metrics.approvalVerified(0.0003);
+  metrics.lagged('latest', 3);
+  metrics.updated('committed');
+  metrics.version(7);
+  metrics.pendingProposals(4);
+  metrics.subscribers(5);
+  metrics.fsync(0.002);
+  metrics.storageBytes(4096);
+  metrics.checkpointed();
+  metrics.recovered();
+  metrics.witnessRequested({ witness: 'w1', result: 'signed' });
+  metrics.witnessSize('w1', 8);
+  metrics.cosigned('w1', 2);
+  metrics.witnessAlarm('fork');
+  metrics.propagated(0.02);
+  metrics.audited('accepted');
+  metrics.auditFailed();
+  metrics.tokenChecked('refused');
+  metrics.reloaded('applied', 1_790_000_000);
+  metrics.reloaded('refused', 1_790_000_060);
+  metrics.certificate(1_800_000_000);
+  metrics.connections(1);
+  metrics.connectionRefused('address');
+  metrics.readiness({ isReadReady: true, isWriteReady: false, gates: new Map([['disk', false]]) });
+  metrics.started({ phase: 'write', isAfterCrash: true, seconds: 1.5 });
+}
