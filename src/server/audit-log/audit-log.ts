@@ -10,6 +10,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Config } from '../config.ts';
 import type { Reloadable } from '../reload.ts';
 import { Flood, WINDOW_MS } from './flood.ts';
+import { ownEvent, reaches, refusalOf, stalled } from './parts.ts';
 import { clockTime, type Draft, eventDraft, type Position } from './record.ts';
 import type { AuditSink } from './sink.ts';
 
@@ -57,6 +58,8 @@ export class AuditLog implements OpenAuditLog {
   readonly #backlog: Item[] = [];
   #maxBytes: number;
   #sink: AuditSink | undefined;
+  /** The end when something was last kept. */
+  #known: { readonly log: string; readonly position: Position } | undefined;
   #failure: RegistryError | undefined;
   #lost: { since: number; accepted: number; refused: number } | undefined;
   #draining: Promise<void> | undefined;
@@ -166,7 +169,7 @@ export class AuditLog implements OpenAuditLog {
   async #drain(): Promise<void> {
     try {
       do {
-        this.#sink ??= await this.#watched(() => this.#options.openSink(this.#maxBytes));
+        this.#sink ??= await this.#watched(() => this.#open());
         await this.#write(this.#sink);
       } while (this.#backlog.length > 0 || this.#sink.isSuspect);
       this.#recover();
@@ -178,10 +181,33 @@ export class AuditLog implements OpenAuditLog {
     }
   }
 
+  /** What this process knows to be kept must still be there. */
+  async #open(): Promise<AuditSink> {
+    const sink = await this.#options.openSink(this.#maxBytes);
+    const { log, position } = sink;
+    const known = this.#known;
+    if (known?.log === log && !reaches(position, known.position)) {
+      await sink.close();
+      throw new RegistryError(
+        'storage_damaged',
+        `expected audit record ${known.position.seq} with the hash ${known.position.hash}, got an end at record ${position.seq}: it was cut off`,
+      );
+    }
+    if (known !== undefined && known.log !== log)
+      this.#options.log.warn('a new audit log begins', {
+        audit_log: log,
+        before: known.log,
+        seq: known.position.seq,
+        hash: known.position.hash,
+      });
+    return sink;
+  }
+
   async #write(sink: AuditSink): Promise<void> {
     await this.#watched(() => sink.mend());
     const drafts = this.#backlog.map(({ draft }) => draft);
     const kept = drafts.length === 0 ? 0 : await this.#watched(() => sink.write(drafts));
+    this.#known = { log: sink.log, position: sink.position };
     for (const { settle, decision } of this.#backlog.splice(0, kept)) {
       if (decision !== undefined) this.#options.metrics.audited(decision);
       settle?.();
@@ -200,7 +226,7 @@ export class AuditLog implements OpenAuditLog {
   /** Answers wait no longer than `MAX_WAIT_MS`, and writes are shut, when the disk does not answer. */
   async #watched<T>(act: () => Promise<T>): Promise<T> {
     const { timers } = this.#options;
-    const timer = timers.setTimeout(() => this.#shut(stalled()), MAX_WAIT_MS);
+    const timer = timers.setTimeout(() => this.#shut(stalled(MAX_WAIT_MS)), MAX_WAIT_MS);
     try {
       return await act();
     } finally {
@@ -211,7 +237,7 @@ export class AuditLog implements OpenAuditLog {
   #within(act: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const { timers } = this.#options;
-      const timer = timers.setTimeout(() => reject(stalled()), MAX_WAIT_MS);
+      const timer = timers.setTimeout(() => reject(stalled(MAX_WAIT_MS)), MAX_WAIT_MS);
       act()
         .then(resolve, reject)
         .finally(() => timers.clearTimeout(timer));
@@ -252,44 +278,4 @@ export class AuditLog implements OpenAuditLog {
       item.settle = undefined;
     }
   }
-}
-
-function refusalOf(error: unknown): RegistryError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'an error';
-  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS')
-    return new RegistryError(
-      'read_only',
-      `expected to keep an audit record of every write, got ${code}: make space on the disk of the data directory`,
-    );
-  if (error instanceof RegistryError)
-    return new RegistryError(
-      'not_ready',
-      'expected an audit log that verifies, got a damaged one: its operator moves it away, and a new one begins',
-    );
-  return new RegistryError(
-    'not_ready',
-    `expected to keep an audit record of every write, got ${code}`,
-  );
-}
-
-function stalled(): RegistryError {
-  return new RegistryError(
-    'not_ready',
-    `expected an audit record to be kept within ${MAX_WAIT_MS} ms, got none yet`,
-  );
-}
-
-function ownEvent(act: 'start' | 'stop'): AuditEvent {
-  return {
-    act,
-    decision: 'accepted',
-    code: null,
-    reason: null,
-    client: null,
-    token: null,
-    signer: null,
-    proposal: null,
-    version: null,
-    corrId: null,
-  };
 }
