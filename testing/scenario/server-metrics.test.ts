@@ -54,6 +54,45 @@ test('a scrape of a server at work has every golden metric, and what it did', as
   const posts = '{route="/registry/proposals",method="POST"';
   assert.equal(value(`http_requests_total${posts},code="202"}`), 3);
   assert.equal(value(`request_latency_seconds_count${posts}}`), 3);
+  assert.equal(value(`http_requests_total${posts},code="500"}`), 0);
+
+  assert.equal(value('audit_records_total{decision="refused"}'), 1);
+  assert.ok((value('audit_records_total{decision="accepted"}') ?? 0) >= 10);
+  assert.equal(value('audit_failures_total'), 0);
+  assert.ok((value('http_connections') ?? 0) >= 1);
+  assert.equal(value('tls_certificate_not_after_timestamp_seconds'), undefined);
+});
+
+test('readiness and the time of the start are on the page, before genesis and after', async (t) => {
+  const { url, metricsUrl } = await startTestServer(t, { metrics_listen: '127.0.0.1:0' });
+  const before = await scrape(metricsUrl);
+  assert.equal(before('registry_read_ready'), 0);
+  assert.equal(before('registry_write_ready'), 1);
+  assert.equal(before('registry_write_gate{gate="genesis"}'), 0);
+  assert.ok((before('registry_start_seconds{phase="read",after="stop"}') ?? 0) > 0);
+  await beginOver(clientOf(url));
+  const after = await scrape(metricsUrl);
+  assert.equal(after('registry_read_ready'), 1);
+  assert.equal(after('registry_write_gate{gate="genesis"}'), 1);
+  const read = after('registry_start_seconds{phase="read",after="stop"}') ?? 0;
+  const write = after('registry_start_seconds{phase="write",after="stop"}') ?? 0;
+  assert.ok(read > 0 && write >= read, `read after ${read} s, write after ${write} s`);
+});
+
+test('an event that a subscriber waited for is in the propagation', async (t) => {
+  const { url, metricsUrl } = await startTestServer(t, { metrics_listen: '127.0.0.1:0' });
+  const client = clientOf(url);
+  const registry = await beginOver(client);
+  const stream = get(`${url}/registry/stream`).on('error', () => undefined);
+  t.after(() => stream.destroy());
+  const events = await new Promise<AsyncIterable<Buffer>>((resolve) =>
+    stream.once('response', resolve),
+  );
+  await commitService(client, registry, 'checkout');
+  for await (const chunk of events) if (`${chunk}`.includes('id: 1\n')) break;
+  const value = await scrape(metricsUrl);
+  assert.equal(value('event_propagation_seconds_count'), 1);
+  assert.ok((value('event_propagation_seconds_sum') ?? 9) < 5);
 });
 
 test('requests that never reach the application are counted too', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { Metrics } from '../../../src/telemetry/metrics.ts';
+import { isMissing, promtool } from '../../support/prometheus.ts';
 import { GOLDEN, metricsWith, reportEverything } from '../../support/server-golden.ts';
 
 async function textOf(metrics: Metrics): Promise<string> {
@@ -131,19 +131,85 @@ test('two instruments share nothing', async () => {
   assert.equal(await sample(two, 'registry_version'), -1);
 });
 
-test('promtool finds nothing to complain about, process metrics included', async (t) => {
-  const version = spawnSync('promtool', ['--version'], { encoding: 'utf8' });
-  if (version.error !== undefined) {
-    t.skip(
-      'promtool is not installed (Debian package prometheus): metric conventions are NOT checked',
+test('what has no value yet is absent, and what nobody refused is in order', async () => {
+  const metrics = metricsWith();
+  for (const name of [
+    'tls_certificate_not_after_timestamp_seconds',
+    'config_last_reload_success_timestamp_seconds',
+    'registry_start_seconds',
+    'registry_cosignature_age_seconds',
+  ])
+    assert.doesNotMatch(await textOf(metrics), new RegExp(`^${name}[ {]`, 'm'), name);
+  assert.equal(await sample(metrics, 'config_last_reload_successful'), 1);
+});
+
+test('a refused reload leaves the time of the one in force, and the next that is applied mends it', async () => {
+  const metrics = metricsWith();
+  metrics.reloaded('applied', 1_000);
+  metrics.reloaded('refused', 2_000);
+  assert.equal(await sample(metrics, 'config_last_reload_successful'), 0);
+  assert.equal(await sample(metrics, 'config_last_reload_success_timestamp_seconds'), 1_000);
+  metrics.reloaded('applied', 3_000);
+  assert.equal(await sample(metrics, 'config_last_reload_successful'), 1);
+  assert.equal(await sample(metrics, 'config_last_reload_success_timestamp_seconds'), 3_000);
+});
+
+test('the failures that alerts count begin at zero with the first request of a route', async () => {
+  const metrics = metricsWith();
+  const answer = (code: number) =>
+    metrics.httpRequest({ route: '/registry/head', method: 'GET', code, seconds: 0.001 });
+  const failures = () =>
+    Promise.all(
+      [429, 500, 503].map((code) =>
+        sample(metrics, `http_requests_total{route="/registry/head",method="GET",code="${code}"}`),
+      ),
     );
-    return;
+  assert.deepEqual(await failures(), [undefined, undefined, undefined]);
+  answer(200);
+  assert.deepEqual(await failures(), [0, 0, 0]);
+  answer(500);
+  answer(200);
+  assert.deepEqual(await failures(), [0, 1, 0]);
+});
+
+test('a gate follows what is said of it, and is one of few', async () => {
+  const metrics = metricsWith();
+  const say = (gate: string, isOpen: boolean) =>
+    metrics.readiness({
+      isReadReady: true,
+      isWriteReady: isOpen,
+      gates: new Map([[gate, isOpen]]),
+    });
+  for (const isOpen of [true, false, true]) {
+    say('disk', isOpen);
+    assert.equal(await sample(metrics, 'registry_write_gate{gate="disk"}'), Number(isOpen));
+    assert.equal(await sample(metrics, 'registry_write_ready'), Number(isOpen));
   }
+  for (let i = 0; i < 100; i++) say(`gate-${i}`, true);
+  assert.equal((await textOf(metrics)).match(/^registry_write_gate\{/gm)?.length, 33);
+});
+
+test('every objective is the bound of a bucket', async () => {
+  const metrics = metricsWith();
+  reportEverything(metrics);
+  const text = await textOf(metrics);
+  for (const [name, bounds] of [
+    ['request_latency_seconds', [0.05, 0.09, 0.1]],
+    ['commit_latency_seconds', [0.75, 1.2]],
+    ['approval_verify_seconds', [0.007]],
+    ['event_propagation_seconds', [0.2]],
+  ] as const)
+    for (const bound of bounds)
+      assert.match(text, new RegExp(`^${name}_bucket\\{le="${bound}"`, 'm'), `${name} ${bound}`);
+});
+
+test('promtool finds nothing to complain about, process metrics included', async (t) => {
+  if (isMissing(t, 'promtool')) return;
   const metrics = metricsWith({ isProcessObserved: true });
   reportEverything(metrics);
   const { contentType, text } = await metrics.render();
   assert.match(contentType, /^text\/plain; version=0\.0\.4/);
   assert.match(text, /^process_resident_memory_bytes /m);
-  const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
-  assert.deepEqual([checked.status, checked.stderr, checked.stdout], [0, '', '']);
+  const { status, output } = promtool(['check', 'metrics'], text);
+  assert.deepEqual([status, output], [0, '']);
 });
