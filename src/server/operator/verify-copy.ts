@@ -7,7 +7,7 @@ import { encodeBase64, isEqualBytes } from '../../core/bytes.ts';
 import { descriptorValueHash, encodeDescriptor } from '../../core/descriptor.ts';
 import { RegistryError } from '../../core/error.ts';
 import { hashOf } from '../../core/hash.ts';
-import { type Change, changesOf } from '../../core/payload.ts';
+import { type Change, changesOf, decodePayload } from '../../core/payload.ts';
 import type { NoteVerifier } from '../../core/tlog/note-signatures.ts';
 import { loadKept } from '../../registry/kept-checkpoint.ts';
 import { loadChain } from '../../registry/load.ts';
@@ -87,7 +87,7 @@ async function assertRow(store: ReadStore, change: Change, version: number): Pro
 }
 
 async function assertProposals(store: ReadStore): Promise<void> {
-  for (const { payload, payloadB3 } of await store.proposals())
-    if (hashOf(payload) !== payloadB3)
-      throw damaged(`expected the payload of proposal ${payloadB3}, got other bytes`);
+  for (const { payload, payloadB3, expiresAt } of await store.proposals())
+    if (hashOf(payload) !== payloadB3 || decodePayload(payload).payload.expires_at !== expiresAt)
+      throw damaged(`expected proposal ${payloadB3} as it was proposed, got other bytes`);
 }
