@@ -15,12 +15,9 @@ export async function bearerOf(token: BearerToken | undefined): Promise<string |
   );
 }
 
-/** A registry, or something on the way to it, may say back what it was sent. */
-export function withoutToken(error: RegistryError, token: string | undefined): RegistryError {
-  if (token === undefined) return error;
-  const { code, message, details, cause } = error;
-  const said = JSON.stringify([message, details]);
-  if (!said.includes(token)) return error;
-  const [safeMessage, safeDetails] = JSON.parse(said.replaceAll(token, '[token]'));
-  return new RegistryError(code, safeMessage, { details: safeDetails, cause });
+/** The body of a refusal: a registry, or something on the way to it, may say back what it was sent. */
+export function withoutToken(bytes: Uint8Array, token: string | undefined): Uint8Array {
+  if (token === undefined) return bytes;
+  const text = new TextDecoder().decode(bytes);
+  return text.includes(token) ? new TextEncoder().encode(text.replaceAll(token, '[token]')) : bytes;
 }

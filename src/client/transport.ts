@@ -164,7 +164,7 @@ export class Transport {
       });
       return {
         isDone: false,
-        error: withoutToken(refusal(bytes), request.token),
+        error: refusal(withoutToken(bytes, request.token)),
         status: response.status,
         retryAfterMs,
       };
