@@ -10,7 +10,10 @@ const PRELOAD = join(import.meta.dirname, '../support/block-loop.ts');
 const BLOCKED_MS = 1_000;
 
 test('after a blocked event loop writes are refused for a moment, and reads only wait for its end', async (t) => {
-  const server = await serve(t, { settings: { profile: 'micronode' }, preload: PRELOAD });
+  const server = await serve(t, {
+    settings: { profile: 'micronode' },
+    nodeOptions: ['--import', PRELOAD],
+  });
   const registry = await beginOver(server.client);
   const readers = await ReaderLoop.start(server.url);
   let count = 0;

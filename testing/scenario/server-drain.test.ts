@@ -88,7 +88,7 @@ test('during the drain delay a server is not ready and serves everything; then i
   const { code, stderr } = await server.ended;
   const tookMs = performance.now() - signalledMs;
   assert.equal(code, 0);
-  assert.ok(tookMs >= 1_500 && tookMs < 8_000, `${tookMs} ms`);
+  assert.ok(tookMs >= 1_500 && tookMs < 12_000, `${tookMs} ms`);
   assert.match(await stream.ended, /event: registry\.closing\n/);
   assert.match(
     stderr,
@@ -106,7 +106,7 @@ test('streams are told to come back at different times, also those that nobody r
   stalled.pause();
   const signalledMs = performance.now();
   assert.equal(await server.stop(), 0);
-  assert.ok(performance.now() - signalledMs < 5_000);
+  assert.ok(performance.now() - signalledMs < 10_000);
   const retries = (await Promise.all(streams.map(({ ended }) => ended))).map((text) => {
     const [, retry] = /\nretry: (\d+)\nevent: registry\.closing\ndata: .*\n\n$/.exec(text) ?? [];
     return Number(retry);
@@ -192,5 +192,5 @@ test('a second signal ends a server at once, also in its drain delay', async (t)
   server.signal('SIGTERM');
   const { signal } = await server.ended;
   assert.equal(signal, 'SIGTERM');
-  assert.ok(performance.now() - signalledMs < 5_000);
+  assert.ok(performance.now() - signalledMs < 10_000);
 });

@@ -31,14 +31,14 @@ export interface FaultServer {
 export interface FaultServerOptions {
   readonly data?: string;
   readonly settings?: Readonly<Record<string, string>>;
-  /** A module that the server loads before its own. */
-  readonly preload?: string;
+  /** For Node, such as `--import` and a module that is to be loaded first. */
+  readonly nodeOptions?: readonly string[];
 }
 
 /** A macronode unless `settings` say otherwise; killed when the test ends. */
 export async function serve(
   t: TestContext,
-  { data = makeDataDir(), settings = {}, preload }: FaultServerOptions = {},
+  { data = makeDataDir(), settings = {}, nodeOptions = [] }: FaultServerOptions = {},
 ): Promise<FaultServer> {
   const flags = {
     // A micronode keeps nothing.
@@ -55,16 +55,21 @@ export async function serve(
     value,
   ]);
   mkdirSync(dirname(data), { recursive: true });
-  const env = { ...(preload !== undefined && { NODE_OPTIONS: `--import ${preload}` }) };
+  const env = { NODE_OPTIONS: nodeOptions.join(' ') };
   const program = start({ cwd: dirname(data), env }, 'serve', ...argv);
   const { child, ended } = program;
   t.after(() => child.kill('SIGKILL'));
+  let client: Client | undefined;
   const [url = ''] = (await program.said(/\n/)).split('\n');
   return {
     url,
     data,
     pid: child.pid ?? assert.fail('no process'),
-    client: clientOf(url),
+    // Where it listens on a socket, this client cannot ask.
+    get client() {
+      client ??= clientOf(url);
+      return client;
+    },
     ended,
     remarked: program.remarked,
     signal: (name) => void child.kill(name),
