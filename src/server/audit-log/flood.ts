@@ -13,6 +13,13 @@ export const LISTED_AT_ONCE = 200;
 /** More clients in one window are not told apart. */
 export const MAX_CLIENTS = 4_096;
 
+/** What strangers can send; operator acts come over a socket of their own. */
+const WRITES: ReadonlySet<AuditEvent['act']> = new Set([
+  'propose',
+  'approve',
+  'commit',
+  'supersede',
+]);
 /** Even with a token: what these refuse is not bounded by the limits of that token. */
 const LIMITS = new Set(['rate_limited', 'overloaded']);
 
@@ -25,7 +32,7 @@ export class Flood {
 
   /** Whether the event is to be a record of its own; if not, it was counted. */
   isListed(event: AuditEvent, at: number): boolean {
-    if (event.decision === 'accepted') return true;
+    if (event.decision === 'accepted' || !WRITES.has(event.act)) return true;
     if (event.token !== null && !LIMITS.has(event.code ?? '')) return true;
     this.#roll(at);
     const client = event.client ?? '';

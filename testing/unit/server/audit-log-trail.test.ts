@@ -332,6 +332,13 @@ test('what a token is limited by counts as a flood, what it is refused for does 
   assert.equal(sink.drafts.length, 1 + LISTED_PER_CLIENT + 200);
 });
 
+test('what an operator is refused is always listed', async () => {
+  const { audit, sink } = await openTrail();
+  for (let i = 0; i < 300; i++)
+    await audit.record(strangers('operator', { act: 'freeze', code: 'invalid_request' }));
+  assert.equal(sink.drafts.length, 301);
+});
+
 test('more clients than are told apart are a count that stands still, and a clock that goes back earns nothing', async () => {
   const { audit, sink, timers } = await openTrail();
   for (let i = 0; i < LISTED_AT_ONCE + MAX_CLIENTS + 100; i++)
