@@ -25,6 +25,8 @@ export function createFatal({ log, kill }: FatalOptions): (error: RegistryError)
   };
 }
 
+/** The first process of a container is spared by signals of its own, SIGKILL too: it ends by a fault instead. */
 export function killProcess(): void {
   process.kill(process.pid, 'SIGKILL');
+  process.abort();
 }
