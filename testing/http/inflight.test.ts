@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Inflight } from '../../src/http/inflight.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
+import { makeFaulty } from '../support/faulty-store.ts';
 import { codeOf, openTestApp } from '../support/http-app.ts';
 import { put } from '../support/registry.ts';
+import { descriptorsPayload } from '../support/signers.ts';
 
 /** Work that ends when the test says so. */
 function held() {
@@ -126,4 +128,33 @@ test('at half of the cap writes are 429, reads go on, and streams and long polls
   for (const poll of polls) assert.equal((await poll).status, 200);
   assert.deepEqual(await app.end(), [200, 200]);
   assert.equal(await codeOf(await app.post('/registry/proposals', '{}')), 'invalid_payload');
+});
+
+test('commits wait up to the length of the queue; one past it is 429, certainly not done', async () => {
+  const faulty = makeFaulty(createMemoryStore());
+  const app = await openTestApp({
+    registry: { store: faulty.store, limits: { maxQueuedCommits: 2 } },
+  });
+  const ids: string[] = [];
+  for (const name of ['a', 'b', 'c', 'd']) {
+    const proposal = descriptorsPayload(app.registryHash, [put(name, {})]);
+    await app.registry.proposals.propose(proposal.bytes);
+    for (const signer of app.signers)
+      await app.registry.proposals.approve(proposal.payloadB3, signer.approve(proposal));
+    ids.push(proposal.payloadB3);
+  }
+  const release = faulty.hold();
+  const commit = (id: string) => app.post(`/registry/commit/${id}`, undefined, {});
+  const before = faulty.batches.length;
+  const [first = '', second = '', third = '', fourth = ''] = ids;
+  const answers = [commit(first)];
+  while (faulty.batches.length === before) await new Promise((resolve) => setImmediate(resolve));
+  answers.push(commit(second), commit(third));
+  const refusal = await commit(fourth);
+  assert.deepEqual([refusal.status, refusal.headers.get('retry-after')], [429, '1']);
+  assert.equal(await codeOf(refusal), 'overloaded');
+  assert.equal((await app.get('/registry/head')).status, 200);
+  release();
+  for (const answer of answers) assert.equal((await answer).status, 201);
+  assert.equal((await commit(fourth)).status, 201);
 });

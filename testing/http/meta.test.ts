@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeUtf8 } from '../../src/core/bytes.ts';
 import { RegistryError } from '../../src/core/error.ts';
+import { alarmRefusal } from '../../src/registry/witness.ts';
 import { codeOf, openTestApp } from '../support/http-app.ts';
 import { put } from '../support/registry.ts';
 import { descriptorsPayload } from '../support/signers.ts';
@@ -88,6 +89,28 @@ test('a gate that is shut answers writes with its code, Retry-After and a reason
   }
   isShut = false;
   assert.equal((await post('/registry/proposals', payload)).status, 202);
+});
+
+test('a witness that is ahead shuts writes with a reason, and nothing else', async () => {
+  let refusal: RegistryError | undefined;
+  const cosigner = {
+    submit: () => undefined,
+    refusal: () => refusal,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const { get, post, registryHash } = await openTestApp({
+    registry: { cosigners: [() => cosigner] },
+  });
+  const payload = decodeUtf8(descriptorsPayload(registryHash, [put('a', {})]).bytes);
+  refusal = alarmRefusal({ reason: 'ahead', name: 'witness.example.com', theirs: 9, ours: 1 });
+  const response = await post('/registry/proposals', payload);
+  const { code, details } = await response.json();
+  assert.deepEqual([response.status, response.headers.get('retry-after')], [503, '5']);
+  assert.deepEqual([code, details.reason], ['not_ready', 'ahead']);
+  const { ready, write_ready, checks } = await (await get('/readyz?verbose')).json();
+  assert.deepEqual([ready, write_ready], [true, false]);
+  assert.deepEqual(checks.find(({ name }: { name: string }) => name === 'checkpoint').ok, false);
+  assert.equal((await get('/registry/head')).status, 200);
 });
 
 test('while draining, reads go on and writes are told to come back', async () => {
