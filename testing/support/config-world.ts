@@ -10,12 +10,18 @@ import { RIGHT } from './config-draws.ts';
 import { logKeyFile } from './log-key-file.ts';
 import type { CertificateFiles } from './server-certificates.ts';
 
+/**
+ * Nothing; what one setting names, which can not be used; the value of one setting, which is none; or,
+ * perhaps, several of both.
+ */
+export const SPOILED = ['nothing', 'use', 'value', 'several'] as const;
+type Spoiled = (typeof SPOILED)[number];
+
 export interface StartDraw {
   readonly flags: Readonly<Record<string, string>>;
   /** Its own: what a start leaves, it leaves here. */
   readonly directory: string;
-  /** Whether something in it may not be usable; otherwise all of it is. */
-  readonly isSpoiled: boolean;
+  readonly spoiled: Spoiled;
 }
 
 /** What a setting can be. */
@@ -89,7 +95,7 @@ export class ConfigWorld {
     assert.equal(readFileSync(this.#files.garbage ?? '', 'utf8'), GARBAGE);
   }
 
-  draw(random: () => number): StartDraw {
+  draw(random: () => number, spoiled: Spoiled): StartDraw {
     const pick = <T>(values: readonly T[]): T => {
       const value = values[Math.floor(random() * values.length)];
       if (value === undefined) throw new Error('expected something to pick from');
@@ -101,21 +107,17 @@ export class ConfigWorld {
     if (profile === 'macronode') flags.data = join(directory, 'data');
     for (const key of HARMLESS) if (random() < 0.3) flags[key] = pick(RIGHT[key]);
     const choices = Object.entries(this.#choices(directory));
-    const spoiled = pick(['none', 'one', 'some']);
-    const one = pick(choices.filter(([, { useless }]) => useless.length > 0))[0];
-    let isSpoiled = false;
-    for (const [key, { right, useless, wrong }] of choices) {
-      const isHere = (spoiled === 'one' && key === one) || (spoiled === 'some' && random() < 0.15);
-      isSpoiled ||= isHere;
-      const bad = spoiled === 'one' ? useless : [...useless, ...wrong];
-      flags[key] = pick(isHere ? bad : right);
+    const isOne = spoiled === 'use' || spoiled === 'value';
+    const badOf = ({ useless, wrong }: Choice) =>
+      ({ nothing: [], use: useless, value: wrong, several: [...useless, ...wrong] })[spoiled];
+    const one = isOne && pick(choices.filter(([, choice]) => badOf(choice).length > 0))[0];
+    for (const [key, choice] of choices) {
+      const isHere = key === one || (spoiled === 'several' && random() < 0.15);
+      flags[key] = pick(isHere ? badOf(choice) : choice.right);
     }
-    if (random() < 0.3) {
-      const kind = spoiled === 'none' ? 'good' : pick(['good', 'half', 'garbage'] as const);
-      isSpoiled ||= kind !== 'good';
-      Object.assign(flags, this.#tls(kind));
-    }
-    return { flags, directory, isSpoiled };
+    if (random() < 0.3)
+      Object.assign(flags, this.#tls(spoiled === 'several' ? pick(['half', 'garbage']) : 'good'));
+    return { flags, directory, spoiled };
   }
 
   #choices(directory: string): Readonly<Record<string, Choice>> {
