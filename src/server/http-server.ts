@@ -17,6 +17,7 @@ import type { Address, SocketPath } from './config-values.ts';
 import { framingFault } from './framing.ts';
 import type { Connections } from './listen/connections.ts';
 import type { TlsCertificate } from './listen/tls.ts';
+import { Turns } from './listen/turns.ts';
 import { listenOnSocket } from './listen/unix-socket.ts';
 import { listenError } from './listen-error.ts';
 import { endWithProblem, parserProblem, type RawProblem } from './raw-problem.ts';
@@ -30,6 +31,10 @@ const HALF_CLOSED_GRACE_MS = 1000;
 const STALLED_ANSWER_MS = 90_000;
 const OWNER_ONLY = 0o600;
 const NO_TUNNELS: RawProblem = { status: 400, detail: 'expected no connect request, got one' };
+const TOO_MANY_AT_ONCE: RawProblem = {
+  status: 400,
+  detail: 'expected at most 16 requests at once on a connection, got more',
+};
 const NO_EXPECTATIONS: RawProblem = {
   status: 417,
   detail: 'expected no expectation but 100-continue, got another',
@@ -66,6 +71,7 @@ export class HttpServer {
   readonly #answers = new Set<ServerResponse>();
   /** Refused: what else they sent along is not looked at. */
   readonly #refused = new WeakSet<Socket>();
+  readonly #turns = new Turns();
   #isUnixSocket = false;
   #isClosing = false;
 
@@ -163,6 +169,11 @@ export class HttpServer {
       return;
     }
     this.#silent.delete(socket);
+    const answer = () => this.#answer(request, response);
+    if (!this.#turns.take(socket, answer)) this.#refuse(socket, TOO_MANY_AT_ONCE);
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
     this.#answers.add(response);
     response.once('close', () => this.#answered(response));
     if (this.#isClosing) announceClose(response);
@@ -171,6 +182,7 @@ export class HttpServer {
 
   #answered(response: ServerResponse): void {
     this.#answers.delete(response);
+    this.#turns.next(response.req.socket);
     // `close` ended the connections that were idle then; that of a stream has become so since.
     if (this.#isClosing) setImmediate(() => this.#server.closeIdleConnections());
   }

@@ -143,19 +143,60 @@ test('an offer to upgrade is an ordinary request', async (t) => {
   assert.deepEqual(statuses(await exchange(address, offer)), [200]);
 });
 
-test('pipelined requests are answered in their order, whichever is ready first', async (t) => {
-  const { address } = await listening(t, (request, response) => {
-    const answer = () => response.end(`<${request.url}>`);
-    if (request.url === '/0') setImmediate(answer);
-    else answer();
+/** `count` requests for `/0`, `/1` ..., the last of which closes the connection. */
+function pipelined(count: number): string {
+  const requests = Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n`);
+  return `${requests.join('\r\n')}Connection: close\r\n\r\n`;
+}
+
+test('sixteen pipelined requests are answered in their order, and never two at once', async (t) => {
+  let working = 0;
+  const { address, refused } = await listening(t, ({ url }, response) => {
+    assert.equal(++working, 1, 'one at a time');
+    setImmediate(() => {
+      working--;
+      response.end(`<${url}>`);
+    });
   });
-  const paths = Array.from({ length: 100 }, (_, i) => `/${i}`);
-  const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n`).join('\r\n');
-  const answer = await exchange(address, `${requests}Connection: close\r\n\r\n`);
-  assert.deepEqual(
-    [...answer.matchAll(/<(.+?)>/g)].map(([, path]) => path),
-    paths,
-  );
+  const answer = await exchange(address, pipelined(16));
+  const paths = [...answer.matchAll(/<\/(\d+)>/g)].map(([, path]) => Number(path));
+  assert.deepEqual([paths, refused], [Array.from({ length: 16 }, (_, i) => i), []]);
+});
+
+test('a seventeenth request at once cuts the connection, and none after it is looked at', async (t) => {
+  const asked: unknown[] = [];
+  const { address, refused } = await listening(t, ({ url }) => asked.push(url));
+  const answer = await exchange(address, pipelined(17) + pipelined(5000));
+  assert.deepEqual([answer, asked], ['', ['/0']]);
+  const detail = 'expected at most 16 requests at once on a connection, got more';
+  assert.deepEqual(refused, [{ status: 400, detail }]);
+});
+
+test('who asks again and again, each time after the answer, is never cut', async (t) => {
+  const { address } = await listening(t);
+  const socket = await connected(address);
+  for (let i = 0; i < 50; i++) {
+    socket.write(`${GET}\r\n`);
+    const [answer] = await once(socket, 'data');
+    assert.deepEqual(statuses(String(answer)), [200]);
+  }
+  socket.destroy();
+});
+
+test('a stop in the midst of pipelined requests ends with the answer that is under way', async (t) => {
+  const asked: ServerResponse[] = [];
+  const begun = Promise.withResolvers<void>();
+  const { server, address } = await listening(t, (_, response) => {
+    asked.push(response);
+    begun.resolve();
+  });
+  const answer = exchange(address, pipelined(3));
+  await begun.promise;
+  const closed = server.close(10_000);
+  asked[0]?.end('finished');
+  assert.deepEqual(statuses(await answer), [200]);
+  await closed;
+  assert.equal(asked.length, 1);
 });
 
 test('an answer whose reader does not read is cut after a time, and the reader who reads gets all', async (t) => {
