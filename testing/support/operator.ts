@@ -74,7 +74,8 @@ export async function openOperator(
     build: { version: '1.2.3', revision: null },
     ...parts,
   });
-  const socketPath = join(dataDir, 'operator.sock');
+  // Not in the data directory, where one that was never closed may be.
+  const socketPath = join(makeDirectory(), 'operator.sock');
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   t.after(() => {
@@ -117,4 +118,13 @@ export function ask(socketPath: string, { body, ...question }: Question): Promis
     asked.once('error', reject);
     asked.end(body === undefined ? undefined : JSON.stringify(body));
   });
+}
+
+/** Turns of the event loop until something holds; throws when it does not come about in ten seconds. */
+export async function until(holds: () => boolean): Promise<void> {
+  const startMs = performance.now();
+  while (!holds()) {
+    if (performance.now() - startMs > 10_000) throw new Error(`expected ${holds}, it never came`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
