@@ -33,7 +33,7 @@ export async function connectWith(
   { io, globals, say }: Pick<Connecting, 'io' | 'globals' | 'say'>,
   options: Partial<ClientOptions>,
 ): Promise<Client> {
-  const token = givenToken({ io, globals });
+  const token = bearerOf({ io, globals, say });
   const create = io.connect ?? (await import('../client/create.ts')).createClient;
   return create({
     url: globals.url,
@@ -49,6 +49,32 @@ export async function connectWith(
     ...(token !== undefined && { token }),
     ...options,
   });
+}
+
+/** The token that writes bring, read and remarked upon when the first of them does. */
+function bearerOf({
+  io,
+  globals,
+  say,
+}: Pick<Connecting, 'io' | 'globals' | 'say'>): (() => Promise<string>) | undefined {
+  const read = givenToken({ io, globals });
+  if (read === undefined) return undefined;
+  const readFirst = async () => {
+    if (isReadOnTheWay(globals.url))
+      await say(`warning: the token goes to ${globals.url} without encryption`);
+    return read();
+  };
+  let token: Promise<string> | undefined;
+  return () => {
+    token ??= readFirst();
+    return token;
+  };
+}
+
+/** Of what the user sends there. */
+function isReadOnTheWay(url: string): boolean {
+  const { protocol, hostname } = URL.parse(url) ?? {};
+  return protocol === 'http:' && !/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname ?? '');
 }
 
 /** What the user demands of witnesses. */

@@ -6,18 +6,14 @@ import { readInput } from './files.ts';
 
 type Asking = Pick<Context, 'io' | 'globals'>;
 
-/** Reads the token once, when it is first needed. `undefined`: none is given. */
+/** What reads the token: standard input can be read once. `undefined`: none is given. */
 export function givenToken({ io, globals }: Asking): (() => Promise<string>) | undefined {
   const { QUORATE_TOKEN: text = '', QUORATE_TOKEN_FILE: file = '' } = io.env;
   if (globals.tokenFile === undefined && text !== '' && file !== '')
     throw usageError('expected one of QUORATE_TOKEN and QUORATE_TOKEN_FILE, got both');
   const path = globals.tokenFile ?? (file || undefined);
   if (path === undefined && text === '') return undefined;
-  let token: Promise<string> | undefined;
-  return () => {
-    token ??= path === undefined ? Promise.resolve(text.trim()) : readTokenFile(io, path);
-    return token;
-  };
+  return async () => (path === undefined ? text.trim() : readTokenFile(io, path));
 }
 
 /** The token that a command is about: the one that writes would bring, else standard input. */

@@ -23,16 +23,4 @@ export class Lru<T> {
     const [oldest] = this.#kept.keys();
     if (oldest !== undefined) this.#kept.delete(oldest);
   }
-
-  delete(key: string): void {
-    this.#kept.delete(key);
-  }
-
-  clear(): void {
-    this.#kept.clear();
-  }
-
-  get size(): number {
-    return this.#kept.size;
-  }
 }

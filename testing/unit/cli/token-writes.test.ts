@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { createClient } from '../../../src/client/create.ts';
 import { encodeVerifierKey } from '../../../src/core/vkey.ts';
 import type { CliWorld } from '../../support/cli-io.ts';
 import { type CliStage, openCliStage } from '../../support/cli-stage.ts';
+import { URL_BASE } from '../../support/client-server.ts';
 import { LOG_SIGNER, ORIGIN } from '../../support/signers.ts';
 
 const TOKEN = 'c3RvbGVu';
@@ -46,6 +48,9 @@ function runner(stage: CliStage) {
     const { code, stdout, stderr } = await stage.cliIn(world, ...options, ...argv);
     assert.equal(code, 0, stderr);
     assert.ok(!(stdout + stderr).includes(TOKEN));
+    // The stage answers under a name, over plain HTTP.
+    const isWrite = !['head', 'ls', 'proposals'].includes(argv[0] ?? '');
+    assert.equal(stderr.includes(`the token goes to ${URL_BASE} without encryption`), isWrite);
     return stdout.trim();
   };
 }
@@ -102,6 +107,36 @@ test('init commit over http brings the token with each of its writes, also one f
     'POST /registry/approvals',
     'POST /registry/commit',
   ]);
+  // Five writes, one remark.
+  assert.equal(run.stderr.split('without encryption').length, 2);
+});
+
+test('a token that stays on this machine, or goes by TLS, is not remarked upon', async () => {
+  const stage = await openCliStage();
+  const declared = stage.write('set.json', [{ kind: 'service', id: 'checkout', spec: {} }]);
+  for (const [url, isTold] of [
+    ['http://127.0.0.1:7070', false],
+    ['http://127.0.1.1:7070', false],
+    ['http://[::1]:7070', false],
+    ['http://localhost', false],
+    ['https://registry.test', false],
+    ['http://127.0.0.1.registry.test', true],
+    ['http://10.0.0.1', true],
+  ] as const) {
+    const { stderr } = await stage.cliIn(
+      {
+        env: { QUORATE_TOKEN: TOKEN },
+        connect: (given) =>
+          createClient({
+            ...given,
+            url: URL_BASE,
+            fetch: stage.fetch,
+          }),
+      },
+      ...['--url', url, 'propose', '-f', declared],
+    );
+    assert.equal(stderr.includes('without encryption'), isTold, `${url}: ${stderr}`);
+  }
 });
 
 test('a token that cannot be read, or is none, stops a write before it is sent, and a read not at all', async () => {

@@ -242,6 +242,9 @@ test('a token grows to its bounds and not past them', async (t) => {
   assert.ok(one.length <= MAX_TOKEN_CHARS);
   assert.equal(await ask(one), 'unauthenticated');
   const kinds = Array.from({ length: 60 }, (_, i) => `kind-${i}-${'x'.repeat(50)}`);
+  const long = await mintRaw(KEY, encodeGrant(grantOf({ caveats: [{ kinds }] })));
+  assert.ok(long.length > MAX_TOKEN_CHARS && long.length < 2 * MAX_TOKEN_CHARS);
+  assert.equal(await ask(long), 'unauthenticated');
   await assert.rejects(mint(KEY, { caveats: [{ kinds }] }), {
     code: 'invalid_request',
     message: new RegExp(`^expected a token of at most ${MAX_TOKEN_CHARS} characters`),
