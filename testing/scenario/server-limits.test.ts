@@ -47,6 +47,8 @@ async function ask(
   return { status, retryAfter: Number(got['retry-after'] ?? 0), code };
 }
 
+const POST_PROPOSAL =
+  'POST /registry/proposals HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 /** A proposal, so that what it is refused for says how far it was read. */
@@ -70,14 +72,23 @@ test('a body of 1 MiB is read and one byte more is not, with its length told or 
 
 test('a body without an end is dropped at the first byte too many', async (t) => {
   const { address } = await startTestServer(t);
-  const head =
-    'POST /registry/proposals HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
   const chunk = `100000\r\n${'x'.repeat(MIB)}\r\n`;
   const answer = await exchange(
     address,
-    `${head}Transfer-Encoding: chunked\r\n\r\n${chunk}1\r\nx\r\n`,
+    `${POST_PROPOSAL}Transfer-Encoding: chunked\r\n\r\n${chunk}1\r\nx\r\n`,
   );
   assert.deepEqual(statuses(answer), [413]);
+});
+
+test('a body in a thousand chunks is read, one in a million chunks of a byte is not', async (t) => {
+  const { address } = await startTestServer(t);
+  const inChunks = (count: number, bytes: number) =>
+    `${`${bytes.toString(16)}\r\n${' '.repeat(bytes)}\r\n`.repeat(count)}4\r\nnull\r\n0\r\n\r\n`;
+  const post = `${POST_PROPOSAL}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  const read = await exchange(address, post + inChunks(1000, 1000));
+  assert.match(read, /^HTTP\/1\.1 400 .*"code":"not_canonical"/s);
+  const refused = await exchange(address, post + inChunks(1_000_000, 1));
+  assert.match(refused, /^HTTP\/1\.1 413 .*got more than 4096 chunks"/s);
 });
 
 test('32 containers in each other and 100,000 values are read, and one more of each is not', async (t) => {
