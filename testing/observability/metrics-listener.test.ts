@@ -64,7 +64,9 @@ test('a page is the text format of Prometheus, whole and never cached', async (t
   assert.equal(await head.text(), '');
 });
 
-test('a store that hangs hides no other metric, and is asked once', async (t) => {
+test('a store that hangs hides no other metric, and is asked once', {
+  timeout: 10_000,
+}, async (t) => {
   let asked = 0;
   const timers = new WatchedTimers(0);
   const observe = () => {

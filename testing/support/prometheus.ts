@@ -95,7 +95,7 @@ export async function startPrometheus(
 
 function configFor(rules: string, targets: readonly string[]): object {
   return {
-    global: { scrape_interval: '200ms', scrape_timeout: '200ms', evaluation_interval: '200ms' },
+    global: { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '500ms' },
     rule_files: [rules],
     scrape_configs: [{ job_name: 'quorate', static_configs: [{ targets }] }],
   };
