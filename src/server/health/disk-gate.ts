@@ -30,7 +30,6 @@ export class DiskGate implements WriteGate {
   #isLooking = false;
   #isFailing = false;
   #timer: unknown;
-  #isClosed = false;
 
   private constructor(parts: DiskGateParts) {
     this.#parts = parts;
@@ -64,7 +63,6 @@ export class DiskGate implements WriteGate {
   }
 
   close(): void {
-    this.#isClosed = true;
     this.#parts.timers.clearTimeout(this.#timer);
   }
 
@@ -79,7 +77,6 @@ export class DiskGate implements WriteGate {
   }
 
   #lookAgain(): void {
-    if (this.#isClosed) return;
     void this.#look();
     this.#timer = this.#parts.timers.setTimeout(() => this.#lookAgain(), LOOK_MS);
   }

@@ -125,11 +125,13 @@ test('how long an event took is told for each reader that waited, and for no rep
   const readers = [subscribe(2), subscribe(2)];
   const waiting = readers.map((reader) => reader.next());
   const late = subscribe(2);
+  const startedMs = performance.now();
   await real.change(put('next', {}));
   await Promise.all(waiting);
   await late.next();
   assert.equal(seconds.length, 2, 'who did not wait could not be told sooner');
-  for (const sample of seconds) assert.ok(sample >= 0 && sample < 1, `${sample} s`);
+  const mostSeconds = (performance.now() - startedMs) / 1000;
+  for (const sample of seconds) assert.ok(sample >= 0 && sample <= mostSeconds, `${sample} s`);
 
   const [quiet] = readers.map((reader) => reader.next());
   real.timers.advance(15_000);

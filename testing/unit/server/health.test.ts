@@ -121,6 +121,20 @@ test('after a slow write the store is left alone for two seconds, then a quick o
   assert.equal(codeOf(gate), undefined, 'a quick write ends the wait before its time');
 });
 
+test('a write that took the limit was quick enough, a millisecond more was not', async () => {
+  const { timers, nowMs, writes, begin } = heldStore();
+  const gate = storageGate({ writes, nowMs, limitMs: () => 1_000 });
+  for (const [tookMs, code] of [
+    [1_000, undefined],
+    [1_001, 'storage_slow'],
+  ] as const) {
+    const write = begin();
+    timers.advance(tookMs);
+    await write.end();
+    assert.equal(codeOf(gate), code);
+  }
+});
+
 test('a store that takes 50 ms for each write is not slow', async () => {
   const { timers, nowMs, writes, begin } = heldStore();
   const gate = storageGate({ writes, nowMs, limitMs: () => 1_000 });
@@ -272,7 +286,7 @@ test('room that only a write can miss, as with a quota, refuses for two seconds;
   assert.equal(codeOf(gate), 'read_only');
   timers.advance(1);
   assert.equal(codeOf(gate), undefined);
-  await begin().fail(new Error('another failure is another matter'));
+  await begin().fail(new RegistryError('outcome_unknown', 'another failure is another matter'));
   assert.equal(codeOf(gate), undefined);
 });
 
