@@ -2,8 +2,7 @@
  * Snapshots of the database: copied while commits go on, durable, verified, and only then given their
  * name. What is unfinished has a directory of its own, which the next one removes.
  */
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { RegistryError } from '../../core/error.ts';
@@ -35,7 +34,8 @@ export interface SnapshotState {
   readonly total: number;
 }
 
-const UNFINISHED = '.unfinished-';
+/** What is being made, and what an earlier process left half made. */
+const UNFINISHED = '.unfinished';
 /** Left to the registry: what it writes meanwhile must not find the disk full. */
 const RESERVE_BYTES = 16 * 1024 * 1024;
 
@@ -47,12 +47,10 @@ export class Snapshots {
   #state: SnapshotState | null = null;
 
   constructor(parts: SnapshotParts) {
-    const { dataDir, log } = parts;
+    const { dataDir } = parts;
     this.#parts = parts;
     this.#directory = dataDir === null ? null : join(dataDir, 'snapshots');
-    this.#cleaned = removeUnfinished(this.#directory).catch((cause: unknown) =>
-      log.warn('what is left of a snapshot that was never finished cannot be removed', { cause }),
-    );
+    this.#cleaned = this.#directory === null ? Promise.resolve() : this.#clean(this.#directory);
   }
 
   /** How far the one that is being made is; `null`: none is. */
@@ -84,11 +82,12 @@ export class Snapshots {
   }
 
   async #make(directory: string, signal: AbortSignal): Promise<Omit<Snapshot, 'seconds'>> {
-    const { store, log } = this.#parts;
+    const { store } = this.#parts;
     await this.#cleaned;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await assertRoom(directory, await store.storageBytes());
-    const unfinished = await mkdtemp(join(directory, UNFINISHED));
+    const unfinished = join(directory, UNFINISHED);
+    await mkdir(unfinished, { mode: 0o700 });
     try {
       const path = join(unfinished, 'registry.db');
       const onProgress = (state: SnapshotState) => {
@@ -108,18 +107,17 @@ export class Snapshots {
       await syncDirectory(dirname(directory));
       return { ...copy, file, bytes };
     } finally {
-      await rm(unfinished, { recursive: true, force: true }).catch((cause: unknown) =>
-        log.warn('an unfinished snapshot cannot be removed', { path: unfinished, cause }),
-      );
+      await this.#clean(directory);
     }
   }
-}
 
-async function removeUnfinished(directory: string | null): Promise<void> {
-  if (directory === null || !existsSync(directory)) return;
-  for (const name of await readdir(directory))
-    if (name.startsWith(UNFINISHED))
-      await rm(join(directory, name), { recursive: true, force: true });
+  /** Never rejects: where it cannot be removed, the next snapshot cannot be made, and says so. */
+  async #clean(directory: string): Promise<void> {
+    const path = join(directory, UNFINISHED);
+    await rm(path, { recursive: true, force: true }).catch((cause: unknown) =>
+      this.#parts.log.warn('an unfinished snapshot cannot be removed', { path, cause }),
+    );
+  }
 }
 
 async function assertRoom(directory: string, bytes: number): Promise<void> {

@@ -148,7 +148,7 @@ test('while a snapshot is made its state says how far it is, and another one is 
 
 test('what an earlier process left half made is removed, and nothing else is', async (t) => {
   const { store, dataDir } = await openRegistry(t);
-  const left = join(dataDir, 'snapshots', '.unfinished-abcdef');
+  const left = join(dataDir, 'snapshots', '.unfinished');
   mkdirSync(left, { recursive: true });
   writeFileSync(join(left, 'registry.db'), 'half');
   for (const name of ['registry-1-abc.db', 'notes.txt'])
