@@ -27,8 +27,9 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const CHECK_INTERVAL_MS = 1000;
 // Most who close their side have gone; the few who only finished sending get an answer that is quick.
 const HALF_CLOSED_GRACE_MS = 1000;
-// Longer than the longest silence of an answer that goes well: a long poll waits 60 s.
-const STALLED_ANSWER_MS = 90_000;
+// Longer than the longest silence of an answer that goes well: a long poll waits 60 s, and the kernel
+// takes what it sends to a slow reader in bursts.
+const STALLED_ANSWER_MS = 120_000;
 const OWNER_ONLY = 0o600;
 const NO_TUNNELS: RawProblem = { status: 400, detail: 'expected no connect request, got one' };
 const TOO_MANY_AT_ONCE: RawProblem = {
@@ -45,7 +46,7 @@ export interface HttpServerOptions {
     readonly headersMs: number;
     readonly requestMs: number;
     readonly keepAliveMs: number;
-    /** A connection on which nothing moves for this long, because its reader does not read. Default 90 s. */
+    /** A connection on which nothing moves for this long, because its reader does not read. Default 2 min. */
     readonly stalledMs?: number;
   };
   readonly listener: RequestListener;
