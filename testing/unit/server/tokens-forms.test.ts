@@ -1,6 +1,8 @@
 /** The few Datalog forms a block may hold: read as they were written, and nothing beside them evaluated. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { OPERATIONS } from '../../../src/http/authority.ts';
@@ -10,11 +12,18 @@ import {
   encodeCaveats,
   encodeGrant,
   type Grant,
+  MAX_KINDS,
   readCaveats,
   readGrant,
+  SCOPES,
 } from '../../../src/server/tokens/datalog.ts';
 import { attenuateToken, openToken } from '../../../src/server/tokens/make.ts';
-import { decodeToken, MAX_TOKEN_CHARS } from '../../../src/server/tokens/token.ts';
+import {
+  decodeToken,
+  MAX_BLOCKS,
+  MAX_LIFETIME_SECONDS,
+  MAX_TOKEN_CHARS,
+} from '../../../src/server/tokens/token.ts';
 import {
   appendRaw,
   attemptOf,
@@ -298,4 +307,27 @@ test('what is no token is told apart from what is one, without a key', async () 
       return true;
     });
   }
+});
+
+test('docs/tokens.md shows each form as the library prints it, and the bounds that hold', async (t) => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/tokens.md'), 'utf8');
+  const [, shown = ''] = /^```\n(registry[\s\S]*?)^```$/m.exec(page) ?? [];
+  const source = shown.replaceAll('b3:...', REGISTRY);
+  const { issued, expires, caveats: read } = readGrant(source);
+  assert.deepEqual([issued, expires], [ISSUED, ISSUED + HOUR]);
+  assert.deepEqual(
+    read.flatMap((one) => Object.keys(one)),
+    ['operations', 'kinds', 'idPrefix', 'proposals', 'expires'],
+  );
+  const { ask } = await openTestAuthority(t, { keys: [KEY.key] });
+  const attempt = attemptOf({ proposal: REGISTRY });
+  assert.equal(await ask(await mintRaw(KEY, source), attempt), 'allowed');
+  const rows = [...page.matchAll(/^\| `([a-z]+)` \| `POST /gm)].map(([, scope]) => scope);
+  assert.deepEqual(rows, SCOPES);
+  for (const bound of ['4,096 characters and 16 blocks', 'more than 64 kinds', '30 days at most'])
+    assert.ok(page.includes(bound), bound);
+  assert.deepEqual(
+    [MAX_TOKEN_CHARS, MAX_BLOCKS, MAX_KINDS, MAX_LIFETIME_SECONDS],
+    [4_096, 16, 64, 30 * 24 * HOUR],
+  );
 });
