@@ -20,7 +20,7 @@ export function guardRead(
   return async (c, corrId) => {
     if (consumeRead !== undefined) await assertAllowance(consumeRead, clientAddress(c));
     // A long poll waits more than it works; streams and long polls have a cap of their own.
-    if (c.req.url.includes('wait=')) return handler(c, corrId);
+    if (c.req.query('wait') !== undefined) return handler(c, corrId);
     return inflight.run('read', () => handler(c, corrId));
   };
 }

@@ -120,3 +120,48 @@ test('a write that is not allowed does not use up the allowance of those that ar
   await app.post('/registry/proposals', '{}');
   assert.equal(asked, 0);
 });
+
+test('reads above the cap on requests at once are 429, long polls and probes are not', async () => {
+  const app = await openTestApp({ deps: { limits: () => ({ maxInflight: 0 }) } });
+  const read = await app.get('/registry/head');
+  assert.deepEqual([read.status, await codeOf(read)], [429, 'overloaded']);
+  assert.equal((await app.get('/registry/head?after=-1&wait=0')).status, 400, 'looked at');
+  assert.equal((await app.get('/livez')).status, 200);
+});
+
+test('no host name makes a read a long poll', async () => {
+  const app = await openTestApp({ deps: { limits: () => ({ maxInflight: 0 }) } });
+  for (const url of ['http://wait=/registry/head', 'http://wait=1.example/registry/head?x=wait='])
+    assert.equal((await app.app.fetch(new Request(url))).status, 429, url);
+});
+
+test('every header by which a proxy shows refuses a write, also without a value', async () => {
+  const app = await openTestApp();
+  for (const name of ['x-forwarded-proto', 'x-forwarded-for', 'forwarded', 'via', 'x-real-ip']) {
+    const response = await app.post('/registry/proposals', '{}', { ...JSON_TYPE, [name]: '' });
+    assert.equal(await codeOf(response), 'forbidden', name);
+  }
+});
+
+test('the allowance of an address is used before its token is looked at, that of the token after', async () => {
+  const asked: string[] = [];
+  const consume = (kind: string, ok: boolean) => (caller: string) => {
+    asked.push(`${kind} of ${caller}`);
+    return { ok, retryAfterSeconds: 3 };
+  };
+  const authority = {
+    authenticate: async (token: string) => {
+      asked.push(`check of ${token}`);
+      return { id: 'token-id', authorize: async () => undefined };
+    },
+  };
+  const deps = { authority: () => authority, consumeToken: consume('token', false) };
+  const app = await openTestApp({ deps: { ...deps, consumeWrite: consume('address', true) } });
+  const headers = { ...JSON_TYPE, authorization: 'Bearer abc' };
+  const response = await app.post('/registry/proposals', '{}', headers);
+  assert.deepEqual([response.status, response.headers.get('retry-after')], [429, '3']);
+  assert.deepEqual(asked, ['address of 127.0.0.1', 'check of abc', 'token of token-id']);
+  const strict = await openTestApp({ deps: { ...deps, consumeWrite: consume('address', false) } });
+  await strict.post('/registry/proposals', '{}', headers);
+  assert.deepEqual(asked.slice(3), ['address of 127.0.0.1'], 'the token was not looked at');
+});
