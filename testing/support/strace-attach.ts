@@ -25,7 +25,7 @@ export async function attach(
 ): Promise<Attached> {
   const directory = mkdtempSync(join(tmpdir(), 'quorate-strace-'));
   const trace = join(directory, 'trace');
-  const options = ['-f', '-p', `${pid}`, '-o', trace, '-e', `trace=${call}`];
+  const options = ['-f', '-p', `${pid}`, '-o', trace, '-e', `trace=${call}`, '-e', 'signal=none'];
   const child = spawn('strace', [...options, '-e', `inject=${call}:${effect}`], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
