@@ -171,6 +171,7 @@ function assertInItsFile(
 }
 
 function nothing({ files }: AuditSource): RegistryError {
-  const where = files.length === 0 ? 'no file' : files.map(({ name }) => name).join(', ');
+  const where =
+    files.length === 0 ? 'a directory without segments' : files.map(({ name }) => name).join(', ');
   return new RegistryError('invalid_entry', `expected an audit record, got none in ${where}`);
 }

@@ -256,3 +256,13 @@ test('a log begins with its segment record, and a segment stands in its own file
     /00000002\.ndjson, line 1: expected record 8, got record 1/,
   );
 });
+
+test('the example of docs/audit-log.md verifies, and ends with the hash that stands below it', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/audit-log.md'), 'utf8');
+  const [, example = ''] = /```ndjson\n(.*?)```/s.exec(page) ?? [];
+  const [, hash] = /The hash of the last record is `(b3:[0-9a-f]{64})`/.exec(page) ?? [];
+  const { records, summary } = await readBytes(new TextEncoder().encode(example));
+  assert.equal(records.length, 5);
+  assert.equal(summary.last.hash, hash);
+  assert.equal(summary.suppressed, 953);
+});
