@@ -65,6 +65,9 @@ test('a real server under a real scrape', async (t) => {
   await t.test('a server that is well raises no alert of a state', () =>
     nothingIsRaised(prometheus),
   );
+  await t.test('a freeze is seen as a freeze, and as no failure of writes', () =>
+    freezeIsSeen(prometheus, metered),
+  );
   await t.test('a server that is gone is down', () => downIsSeen(prometheus, metered));
 });
 
@@ -94,6 +97,18 @@ async function everyRuleIsHealthy(prometheus: Prometheus): Promise<void> {
 async function nothingIsRaised(prometheus: Prometheus): Promise<void> {
   const others = 'alertname!~"Quorate(Slow|Cpu|Memory|EventLoop|.*P9[59]$).*"';
   await prometheus.until(`absent(ALERTS{${others}})`);
+}
+
+async function freezeIsSeen(prometheus: Prometheus, { act }: MeteredServer): Promise<void> {
+  await act('freeze', 'a test');
+  await prometheus.until('ALERTS{alertname="QuorateFrozen",alertstate="pending",gate="freeze"}');
+  await prometheus.until('registry_write_ready{job="quorate"} == 0');
+  assert.deepEqual(
+    await prometheus.query('ALERTS{alertname=~"Quorate(NotWriteReady|GateShut)"}'),
+    [],
+  );
+  await act('thaw', 'it is over');
+  await prometheus.until('absent(ALERTS{alertname="QuorateFrozen"})');
 }
 
 async function downIsSeen(prometheus: Prometheus, { server }: MeteredServer): Promise<void> {

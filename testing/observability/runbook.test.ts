@@ -21,6 +21,13 @@ test('every alert has a section, and every section an alert', async (t) => {
     ALERTS.map(({ title }) => title),
     alerts.map(({ name }) => name),
   );
+  const rows = [...PAGE.matchAll(/^\| \[(\w+)\]\(#\w+\) \| (\w+) \| (.+) \|$/gm)];
+  assert.deepEqual(
+    rows.map(([, ...cells]) => cells).sort(),
+    alerts
+      .map(({ name, labels, annotations }) => [name, labels?.severity, annotations?.summary])
+      .sort(),
+  );
 });
 
 test('every section says the symptom, what to ask, what to do, how to know that it worked, and when to call the signers', () => {

@@ -1,7 +1,9 @@
 /** A server with its metrics on, and the traffic that gives them something to show. */
 import assert from 'node:assert/strict';
 import { get } from 'node:http';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { askOperator } from '../../src/cli/operator-socket.ts';
 import type { Client } from '../../src/client/client.ts';
 import type { Hash } from '../../src/core/hash.ts';
 import {
@@ -19,13 +21,16 @@ export interface MeteredServer {
   page(): Promise<string>;
   /** Commits `count` services under names not used before, reads them, and has one write refused. */
   work(count: number): Promise<void>;
+  /** As its operator. */
+  act(name: 'freeze' | 'thaw', reason: string): Promise<void>;
 }
 
 /** A macronode with a genesis and one subscriber. */
 export async function startMetered(t: TestContext): Promise<MeteredServer> {
+  const data = makeDataDir();
   const server = await startTestServer(t, {
     profile: 'macronode',
-    data: makeDataDir(),
+    data,
     metrics_listen: '127.0.0.1:0',
   });
   const client = clientOf(server.url);
@@ -42,6 +47,10 @@ export async function startMetered(t: TestContext): Promise<MeteredServer> {
         await textOf(`${server.url}/registry/head`);
       }
       await beRefused(client, registry);
+    },
+    act: async (name, reason) => {
+      const path = `/operator/${name}`;
+      await askOperator(join(data, 'operator.sock'), { method: 'POST', path, body: { reason } });
     },
   };
 }
