@@ -83,6 +83,7 @@ export class HttpServer {
     const opened = options.tls === undefined ? 'connection' : 'secureConnection';
     this.#server.on(opened, (socket: Socket) => this.#open(socket));
     this.#server.on('connect', (_, socket) => this.#refuse(socket, NO_TUNNELS));
+    this.#server.on('timeout', (socket) => this.#endStalled(socket));
     // Node would answer and take the next request, without a look at how this one is framed.
     this.#server.on('checkExpectation', ({ socket }) => this.#refuse(socket, NO_EXPECTATIONS));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -186,6 +187,11 @@ export class HttpServer {
     this.#turns.next(response.req.socket);
     // `close` ended the connections that were idle then; that of a stream has become so since.
     if (this.#isClosing) setImmediate(() => this.#server.closeIdleConnections());
+  }
+
+  /** Idle, or not reading. An answer that is only long in the making is waited for. */
+  #endStalled(socket: Socket): void {
+    if (!this.#turns.isUnderWay(socket) || socket.writableLength > 0) socket.destroy();
   }
 
   /** Also connections that have not finished their handshake, which node's own list does not hold. */

@@ -24,6 +24,10 @@ export class Turns {
     return true;
   }
 
+  isUnderWay(socket: Socket): boolean {
+    return this.#waiting.has(socket);
+  }
+
   /** An answer has ended; when it was the last that the connection takes, what waits is dropped. */
   next(socket: Socket): void {
     const answer = socket.writable ? this.#waiting.get(socket)?.shift() : undefined;

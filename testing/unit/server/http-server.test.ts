@@ -329,3 +329,15 @@ test('a stream whose reader has closed is over soon, though it was only half-clo
   socket.destroy();
   await closed.promise;
 });
+
+test('an answer that is long in the making is waited for, and an idle connection is closed', async (t) => {
+  const timeouts = { ...DEFAULT_TIMEOUTS, keepAliveMs: 1, stalledMs: 50 };
+  const { address } = await listening(
+    t,
+    (_, response) => setTimeout(() => response.end('late'), 300),
+    timeouts,
+  );
+  const socket = await connected(address);
+  socket.write(`${GET}\r\n`);
+  assert.match(await untilClosed(socket), /late$/);
+});
