@@ -24,8 +24,7 @@ import {
   commitService,
   SIGNERS,
 } from '../support/server-start.ts';
-import { isStraceMissing } from '../support/strace.ts';
-import { attach } from '../support/strace-attach.ts';
+import { type Attached, attach, isAttachMissing } from '../support/strace-attach.ts';
 
 /** Reads are slowed by strace and by a busy machine, not by the fault. */
 const READ_BOUND_MS = 2_000;
@@ -35,6 +34,11 @@ async function begun(t: TestContext): Promise<{ server: FaultServer; registry: H
   return { server, registry: await beginOver(server.client) };
 }
 
+/** What a commit waits for, and nothing else, takes longer or fails. */
+function disturb(t: TestContext, { pid, data }: FaultServer, effect: string): Promise<Attached> {
+  return attach(t, pid, { call: 'fsync', effect, path: `${databasePath(data)}-wal` });
+}
+
 /** The log of a server that has stopped, every byte of it; answers its head. */
 async function wholeLogAt(data: string): Promise<number | undefined> {
   await using reader = openSqliteReader({ path: databasePath(data) });
@@ -42,10 +46,10 @@ async function wholeLogAt(data: string): Promise<number | undefined> {
 }
 
 test('a disk that takes 50 ms longer slows writes and refuses none', async (t) => {
-  if (isStraceMissing(t)) return;
+  if (isAttachMissing(t)) return;
   const { server, registry } = await begun(t);
   const readers = await ReaderLoop.start(server.url);
-  const fault = await attach(t, server.pid, { call: 'fsync', effect: 'delay_enter=50ms' });
+  const fault = await disturb(t, server, 'delay_enter=50ms');
   const startedMs = performance.now();
   for (const id of ['a', 'b', 'c']) {
     await commitService(server.client, registry, id);
@@ -62,10 +66,10 @@ test('a disk that takes 50 ms longer slows writes and refuses none', async (t) =
 });
 
 test('a disk that takes 5 s sheds writes after one, keeps reads, and is given back its writes', async (t) => {
-  if (isStraceMissing(t)) return;
+  if (isAttachMissing(t)) return;
   const { server, registry } = await begun(t);
   const readers = await ReaderLoop.start(server.url);
-  const fault = await attach(t, server.pid, { call: 'fsync', effect: 'delay_enter=5s' });
+  const fault = await disturb(t, server, 'delay_enter=5s');
   const startedMs = performance.now();
   const slow = newPayload(registry, 'slow');
   const first = tryWrite(server, slow).then((answer) => {
@@ -102,14 +106,14 @@ test('a disk that takes 5 s sheds writes after one, keeps reads, and is given ba
 });
 
 test('after a failed fsync no write is acknowledged and reads go on until the end; a restart resolves it', async (t) => {
-  if (isStraceMissing(t)) return;
+  if (isAttachMissing(t)) return;
   const { server, registry } = await begun(t);
   await commitService(server.client, registry, 'before');
   const proposal = newPayload(registry, 'a');
   const { proposal_id: id } = await server.client.propose(proposal.bytes);
   for (const signer of SIGNERS) await server.client.approve(id, signer.approve(proposal));
   const readers = await ReaderLoop.start(server.url);
-  const fault = await attach(t, server.pid, { call: 'fsync', effect: 'error=EIO' });
+  const fault = await disturb(t, server, 'error=EIO');
   const refusal = await server.client.commit(id).then(
     () => assert.fail('a commit that did not reach the disk was acknowledged'),
     (error: { code: string }) => error,

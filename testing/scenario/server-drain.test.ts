@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { Hash } from '../../src/core/hash.ts';
 import type { DecodedPayload } from '../../src/core/payload.ts';
+import { databasePath } from '../../src/server/open-store.ts';
 import {
   type FaultServer,
   type FaultServerOptions,
@@ -17,8 +18,7 @@ import {
 } from '../support/fault-server.ts';
 import { connected, untilClosed } from '../support/server-socket.ts';
 import { beginOver, clientOf, SIGNERS } from '../support/server-start.ts';
-import { isStraceMissing } from '../support/strace.ts';
-import { attach } from '../support/strace-attach.ts';
+import { attach, isAttachMissing } from '../support/strace-attach.ts';
 
 const DRAINING = /"msg":"stopping: new work is refused/;
 const MICRONODE = { profile: 'micronode' };
@@ -146,7 +146,11 @@ async function waitingCommit(t: TestContext, { drainTimeout = '10s', delay = '1s
   const stage = await begun(t, { settings });
   const { server } = stage;
   const proposal = await ready(stage, 'a');
-  const fault = await attach(t, server.pid, { call: 'fsync', effect: `delay_enter=${delay}` });
+  const fault = await attach(t, server.pid, {
+    call: 'fsync',
+    effect: `delay_enter=${delay}`,
+    path: `${databasePath(server.data)}-wal`,
+  });
   const commit = server.client.commit(proposal.payloadB3);
   commit.catch(() => undefined);
   await until(
@@ -157,7 +161,7 @@ async function waitingCommit(t: TestContext, { drainTimeout = '10s', delay = '1s
 }
 
 test('a commit that is on its way at SIGTERM is answered, and is there after a restart', async (t) => {
-  if (isStraceMissing(t)) return;
+  if (isAttachMissing(t)) return;
   const { server, fault, commit } = await waitingCommit(t, {});
   server.signal('SIGTERM');
   assert.equal((await commit).version, 1);
@@ -169,7 +173,7 @@ test('a commit that is on its way at SIGTERM is answered, and is there after a r
 });
 
 test('a commit that outlasts the drain timeout loses its connection and nothing else', async (t) => {
-  if (isStraceMissing(t)) return;
+  if (isAttachMissing(t)) return;
   const times = { drainTimeout: '200ms', delay: '2s' };
   const { server, proposal, fault, commit } = await waitingCommit(t, times);
   server.signal('SIGTERM');

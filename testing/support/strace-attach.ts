@@ -1,11 +1,11 @@
 /** Faults that come and go under a running process: strace attaches to it, and lets it go again. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Fault } from './strace.ts';
+import { type Fault, isStraceMissing } from './strace.ts';
 
 /** Also a call that was in its delay when the process was let go. */
 const HIT = /\((?:DELAYED|INJECTED)\)$|<detached \.\.\.>$/;
@@ -17,15 +17,45 @@ export interface Attached {
   detach(): Promise<number>;
 }
 
+const YAMA = '/proc/sys/kernel/yama/ptrace_scope';
+
+/** Skips the test, saying so, where a process may not be traced by another that did not start it; fails it where all must run. */
+export function isAttachMissing(t: TestContext): boolean {
+  if (isStraceMissing(t)) return true;
+  const isOpen = !existsSync(YAMA) || readFileSync(YAMA, 'utf8').trim() === '0';
+  if (isOpen || process.getuid?.() === 0) return false;
+  const message = `strace may not attach here: ${YAMA} is not 0`;
+  if (process.env.QUORATE_CI === '1') throw new Error(message);
+  t.skip(`SKIPPED, NOT PASSED: ${message}`);
+  return true;
+}
+
+export interface AttachedFault extends Fault {
+  /** Calls on this file alone. */
+  readonly path: string;
+}
+
 /** `effect` e.g. `delay_enter=50ms`; of all threads. Throws where it may not attach. */
 export async function attach(
   t: TestContext,
   pid: number,
-  { call, effect }: Fault,
+  { call, effect, path }: AttachedFault,
 ): Promise<Attached> {
   const directory = mkdtempSync(join(tmpdir(), 'quorate-strace-'));
   const trace = join(directory, 'trace');
-  const options = ['-f', '-p', `${pid}`, '-o', trace, '-e', `trace=${call}`, '-e', 'signal=none'];
+  const options = [
+    '-f',
+    '-P',
+    path,
+    '-p',
+    `${pid}`,
+    '-o',
+    trace,
+    '-e',
+    `trace=${call}`,
+    '-e',
+    'signal=none',
+  ];
   const child = spawn('strace', [...options, '-e', `inject=${call}:${effect}`], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
