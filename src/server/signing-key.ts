@@ -7,6 +7,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:cr
 import { constants, type FileHandle, open } from 'node:fs/promises';
 import { RegistryError } from '../core/error.ts';
 import type { CheckpointSigner } from '../registry/options.ts';
+import { isExposed } from './file-privacy.ts';
 import type { KeySource } from './key-source.ts';
 import { openSigningProgram } from './signing-program.ts';
 
@@ -68,7 +69,7 @@ async function assertPrivate(file: FileHandle, path: string): Promise<void> {
       `expected a regular file at ${path}, got something else: name the key file itself`,
     );
   const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
-  if ((stat.mode & 0o077) !== 0)
+  if (isExposed(stat, process.getuid?.()))
     throw new RegistryError(
       'invalid_request',
       `expected a key that its owner alone may use at ${path}, got mode ${mode}: chmod 600 ${path}`,

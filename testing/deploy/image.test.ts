@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,6 +22,7 @@ import { loadConfig } from '../../src/server/config.ts';
 import { SETTINGS } from '../../src/server/config-schema.ts';
 import { copiesOf, execForm, only, parseDockerfile } from '../support/dockerfile.ts';
 import { buildImage, canBuild, DOCKERFILE, installedNpm, runInImage } from '../support/image.ts';
+import { LOG_KEY } from '../support/server-start.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
@@ -153,7 +164,17 @@ test('it serves as its user from a tree that cannot be written, is found healthy
 }, async (t) => {
   const image = built(t);
   if (image === undefined) return;
-  const ports = { QUORATE_LISTEN: '127.0.0.1:0', QUORATE_METRICS_LISTEN: '127.0.0.1:0' };
+  // As Kubernetes mounts a secret for a group: root's, and the group may read it.
+  const key = join(image, 'log.pem');
+  copyFileSync(LOG_KEY, key);
+  chownSync(key, 0, 10_001);
+  chmodSync(key, 0o440);
+  t.after(() => rmSync(key));
+  const ports = {
+    QUORATE_LISTEN: '127.0.0.1:0',
+    QUORATE_METRICS_LISTEN: '127.0.0.1:0',
+    QUORATE_LOG_KEY: '/log.pem',
+  };
   const command = [...execForm(only(final, 'ENTRYPOINT')), ...execForm(only(final, 'CMD'))];
   const engine = runInImage(container(image, ports), command);
   const ended = once(engine, 'exit');
@@ -181,6 +202,7 @@ test('it serves as its user from a tree that cannot be written, is found healthy
   process.kill(pid, 'SIGTERM');
   assert.deepEqual(await ended, [0, null]);
   assert.match(await log, /"msg":"stopped"/);
+  assert.doesNotMatch(await log, /there is no log key/);
   assert.equal(health(`${url}/livez`).status, 1);
 });
 

@@ -1,6 +1,7 @@
 /** Reading what only its owner may: from an open handle, so that what is judged is what is read. */
 import { constants, type FileHandle, open } from 'node:fs/promises';
 import { RegistryError } from '../../core/error.ts';
+import { isExposed } from '../file-privacy.ts';
 
 const MAX_BYTES = 256 * 1024;
 
@@ -37,7 +38,7 @@ async function assertFit(file: FileHandle, { path, what, isPrivate }: SecretFile
   const stat = await file.stat();
   if (!stat.isFile())
     throw invalid(`expected ${what} at ${path}, got no regular file: name the file itself`);
-  if (!isPrivate || (stat.mode & 0o077) === 0) return;
+  if (!isPrivate || !isExposed(stat, process.getuid?.())) return;
   const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
   throw invalid(
     `expected ${what} that its owner alone may use at ${path}, got mode ${mode}: chmod 600 ${path}`,
