@@ -1,7 +1,9 @@
 /** SIGHUP: what a running server takes up, what it refuses, and that it goes on in every case. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Started, start } from '../support/cli-process.ts';
@@ -144,6 +146,21 @@ test('a SIGHUP during the start ends nothing: the reload follows the start', asy
   const { code, stdout } = await server.ended;
   assert.equal(code, 0);
   assert.match(stdout, /^http:\/\/127\.0\.0\.1:\d+\n$/);
+});
+
+test('a configuration that came through a pipe is not taken for an empty one', async (t) => {
+  const ports = 'listen = "127.0.0.1:0"\nmetrics_listen = "off"\nmax_reads_per_minute = 2\n';
+  const cwd = dirname(makeDataDir());
+  const pipe = join(cwd, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const server = start({ cwd }, 'serve', '--config', pipe, '--log-key', LOG_KEY);
+  t.after(() => server.child.kill('SIGKILL'));
+  await Promise.race([writeFile(pipe, ports), server.ended]);
+  const url = (await server.said(/\n/)).trim();
+  server.child.kill('SIGHUP');
+  const stderr = await server.remarked(/the configuration was .*\n/);
+  assert.match(JSON.stringify(reloadsIn(stderr)), /not reloaded.*expected a regular file/);
+  assert.equal((await readStatuses(url, 3)).at(-1), 429);
 });
 
 test('as many signals as come in are one after another, and a stop still stops', async (t) => {

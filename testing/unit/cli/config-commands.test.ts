@@ -102,6 +102,11 @@ test('config print masks what a file holds and what a program is given', async (
     assert.equal(code, 0);
     assert.doesNotMatch(stdout, /canary/);
   }
+  const shown = (await runCli([...argv, '--json'], { env })).json();
+  assert.deepEqual(
+    shown.find(({ key }) => key === 'log_key'),
+    { key: 'log_key', place: '--log-key', value: 'exec:sign ***' },
+  );
   const { stdout } = await runCli(argv, { env });
   assert.match(stdout, /^data = "\*\*\*" # QUORATE_DATA_FILE$/m);
   assert.match(stdout, /^log_key = "exec:sign \*\*\*" # --log-key$/m);
