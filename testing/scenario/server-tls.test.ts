@@ -4,6 +4,7 @@ import { copyFileSync, readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { Address } from '../../src/server/config-values.ts';
+import type { HttpServerOptions } from '../../src/server/http-server.ts';
 import { openTls } from '../../src/server/listen/tls.ts';
 import { type CertificateFiles, openCertificates } from '../support/server-certificates.ts';
 import { DEFAULT_TIMEOUTS } from '../support/server-listening.ts';
@@ -108,13 +109,33 @@ test('a handshake that never ends, and silence after one, are cut in time', asyn
   assert.deepEqual(answers.map(statuses), [[], [], [408]]);
 });
 
-test('a half-closed TLS client still gets its answer', async (t) => {
-  const stage = await stageOf(t);
+/** A listener alone. */
+async function listenerOf(t: TestContext, options: Partial<HttpServerOptions> = {}) {
+  const files = openCertificates(t)?.make('first');
+  if (files === undefined) return undefined;
+  const metrics = { certificate: () => undefined };
+  const tls = await openTls(files, { log: quiet, metrics, now: Date.now });
+  return capped(t, {
+    address: { host: '127.0.0.1', port: 0 },
+    limits: { maxConnections: 10, maxConnectionsPerAddress: 2 },
+    server: { ...options, tls },
+  });
+}
+
+test('a half-closed TLS client still gets its answer, also a late one', async (t) => {
+  const closed = Promise.withResolvers<void>();
+  const stage = await listenerOf(t, {
+    listener: async (request, response) => {
+      request.socket.once('end', closed.resolve);
+      await closed.promise;
+      setImmediate(() => response.end('late'));
+    },
+  });
   if (stage === undefined) return;
-  const socket = stage.shake();
+  const socket = shake(stage.address);
   await once(socket, 'secureConnect');
   socket.end(`${GET}\r\n`);
-  assert.deepEqual(statuses(await untilClosed(socket)), [200]);
+  assert.match(await untilClosed(socket), /late$/);
 });
 
 test('a reload reads the certificate again: for new handshakes, while open connections live on', async (t) => {
@@ -169,16 +190,9 @@ test('a key that others may read is refused at the start', async (t) => {
 });
 
 test('connections over a cap are reset before their handshake, and each is counted once', async (t) => {
-  const files = openCertificates(t)?.make('first');
-  if (files === undefined) return;
-  const parts = { log: quiet, metrics: { certificate: () => undefined }, now: Date.now };
-  const tls = await openTls(files, parts);
   const timeouts = { ...DEFAULT_TIMEOUTS, headersMs: 200, requestMs: 200 };
-  const stage = await capped(t, {
-    address: { host: '127.0.0.1', port: 0 },
-    limits: { maxConnections: 10, maxConnectionsPerAddress: 2 },
-    server: { tls, timeouts },
-  });
+  const stage = await listenerOf(t, { timeouts });
+  if (stage === undefined) return;
   const served = await request(shake(stage.address));
   const handshaking = await connected(stage.address);
   assert.deepEqual([served.isServed, stage.open()], [true, 2]);
