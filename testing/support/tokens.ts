@@ -6,7 +6,7 @@ import type { Attempt, Authority } from '../../src/http/authority.ts';
 import { type Config, loadConfig } from '../../src/server/config.ts';
 import { formatTokenKey, type TokenKey } from '../../src/server/token-key.ts';
 import { openAuthority, type TokenAuthority } from '../../src/server/tokens/authority.ts';
-import { type Biscuit, loadBiscuit } from '../../src/server/tokens/biscuit.ts';
+import { type Biscuit, loadLibrary } from '../../src/server/tokens/biscuit.ts';
 import { type Grant, SCOPES } from '../../src/server/tokens/datalog.ts';
 import { mintToken } from '../../src/server/tokens/make.ts';
 import { decodeToken, encodeToken } from '../../src/server/tokens/token.ts';
@@ -112,14 +112,15 @@ function missing(): never {
 
 /** A first block of any Datalog, signed by `key`. */
 export async function mintRaw({ privateKey }: TestTokenKey, source: string): Promise<string> {
-  const biscuit = await loadBiscuit();
   const { d = '' } = privateKey.export({ format: 'jwk' });
   const bytes = Buffer.from(d, 'base64url');
-  using key = biscuit.PrivateKey.fromBytes(bytes, biscuit.SignatureAlgorithm.Ed25519);
-  const builder = biscuit.Biscuit.builder();
-  builder.addCode(source);
-  using token = builder.build(key);
-  return encodeToken(token.toBytes());
+  return (await loadLibrary()).use((biscuit) => {
+    using key = biscuit.PrivateKey.fromBytes(bytes, biscuit.SignatureAlgorithm.Ed25519);
+    const builder = biscuit.Biscuit.builder();
+    builder.addCode(source);
+    using token = builder.build(key);
+    return encodeToken(token.toBytes());
+  });
 }
 
 type OpenToken = Biscuit['Biscuit']['prototype'];
@@ -130,12 +131,13 @@ export async function rebuilt(
   { key }: Pick<TestTokenKey, 'key'>,
   change: (token: OpenToken, biscuit: Biscuit) => OpenToken,
 ): Promise<string> {
-  const biscuit = await loadBiscuit();
   const bytes = Buffer.from(key.slice('ed25519/'.length), 'hex');
-  using publicKey = biscuit.PublicKey.fromBytes(bytes, biscuit.SignatureAlgorithm.Ed25519);
-  using token = biscuit.Biscuit.fromBytes(decodeToken(text), publicKey);
-  using changed = change(token, biscuit);
-  return encodeToken(changed.toBytes());
+  return (await loadLibrary()).use((biscuit) => {
+    using publicKey = biscuit.PublicKey.fromBytes(bytes, biscuit.SignatureAlgorithm.Ed25519);
+    using token = biscuit.Biscuit.fromBytes(decodeToken(text), publicKey);
+    using changed = change(token, biscuit);
+    return encodeToken(changed.toBytes());
+  });
 }
 
 /** One more block of any Datalog. */

@@ -4,7 +4,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Config } from '../config.ts';
 import type { Reloadable } from '../reload.ts';
 import { TIMERS } from '../timers.ts';
-import { loadBiscuit } from './biscuit.ts';
+import { loadLibrary } from './biscuit.ts';
 import { KeyedAuthority } from './keyed-authority.ts';
 import { RevocationFile } from './revocation-file.ts';
 import { readRevocations } from './revocations.ts';
@@ -43,8 +43,8 @@ export async function openAuthority(
   };
   const openKeys = async (keys: TokenConfig['tokens']['keys']) => {
     for (const key of keys) assertTokenKey(key);
-    const biscuit = await loadBiscuit();
-    return new KeyedAuthority({ biscuit, keys, log, now, isRevoked: (id) => revoked.has(id) });
+    const library = await loadLibrary();
+    return new KeyedAuthority({ library, keys, log, now, isRevoked: (id) => revoked.has(id) });
   };
   const apply = await prepare(config);
   apply();

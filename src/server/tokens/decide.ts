@@ -14,10 +14,11 @@ export function refusalOf(
   token: Token,
   { attempt, now }: { readonly attempt: Attempt; readonly now: number },
 ): string | undefined {
+  const source = encodeAttempt(attempt, now);
   using parsed = parse(biscuit, token.bytes, token.key);
   if (parsed === undefined) throw new Error('expected a token that was verified before');
   const builder = new biscuit.AuthorizerBuilder();
-  builder.addCode(encodeAttempt(attempt, now));
+  builder.addCode(source);
   // Takes the builder with it: it needs no freeing.
   using authorizer = builder.buildAuthenticated(parsed);
   try {

@@ -7,7 +7,7 @@ import { RegistryError } from '../../core/error.ts';
 import type { Attempt, Authority, Principal } from '../../http/authority.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { TokenKey } from '../token-key.ts';
-import type { Biscuit } from './biscuit.ts';
+import type { TokenLibrary } from './biscuit.ts';
 import { MAX_KINDS } from './datalog.ts';
 import { refusalOf } from './decide.ts';
 import { Lru } from './lru.ts';
@@ -22,7 +22,7 @@ const REFUSED_FOR_MS = 10_000;
 const LEEWAY_SECONDS = 60;
 
 interface KeyedParts {
-  readonly biscuit: Biscuit;
+  readonly library: Pick<TokenLibrary, 'use'>;
   readonly keys: readonly TokenKey[];
   readonly isRevoked: (id: string) => boolean;
   readonly log: Log;
@@ -62,7 +62,9 @@ export class KeyedAuthority implements Authority {
     if (refused !== undefined && ageMs >= 0 && ageMs < REFUSED_FOR_MS)
       throw new RegistryError('unauthenticated', refused.message);
     try {
-      const token = verifyToken(this.#parts.biscuit, decodeToken(text), this.#parts.keys);
+      const { library, keys } = this.#parts;
+      const bytes = decodeToken(text);
+      const token = library.use((biscuit) => verifyToken(biscuit, bytes, keys));
       this.#tokens.set(digest, token);
       return token;
     } catch (error) {
@@ -112,8 +114,9 @@ export class KeyedAuthority implements Authority {
   }
 
   #decide(token: Token, attempt: Attempt): 'allowed' | 'refused' {
-    const { biscuit, log } = this.#parts;
-    const reason = refusalOf(biscuit, token, { attempt, now: this.#nowSeconds() });
+    const { library, log } = this.#parts;
+    const question = { attempt, now: this.#nowSeconds() };
+    const reason = library.use((biscuit) => refusalOf(biscuit, token, question));
     if (reason === undefined) return 'allowed';
     const { operation, proposal } = attempt;
     log.info('a token does not allow a write', {

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { RegistryError } from '../../core/error.ts';
 import type { TokenKey } from '../token-key.ts';
-import { type Biscuit, loadBiscuit } from './biscuit.ts';
+import { type Biscuit, loadLibrary } from './biscuit.ts';
 import { type Borrowed, borrow } from './container.ts';
 import { type Caveat, encodeCaveats, encodeGrant, type Grant } from './datalog.ts';
 import {
@@ -18,32 +18,33 @@ import {
 /** `privateKey`: Ed25519. Throws `invalid_request` for what no token can say, or no server would take. */
 export async function mintToken(privateKey: KeyObject, grant: Grant): Promise<string> {
   const source = encodeGrant(grant);
-  const biscuit = await loadBiscuit();
   const { d = '' } = privateKey.export({ format: 'jwk' });
-  using key = biscuit.PrivateKey.fromBytes(
-    Buffer.from(d, 'base64url'),
-    biscuit.SignatureAlgorithm.Ed25519,
-  );
-  const builder = biscuit.Biscuit.builder();
-  builder.addCode(source);
-  // Takes the builder with it.
-  using token = builder.build(key);
-  return usableText(biscuit, token.toBytes());
+  const bytes = Buffer.from(d, 'base64url');
+  return (await loadLibrary()).use((biscuit) => {
+    using key = biscuit.PrivateKey.fromBytes(bytes, biscuit.SignatureAlgorithm.Ed25519);
+    const builder = biscuit.Biscuit.builder();
+    builder.addCode(source);
+    // Takes the builder with it.
+    using token = builder.build(key);
+    return usableText(biscuit, token.toBytes());
+  });
 }
 
 /** One more block. Throws `unauthenticated` for what is no token, `invalid_request` for one that cannot be narrowed. */
 export async function attenuateToken(text: string, caveats: readonly Caveat[]): Promise<string> {
   const source = encodeCaveats(caveats);
-  const biscuit = await loadBiscuit();
   const borrowed = assertBorrowed(decodeToken(text));
-  using token = parse(biscuit, borrowed.bytes, borrowed.key);
-  if (token === undefined) throw invalid('a token whose blocks follow from each other', 'another');
-  if (token.countBlocks() >= MAX_BLOCKS)
-    throw invalid(`a token of less than ${MAX_BLOCKS} blocks`, `${token.countBlocks()}`);
-  using block = biscuit.Biscuit.block_builder();
-  block.addCode(source);
-  using narrower = token.appendBlock(block);
-  return usableText(biscuit, borrowed.restore(narrower.toBytes()));
+  return (await loadLibrary()).use((biscuit) => {
+    using token = parse(biscuit, borrowed.bytes, borrowed.key);
+    if (token === undefined)
+      throw invalid('a token whose blocks follow from each other', 'another');
+    if (token.countBlocks() >= MAX_BLOCKS)
+      throw invalid(`a token of less than ${MAX_BLOCKS} blocks`, `${token.countBlocks()}`);
+    using block = biscuit.Biscuit.block_builder();
+    block.addCode(source);
+    using narrower = token.appendBlock(block);
+    return usableText(biscuit, borrowed.restore(narrower.toBytes()));
+  });
 }
 
 /**
@@ -51,13 +52,17 @@ export async function attenuateToken(text: string, caveats: readonly Caveat[]): 
  * but its text vouches for it.
  */
 export async function openToken(text: string, key?: TokenKey): Promise<Token> {
-  const biscuit = await loadBiscuit();
   const bytes = decodeToken(text);
-  if (key === undefined) return openUnverified(biscuit, bytes);
-  using isSigned = parse(biscuit, bytes, key);
-  if (isSigned === undefined)
-    throw new RegistryError('invalid_signature', `expected a token signed by ${key}, got another`);
-  return verifyToken(biscuit, bytes, [key]);
+  return (await loadLibrary()).use((biscuit) => {
+    if (key === undefined) return openUnverified(biscuit, bytes);
+    using signed = parse(biscuit, bytes, key);
+    if (signed === undefined)
+      throw new RegistryError(
+        'invalid_signature',
+        `expected a token signed by ${key}, got another`,
+      );
+    return verifyToken(biscuit, bytes, [key]);
+  });
 }
 
 function openUnverified(biscuit: Biscuit, bytes: Uint8Array): Token {

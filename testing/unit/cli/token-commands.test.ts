@@ -278,6 +278,9 @@ test('a token comes from a file, standard input or the environment, and never fr
   assert.deepEqual(await taken(file), { id: ours, stderr: told });
   assert.deepEqual(await taken(itself), { id: ours, stderr: told });
   assert.deepEqual(await taken(itself, '--token-file', '-'), { id: others, stderr: '' });
+  const second = join(directory, 'b.token');
+  writeFileSync(second, other);
+  assert.deepEqual(await taken(file, '--token-file', second), { id: others, stderr: '' });
   const both = { env: { ...file.env, ...itself.env } };
   const run = await token(both, 'inspect');
   assert.equal(run.code, 2);

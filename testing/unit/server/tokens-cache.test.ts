@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TokenKey } from '../../../src/server/token-key.ts';
-import { type Biscuit, loadBiscuit } from '../../../src/server/tokens/biscuit.ts';
+import { type Biscuit, loadLibrary } from '../../../src/server/tokens/biscuit.ts';
 import { refusalOf } from '../../../src/server/tokens/decide.ts';
 import { KeyedAuthority } from '../../../src/server/tokens/keyed-authority.ts';
 import { Lru } from '../../../src/server/tokens/lru.ts';
@@ -23,7 +23,7 @@ const KEY = makeTokenKey();
 
 /** An authority over a library that counts what it is asked, and breaks when it is told to. */
 async function openCounted(keys: readonly TokenKey[] = [KEY.key]) {
-  const biscuit = await loadBiscuit();
+  const biscuit = (await loadLibrary()).use((library) => library);
   const state = { now: START, parsed: 0, decided: 0, broken: false, revoked: new Set<string>() };
   const errors: string[] = [];
   class CountingAuthorizerBuilder extends biscuit.AuthorizerBuilder {
@@ -46,7 +46,7 @@ async function openCounted(keys: readonly TokenKey[] = [KEY.key]) {
   };
   const silent = () => {};
   const authority = new KeyedAuthority({
-    biscuit: counted,
+    library: { use: (work) => work(counted) },
     keys,
     isRevoked: (id) => state.revoked.has(id),
     now: () => state.now,
@@ -165,7 +165,7 @@ test('a library that breaks refuses the token, tells the operator, and is asked 
 });
 
 test('a check that takes too long is not done, and not remembered as a refusal', async () => {
-  const biscuit = await loadBiscuit();
+  const library = await loadLibrary();
   const text = await mint(KEY);
   const list = `[${Array.from({ length: 30 }, (_, i) => i)}]`;
   const all = (name: string, inner: string) => `${list}.all($${name} -> ${inner})`;
@@ -174,7 +174,9 @@ test('a check that takes too long is not done, and not remembered as a refusal',
   // As if the forms had let it through.
   const token = { ...(await openToken(text, KEY.key)), bytes: slow };
   const question = { attempt: attemptOf(), now: START / 1000 };
-  assert.throws(() => refusalOf(biscuit, token, question), { code: 'overloaded' });
+  assert.throws(() => library.use((biscuit) => refusalOf(biscuit, token, question)), {
+    code: 'overloaded',
+  });
 });
 
 test('after a reload only the new keys count, for tokens and for whoever was authenticated before', async (t) => {

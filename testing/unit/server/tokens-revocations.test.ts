@@ -169,6 +169,7 @@ test('a look that was under way when a reload named another list is forgotten', 
   await look(opened);
   await look(opened);
   assert.equal(opened.timers.pending, 1);
+  assert.deepEqual(opened.records, []);
   assert.equal(await opened.ask(token), 'unauthenticated');
 });
 
