@@ -11,7 +11,7 @@ import type { TestContext } from 'node:test';
 const PATH = `${process.env.PATH}:/usr/bin`;
 /** Ends it also when nobody else does. */
 const MAX_SECONDS = 120;
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 30_000;
 const LOOK_MS = 50;
 
 /** Skips the test, saying so, where a program is missing; where nothing may be skipped it fails. */
