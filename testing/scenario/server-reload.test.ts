@@ -159,7 +159,10 @@ test('a configuration that came through a pipe is not taken for an empty one', a
   const url = (await server.said(/\n/)).trim();
   server.child.kill('SIGHUP');
   const stderr = await server.remarked(/the configuration was .*\n/);
-  assert.match(JSON.stringify(reloadsIn(stderr)), /expected a regular file, got another kind.*not reloaded/);
+  assert.match(
+    JSON.stringify(reloadsIn(stderr)),
+    /expected a regular file, got another kind.*not reloaded/,
+  );
   assert.equal((await readStatuses(url, 3)).at(-1), 429);
 });
 
