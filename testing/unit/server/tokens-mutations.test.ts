@@ -29,6 +29,7 @@ import {
 
 const KEY = makeTokenKey();
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
+const ALL_BITS = [0, 1, 2, 3, 4, 5, 6, 7];
 
 /** Every caveat, in every block there can be one. */
 async function makeRich(): Promise<string> {
@@ -74,19 +75,19 @@ function* ofBytes(
   }
 }
 
-test('a token with any one bit flipped is refused', async (t) => {
+test('a token with a bit flipped in any of its bytes is refused', async (t) => {
   const control = await makeRich();
   const bytes = decodeToken(control);
   function* flips(): Generator<readonly [string, Uint8Array]> {
     for (let at = 0; at < bytes.length; at++)
-      for (let bit = 0; bit < 8; bit++) {
+      for (const bit of IS_LONG ? ALL_BITS : [at % 8]) {
         const changed = Uint8Array.from(bytes);
         changed[at] = (changed[at] ?? 0) ^ (1 << bit);
         yield [`bit ${bit} of byte ${at}`, changed];
       }
   }
   const count = await assertAllRefused(t, control, ofBytes(bytes, flips()));
-  assert.equal(count, bytes.length * 8);
+  assert.equal(count, bytes.length * (IS_LONG ? 8 : 1));
 });
 
 test('a token cut short, or with a byte taken away, put in or moved, is refused', async (t) => {
@@ -98,14 +99,14 @@ test('a token cut short, or with a byte taken away, put in or moved, is refused'
       yield [`the first ${at} bytes`, before];
       yield [`without the first ${at} bytes`, after];
       yield [`without byte ${at}`, Uint8Array.of(...before, ...after.subarray(1))];
-      for (const byte of [0x00, 0x08, 0x12, 0x1a, 0x28, 0xff])
+      for (const byte of IS_LONG ? [0x00, 0x08, 0x12, 0x1a, 0x28, 0xff] : [0x12])
         yield [`${byte} put in at ${at}`, Uint8Array.of(...before, byte, ...after)];
       const swapped = [...after.subarray(1, 2), ...after.subarray(0, 1), ...after.subarray(2)];
       yield [`bytes ${at} and ${at + 1} exchanged`, Uint8Array.of(...before, ...swapped)];
     }
   }
   const count = await assertAllRefused(t, control, ofBytes(bytes, edits()));
-  assert.ok(count > bytes.length * 9, `${count}`);
+  assert.ok(count > bytes.length * 4, `${count}`);
 });
 
 test('a token changed at random in many places is refused', async (t) => {
