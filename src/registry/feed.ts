@@ -36,7 +36,7 @@ export class EventFeed implements Feed {
   readonly #options: FeedOptions;
   readonly #ring = new Map<number, PublishedHead>();
   readonly #cursors = new Set<Cursor>();
-  #announcedMs = 0;
+  #durableMs = 0;
   #isClosing = false;
 
   constructor(options: FeedOptions) {
@@ -47,9 +47,12 @@ export class EventFeed implements Feed {
     return this.#cursors.size;
   }
 
-  /** After the head is visible: remembers the frames and wakes those who wait. Awaits nobody. */
-  announce(entries: readonly PublishedHead[]): void {
-    this.#announcedMs = this.#options.monotonicMs();
+  /**
+   * After the head is visible: remembers the frames and wakes those who wait. Awaits nobody. `durableMs`:
+   * since when the entries are durable.
+   */
+  announce(entries: readonly PublishedHead[], durableMs: number): void {
+    this.#durableMs = durableMs;
     for (const entry of entries) {
       this.#ring.set(entry.version, entry);
       this.#ring.delete(entry.version - this.#options.limits.recentEvents);
@@ -82,10 +85,10 @@ export class EventFeed implements Feed {
     for (const cursor of this.#cursors) cursor.end('closing');
   }
 
-  /** From the announcement, which follows durability, read-back and signature, to the reader that waited. */
+  /** Reading back and signing are part of it, the way through the kernel and the network is not. */
   #observePropagation(): void {
     const { metrics, monotonicMs } = this.#options;
-    metrics.propagated((monotonicMs() - this.#announcedMs) / 1000);
+    metrics.propagated((monotonicMs() - this.#durableMs) / 1000);
   }
 
   #forget(cursor: Cursor): void {

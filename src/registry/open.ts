@@ -59,6 +59,8 @@ class OpenRegistry implements Registry {
   #governances: readonly GovernanceSpan[];
   #head: PublishedHead | undefined;
   #walk: LogWalk | undefined;
+  /** When the store last answered for an append. */
+  #durableMs = 0;
   #isEnding = false;
   #isDraining = false;
   #isFatal = false;
@@ -93,7 +95,10 @@ class OpenRegistry implements Registry {
         if (signers.length > 0 && !isSignable(governance, signers))
           throw unsignable(governance, signers);
       },
-      seal: (sealed, from) => this.#checkpoints.seal(sealed, from),
+      seal: (sealed, from) => {
+        this.#durableMs = monotonicMs();
+        return this.#checkpoints.seal(sealed, from);
+      },
       onAppended: (batch, sealed) => this.#onAppended(batch, sealed),
       onFatal: (error) => this.#onFatal(error),
     });
@@ -111,7 +116,7 @@ class OpenRegistry implements Registry {
       metrics,
       head: () => this.#head,
       checkpoint: () => this.checkpoint(),
-      monotonicMs: () => performance.now(),
+      monotonicMs,
       replay: (range) => this.#reader.published(range),
     });
     this.book = new ProposalBook({
@@ -229,7 +234,7 @@ class OpenRegistry implements Registry {
     this.#head = entries.at(-1) ?? this.#head;
     if (this.#head !== undefined) this.#options.metrics.version(this.#head.version);
     this.#waiters.wake();
-    this.#feed.announce(entries);
+    this.#feed.announce(entries, this.#durableMs);
   }
 
   #onAppended(batch: readonly Committed[], sealed: Sealed | undefined): void {
@@ -289,6 +294,10 @@ class OpenRegistry implements Registry {
 
 /** Without these there is nothing to read, or nobody should begin to. */
 const READ_CHECKS = ['genesis', 'running'];
+
+function monotonicMs(): number {
+  return performance.now();
+}
 
 function check(name: string, missing: string | undefined): ReadinessCheck {
   return { name, isOk: missing === undefined, missing: missing ?? null };

@@ -184,7 +184,7 @@ async function givenUp(
   );
   assert.equal(await metric('registry_stream_subscribers'), 0);
   assert.ok(first !== undefined);
-  const ids = [...(await untilClosed(first.resume())).matchAll(/^id: (\d+)$/gm)].map(([, id]) =>
+  const ids = [...(await untilClosed(first.resume())).matchAll(/^id: (\d+)\n/gm)].map(([, id]) =>
     Number(id),
   );
   assert.ok(ids.length > 20, `${ids.length} events`);

@@ -66,7 +66,7 @@ export class ReaderLoop {
 
   /** Of the events that the open stream brought. */
   get #versions(): readonly number[] {
-    return [...this.#stream.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
+    return [...this.#stream.matchAll(/^id: (\d+)\n/gm)].map(([, id]) => Number(id));
   }
 
   async #repeat(path: string): Promise<void> {
