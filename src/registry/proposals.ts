@@ -7,12 +7,7 @@ import { type Approval, assertSignedInTime } from '../core/approval.ts';
 import { type Appended, assertLogKeysAdmitted, type Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { type Hash, hashOf } from '../core/hash.ts';
-import {
-  type DecodedPayload,
-  decodePayload,
-  type PayloadType,
-  registryOf,
-} from '../core/payload.ts';
+import { type DecodedPayload, decodePayload, registryOf } from '../core/payload.ts';
 import { assertBelongs, assertUnexpired } from '../core/rules.ts';
 import { formatTime, SKEW_MS } from '../core/time.ts';
 import type { Store } from '../store/store.ts';
