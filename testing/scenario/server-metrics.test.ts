@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { get } from 'node:http';
 import { test } from 'node:test';
 import { GOLDEN } from '../support/server-golden.ts';
+import { spawnServer } from '../support/server-process.ts';
 import { exchange, statuses } from '../support/server-socket.ts';
 import {
   beginOver,
@@ -77,6 +78,26 @@ test('readiness and the time of the start are on the page, before genesis and af
   const read = after('registry_start_seconds{phase="read",after="stop"}') ?? 0;
   const write = after('registry_start_seconds{phase="write",after="stop"}') ?? 0;
   assert.ok(read > 0 && write >= read, `read after ${read} s, write after ${write} s`);
+});
+
+test('a start after a crash says so, and one after a stop does not', async (t) => {
+  const data = makeDataDir();
+  const crashed = await spawnServer(data);
+  await beginOver(crashed.client);
+  assert.equal(await crashed.kill(), 'SIGKILL');
+  for (const [after, other] of [
+    ['crash', 'stop'],
+    ['stop', 'crash'],
+  ] as const) {
+    const settings = { profile: 'macronode', data, metrics_listen: '127.0.0.1:0' };
+    const server = await startTestServer(t, settings);
+    const value = await scrape(server.metricsUrl);
+    assert.ok((value(`registry_start_seconds{phase="read",after="${after}"}`) ?? 0) > 0, after);
+    assert.equal(value(`registry_start_seconds{phase="read",after="${other}"}`), undefined, after);
+    assert.equal(value('registry_recoveries_total'), 1);
+    assert.equal(value('registry_version'), 0);
+    await server.stop();
+  }
 });
 
 test('an event that a subscriber waited for is in the propagation', async (t) => {
