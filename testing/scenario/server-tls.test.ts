@@ -212,6 +212,31 @@ test('connections over a cap are reset before their handshake, and each is count
   await stage.untilOpen(0);
 });
 
+test('a TLS peer keeps its address when it has gone: having none means a Unix socket', async (t) => {
+  const gone = Promise.withResolvers<string | undefined>();
+  const stage = await listenerOf(t, {
+    listener: ({ socket }) => {
+      socket.once('close', () => gone.resolve(socket.remoteAddress)).destroy();
+    },
+  });
+  if (stage === undefined) return;
+  const { isServed } = await request(shake(stage.address));
+  assert.deepEqual([isServed, await gone.promise], [false, '127.0.0.1']);
+});
+
+test('a handshake that ends in the midst of a stop is of no use any more', {
+  timeout: 10_000,
+}, async (t) => {
+  const stage = await listenerOf(t);
+  if (stage === undefined) return;
+  const plain = await connected(stage.address);
+  await stage.untilOpen(1);
+  const stopped = stage.server.close(60_000);
+  const late = shake(stage.address, { socket: plain });
+  await once(late, 'close');
+  await stopped;
+});
+
 test('a stop does not wait for who never ends a handshake', { timeout: 10_000 }, async (t) => {
   const files = openCertificates(t)?.make('first');
   if (files === undefined) return;

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Address, SocketPath } from '../../../src/server/config-values.ts';
+import { Connections } from '../../../src/server/listen/connections.ts';
 import { ask, capped } from '../../support/server-peers.ts';
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
@@ -74,6 +76,24 @@ test('an IPv4 peer of an IPv6 listener counts as the address it is, ::1 by its /
   assert.deepEqual(await served({ host: ONE, port }, ONE, ONE, TWO), [true, false, true]);
   assert.deepEqual(await served({ host: '::1', port }, '::1', '::1'), [true, false]);
   assert.deepEqual(refusals, ['address', 'address']);
+});
+
+test('all addresses of one /64 are one, and its neighbour is another', () => {
+  const connections = new Connections({
+    limits: () => ({ maxConnections: 10, maxConnectionsPerAddress: 2 }),
+    isTrusted: () => false,
+    metrics: { connections: () => undefined, connectionRefused: () => undefined },
+  });
+  const socketOf = (remoteAddress: string) =>
+    Object.defineProperty(new Socket(), 'remoteAddress', { value: remoteAddress });
+  const first = socketOf('2001:db8:0:1::1');
+  const admit = (address: string) => connections.admit(socketOf(address));
+  assert.equal(connections.admit(first), true);
+  assert.equal(admit('2001:db8:0:1:ffff::2'), true);
+  assert.equal(admit('2001:db8:0:1::3'), false);
+  assert.equal(admit('2001:db8:0:2::3'), true);
+  first.emit('close');
+  assert.equal(admit('2001:db8:0:1::3'), true);
 });
 
 test('trusted proxies are counted in all and not by address', async (t) => {
