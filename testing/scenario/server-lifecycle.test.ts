@@ -4,6 +4,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { loadConfig } from '../../src/server/config.ts';
 import { startServer } from '../../src/server/start.ts';
+import { until } from '../support/fault-server.ts';
 import { put } from '../support/registry.ts';
 import { spawnServer } from '../support/server-process.ts';
 import { connected, untilClosed } from '../support/server-socket.ts';
@@ -110,4 +111,24 @@ test('a server can be stopped by its signal, and twice is as good as once', asyn
   stop.abort();
   await Promise.all([server.stopped, server.stop(), server.stop()]);
   await assert.rejects(fetch(`${server.url}/healthz`));
+});
+
+test('how a server started is told with how the one before it ended', async (t) => {
+  const data = makeDataDir();
+  const settings = { profile: 'macronode', data, metrics_listen: '127.0.0.1:0' };
+  const first = await spawnServer(data);
+  await beginOver(first.client);
+  await first.kill();
+  for (const after of ['crash', 'stop']) {
+    const server = await startTestServer(t, settings);
+    const page = async () => (await fetch(server.metricsUrl ?? '')).text();
+    const series = (phase: string) =>
+      new RegExp(`^registry_start_seconds\\{phase="${phase}",after="${after}"\\} [0-9.]+$`, 'm');
+    const text = await until(page, (one) => series('write').test(one));
+    assert.match(text, series('read'));
+    assert.match(text, /^registry_read_ready 1$/m);
+    for (const gate of ['storage', 'disk', 'checkpoint'])
+      assert.match(text, new RegExp(`^registry_write_gate\\{gate="${gate}"\\} 1$`, 'm'));
+    await server.stop();
+  }
 });
