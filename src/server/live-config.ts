@@ -24,6 +24,7 @@ export class LiveConfig {
   #last: Promise<unknown> = Promise.resolve();
   /** Has not read its sources yet: whoever asks now is served by it. */
   #waiting: Promise<readonly string[]> | undefined;
+  #isClosed = false;
 
   constructor(options: LiveConfigOptions) {
     this.#options = options;
@@ -56,6 +57,12 @@ export class LiveConfig {
     return reloaded;
   }
 
+  /** Before the parts are closed: no reload changes one from now on. Resolves when none is running. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#last;
+  }
+
   async #reload(): Promise<readonly string[]> {
     const { log, metrics, now } = this.#options;
     try {
@@ -71,6 +78,7 @@ export class LiveConfig {
   }
 
   async #replace(): Promise<readonly string[]> {
+    this.#assertOpen();
     const next = await this.#options.load();
     const changed = SETTINGS.filter(
       ({ key }) => !isDeepStrictEqual(this.#current.settings[key], next.settings[key]),
@@ -79,9 +87,15 @@ export class LiveConfig {
     const failures = prepared.flatMap((part) => (part.status === 'rejected' ? [part.reason] : []));
     const reasons = [...changed.flatMap(refusalsOf), ...failures.map(messageOf)];
     if (reasons.length > 0) throw refused(reasons, failures[0]);
+    this.#assertOpen();
     this.#current = next;
     takeUp(prepared.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : [])));
     return changed.map(({ key }) => key);
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed)
+      throw new RegistryError('draining', 'expected a server that goes on, got one that stops');
   }
 }
 

@@ -223,6 +223,37 @@ test('a refused reload does not stop the next one', async () => {
   assert.deepEqual(await live.reload(), ['max_streams']);
 });
 
+test('from a close on no part changes, also by a reload that was under way, which it waits for', async () => {
+  const { live, state } = makeLive();
+  const gate = Promise.withResolvers<void>();
+  const entered = Promise.withResolvers<void>();
+  const part = makePart(live.current);
+  live.add(part);
+  live.add({
+    prepare: async () => {
+      entered.resolve();
+      await gate.promise;
+      return () => assert.fail('taken up after the close');
+    },
+  });
+  state.flags = { max_streams: '7' };
+  const running = live.reload();
+  await entered.promise;
+  const later = live.reload();
+  let isClosed = false;
+  const closed = live.close().then(() => {
+    isClosed = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(isClosed, false);
+  gate.resolve();
+  await assert.rejects(running, { code: 'draining' });
+  await assert.rejects(later, { code: 'draining' });
+  await assert.rejects(live.reload(), { code: 'draining' });
+  await closed;
+  assert.deepEqual([part.maxStreams, live.current.limits.maxStreams, state.reads], [1000, 1000, 1]);
+});
+
 /** Another value than the default for every setting but the profile, of which none contradicts another. */
 const OTHERS: Readonly<Record<string, string>> = {
   listen: '127.0.0.1:1',
