@@ -29,7 +29,6 @@ import {
 
 const KEY = makeTokenKey();
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
-const ALL_BITS = [0, 1, 2, 3, 4, 5, 6, 7];
 
 /** Every caveat, in every block there can be one. */
 async function makeRich(): Promise<string> {
@@ -75,19 +74,19 @@ function* ofBytes(
   }
 }
 
-test('a token with a bit flipped in any of its bytes is refused', async (t) => {
+test('a token with any one bit flipped is refused', async (t) => {
   const control = await makeRich();
   const bytes = decodeToken(control);
   function* flips(): Generator<readonly [string, Uint8Array]> {
     for (let at = 0; at < bytes.length; at++)
-      for (const bit of IS_LONG ? ALL_BITS : [at % 8]) {
+      for (let bit = 0; bit < 8; bit++) {
         const changed = Uint8Array.from(bytes);
         changed[at] = (changed[at] ?? 0) ^ (1 << bit);
         yield [`bit ${bit} of byte ${at}`, changed];
       }
   }
   const count = await assertAllRefused(t, control, ofBytes(bytes, flips()));
-  assert.equal(count, bytes.length * (IS_LONG ? 8 : 1));
+  assert.equal(count, bytes.length * 8);
 });
 
 test('a token cut short, or with a byte taken away, put in or moved, is refused', async (t) => {
