@@ -22,7 +22,7 @@ export interface Attempt {
 export interface Principal {
   /** The revocation id of the token's first block: what limits and the audit log know it by. */
   readonly id: string;
-  /** Throws `forbidden`. */
+  /** Throws `forbidden`; `unauthenticated` when the token has ended or was revoked meanwhile; `overloaded` when there was no time to check it. */
   authorize(attempt: Attempt): Promise<void>;
 }
 
