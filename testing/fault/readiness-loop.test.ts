@@ -11,7 +11,7 @@ const BLOCKED_MS = 1_000;
 
 test('after a blocked event loop writes are refused for a moment, and reads only wait for its end', async (t) => {
   const server = await serve(t, {
-    settings: { profile: 'micronode' },
+    settings: { profile: 'micronode', shed_loop_after: '250ms' },
     nodeOptions: ['--import', PRELOAD],
   });
   const registry = await beginOver(server.client);

@@ -16,17 +16,26 @@ export class UnixClient {
     this.#path = path;
   }
 
-  /** Throws what the server answers when that is no success. */
   async post(path: string, body: Uint8Array | string = ''): Promise<void> {
+    await this.#ask('POST', path, body);
+  }
+
+  /** Answers the body. */
+  get(path: string): Promise<string> {
+    return this.#ask('GET', path, '');
+  }
+
+  /** Throws what the server answers when that is no success. */
+  async #ask(method: string, path: string, body: Uint8Array | string): Promise<string> {
     const sent = request({
       socketPath: this.#path,
       agent: this.#agent,
-      method: 'POST',
+      method,
       path,
       headers: {
         host: 'localhost',
         ...(body.length > 0 && { 'content-type': 'application/json' }),
-        'content-length': body.length,
+        ...(method === 'POST' && { 'content-length': body.length }),
       },
     });
     sent.end(body);
@@ -40,6 +49,7 @@ export class UnixClient {
     });
     const answer = await promise;
     assert.ok(answer.status < 300, `${path}: ${answer.status} ${answer.body}`);
+    return answer.body;
   }
 
   /** Proposed and approved: what is left is the commit. */
