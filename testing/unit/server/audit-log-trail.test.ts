@@ -221,6 +221,22 @@ test('a failed sync shuts the gate until the sink is mended, and a write that go
   assert.equal(counts.failed, 1);
 });
 
+test('a write that was under way when a sync failed does not open the gate', async () => {
+  const { audit, sink, timers } = await openTrail();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  sink.hang = promise;
+  const recorded = audit.record(event());
+  await turn();
+  sink.syncFailure = errno('EIO');
+  timers.advance(SYNC_AFTER_MS);
+  await turn();
+  resolve();
+  await recorded;
+  await turn();
+  assert.ok(sink.calls.mend > 0);
+  assert.equal(audit.refusal()?.code, 'not_ready');
+});
+
 test('a damaged log is opened anew, and one that lost what was kept stays shut', async () => {
   const first = new FakeSink();
   const cut = new FakeSink();
