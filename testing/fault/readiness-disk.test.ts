@@ -25,7 +25,7 @@ async function onSmallDisk(t: TestContext, settings: Readonly<Record<string, str
   if (disk === undefined) return undefined;
   const server = await serve(t, { data: join(disk, 'data'), settings });
   const registry = await beginOver(server.client);
-  const readers = await ReaderLoop.start(server.url);
+  const readers = await ReaderLoop.start(t, server.url);
   const ballast = join(disk, 'ballast');
   return {
     server,

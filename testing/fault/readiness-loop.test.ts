@@ -15,7 +15,7 @@ test('after a blocked event loop writes are refused for a moment, and reads only
     nodeOptions: ['--import', PRELOAD],
   });
   const registry = await beginOver(server.client);
-  const readers = await ReaderLoop.start(server.url);
+  const readers = await ReaderLoop.start(t, server.url);
   let count = 0;
   // What comes in the first two seconds counts as the start: it is tried until it is refused.
   const refusal = await until(

@@ -48,7 +48,7 @@ async function wholeLogAt(data: string): Promise<number | undefined> {
 test('a disk that takes 50 ms longer slows writes and refuses none', async (t) => {
   if (isAttachMissing(t)) return;
   const { server, registry } = await begun(t);
-  const readers = await ReaderLoop.start(server.url);
+  const readers = await ReaderLoop.start(t, server.url);
   const fault = await disturb(t, server, 'delay_enter=50ms');
   const startedMs = performance.now();
   for (const id of ['a', 'b', 'c']) {
@@ -68,7 +68,7 @@ test('a disk that takes 50 ms longer slows writes and refuses none', async (t) =
 test('a disk that takes 5 s sheds writes after one, keeps reads, and is given back its writes', async (t) => {
   if (isAttachMissing(t)) return;
   const { server, registry } = await begun(t);
-  const readers = await ReaderLoop.start(server.url);
+  const readers = await ReaderLoop.start(t, server.url);
   const fault = await disturb(t, server, 'delay_enter=5s');
   const startedMs = performance.now();
   const slow = newPayload(registry, 'slow');
@@ -112,7 +112,7 @@ test('after a failed fsync no write is acknowledged and reads go on until the en
   const proposal = newPayload(registry, 'a');
   const { proposal_id: id } = await server.client.propose(proposal.bytes);
   for (const signer of SIGNERS) await server.client.approve(id, signer.approve(proposal));
-  const readers = await ReaderLoop.start(server.url);
+  const readers = await ReaderLoop.start(t, server.url);
   const fault = await disturb(t, server, 'error=EIO');
   const refusal = await server.client.commit(id).then(
     () => assert.fail('a commit that did not reach the disk was acknowledged'),

@@ -1,5 +1,6 @@
 /** Readers that never rest: while something is done to a server, each of their answers is looked at. */
 import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const PAUSE_MS = 10;
@@ -32,9 +33,10 @@ export class ReaderLoop {
     this.#url = url;
   }
 
-  /** Of a registry with a genesis; resolves when every path and the stream have answered once. */
-  static async start(url: string): Promise<ReaderLoop> {
+  /** Of a registry with a genesis; resolves when every path and the stream have answered once. Ends with the test. */
+  static async start(t: TestContext, url: string): Promise<ReaderLoop> {
     const loop = new ReaderLoop(url);
+    t.after(() => loop.stop());
     for (const path of PATHS) await loop.#read(path);
     const stream = await fetch(`${url}/registry/stream?after=0`, {
       signal: loop.#stop.signal,
