@@ -18,6 +18,7 @@ export {
   type ConfigSources,
   loadConfig,
   readConfigFile,
+  readConfigSources,
 } from './server/config.ts';
 export type { Address } from './server/config-values.ts';
 export type { KeySource } from './server/key-source.ts';

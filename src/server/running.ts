@@ -23,7 +23,7 @@ export interface RunningParts {
   readonly url: string;
   readonly metricsUrl: string | null;
   readonly registry: Pick<Registry, 'announceEnd' | 'drain'>;
-  readonly live: Pick<LiveConfig, 'current' | 'reload'>;
+  readonly live: Pick<LiveConfig, 'current' | 'reload' | 'close'>;
   readonly log: Log;
   readonly closers: Closers;
 }
@@ -65,6 +65,11 @@ export class Running implements RunningServer {
     }
     log.info('stopping: new work is refused, open requests may end');
     registry.drain();
+    // A file that does not answer to a reload must not keep the server from ending.
+    const patience = new Promise((resolve) => {
+      setTimeout(resolve, live.current.timeouts.drainMs).unref();
+    });
+    await Promise.race([live.close(), patience]);
     await closeAll(closers);
     log.info('stopped');
   }

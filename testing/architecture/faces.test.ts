@@ -10,7 +10,10 @@ function assertNames(module: object, expected: string): void {
 }
 
 test('quorate runs a registry', () => {
-  assertNames(face, 'RegistryError fileTrust loadConfig nativeVerifier readConfigFile startServer');
+  assertNames(
+    face,
+    'RegistryError fileTrust loadConfig nativeVerifier readConfigFile readConfigSources startServer',
+  );
 });
 
 test('quorate/client reads one', () => {

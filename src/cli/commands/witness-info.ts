@@ -5,9 +5,8 @@
 import type { Command } from 'commander';
 import { encodeLogList } from '../../core/tlog/log-list.ts';
 import { encodePolicy } from '../../core/tlog/policy-text.ts';
-import { loadConfig } from '../../server/config.ts';
 import { parseCount } from '../arguments.ts';
-import { addConfigOptions, type ConfigOptions, readSources } from '../config-options.ts';
+import { addConfigOptions, type ConfigOptions, readConfig } from '../config-options.ts';
 import type { Context } from '../context.ts';
 import { verified } from '../failure.ts';
 
@@ -33,7 +32,7 @@ export function defineWitnessInfo(command: Command, context: Context): void {
 
 async function printInfo(context: Context, options: InfoOptions & ConfigOptions): Promise<void> {
   const { io, globals, client, print, printJson, say } = context;
-  const { cosigners } = loadConfig(await readSources(options as ConfigOptions, io.env));
+  const { cosigners } = await readConfig(options as ConfigOptions, io.env);
   const { origin, governance } = await verified((await client()).head());
   if (options.policy === true) {
     const { loadPolicyParts } = await import('../../server/cosigners.ts');

@@ -33,7 +33,7 @@ test('a server refuses work before it closes anything, and stops once', async ()
       announceEnd: () => void order.push('announce'),
       drain: () => void order.push('drain'),
     },
-    live: { current: loadConfig(), reload: async () => [] },
+    live: liveOf(order),
     log: SILENT_LOG,
     closers: [async () => void order.push('close')],
   });
@@ -42,7 +42,7 @@ test('a server refuses work before it closes anything, and stops once', async ()
     void used.stop();
   }
   await server.stopped;
-  assert.deepEqual(order, ['announce', 'drain', 'close']);
+  assert.deepEqual(order, ['announce', 'drain', 'no reload', 'close']);
 });
 
 test('for the drain delay a server that is to stop serves everything and says that it is not ready', async (t) => {
@@ -55,7 +55,7 @@ test('for the drain delay a server that is to stop serves everything and says th
       announceEnd: () => void order.push('announce'),
       drain: () => void order.push('drain'),
     },
-    live: { current: loadConfig({ flags: { drain_delay: '5s' } }), reload: async () => [] },
+    live: liveOf(order, { drain_delay: '5s' }),
     log: SILENT_LOG,
     closers: [async () => void order.push('close')],
   });
@@ -65,8 +65,31 @@ test('for the drain delay a server that is to stop serves everything and says th
   assert.deepEqual(order, ['announce']);
   t.mock.timers.tick(1);
   await Promise.all(stops);
-  assert.deepEqual(order, ['announce', 'drain', 'close']);
+  assert.deepEqual(order, ['announce', 'drain', 'no reload', 'close']);
 });
+
+test('a reload that hangs keeps a server from ending no longer than the drain timeout', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const server = new Running({
+    url: 'http://127.0.0.1:1',
+    metricsUrl: null,
+    registry: { announceEnd() {}, drain() {} },
+    live: { ...liveOf([]), close: () => new Promise(() => {}) },
+    log: SILENT_LOG,
+    closers: [],
+  });
+  const stopped = server.stop();
+  t.mock.timers.tick(10_000);
+  await stopped;
+});
+
+function liveOf(order: string[], flags: Readonly<Record<string, string>> = {}) {
+  return {
+    current: loadConfig({ flags }),
+    reload: async () => [],
+    close: async () => void order.push('no reload'),
+  };
+}
 
 test('the process is killed once, after the answers had time to leave', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
