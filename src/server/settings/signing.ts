@@ -10,7 +10,7 @@ export const SIGNING = {
     meaning:
       'the keys that sign checkpoints, each where governance names it; empty: `log.pem` in `data`, if it is there',
     shown: withoutParameters,
-    metric: 'registry_checkpoint_age_seconds',
+    metric: 'registry_write_gate{gate="checkpoint"}',
     reload: 'a key is opened once',
   }),
   witness_policy: setting({
@@ -60,7 +60,7 @@ export const SIGNING = {
     ...pathOrNone(),
     meaning:
       'a file outside `data` and its backups that keeps the newest checkpoint, so that a restored older database is not written to; not for a micronode; empty: none',
-    metric: 'none: the log says when it can not be kept',
+    metric: 'registry_write_gate{gate="checkpoint"}',
     reload: 'it is compared at the start',
   }),
 };
