@@ -175,22 +175,22 @@ async function runWithFault(t: TestContext, { inject }: Pick<Injection, 'inject'
     trace,
     ...paths,
     '-e',
-    `trace=${call}`,
+    `trace=${call},pwrite64`,
     '-e',
     `inject=${inject}`,
   ];
   const program = [...ONE_THREAD, process.execPath, CHILD, dataDir, '0', '150', '1048576', '10'];
   const ran = await run('strace', [...options, ...program]);
-  const injected = readFileSync(trace, 'utf8')
-    .split('\n')
-    .filter((line) => line.includes('(INJECTED)'));
+  const traced = readFileSync(trace, 'utf8').split('\n');
+  const injected = traced.filter((line) => line.includes('(INJECTED)'));
   t.diagnostic(`${inject}: ${injected.length} calls failed`);
   assert.ok(injected.length > 0, `no ${call} failed`);
   assert.ok(
     injected.every((line) => line.includes('.ndjson')),
     injected.join('\n'),
   );
-  return { lines: ran.lines, log: await readLog(dataDir), dataDir };
+  const rewritten = traced.filter((line) => line.includes('pwrite64('));
+  return { lines: ran.lines, log: await readLog(dataDir), rewrites: rewritten.length };
 }
 
 const FAULTS: readonly Injection[] = [
@@ -205,7 +205,7 @@ const FAULTS: readonly Injection[] = [
 for (const { inject, code } of FAULTS)
   test(`${inject} shuts the gate, and every event is in the log afterwards, once and in order`, async (t) => {
     if (isStraceMissing(t)) return;
-    const { lines, log } = await runWithFault(t, { inject });
+    const { lines, log, rewrites } = await runWithFault(t, { inject });
     assert.equal(lines.at(-1), 'closed');
     assert.ok(
       lines.includes(`shut ${code}`),
@@ -215,6 +215,8 @@ for (const { inject, code } of FAULTS)
     const all = Array.from({ length: 150 }, (_, i) => `e-${i}`);
     assert.deepEqual(corrIds(log), all);
     assert.equal(log.summary.files, 2);
+    // What a failed sync may have lost is written once more, in its place.
+    assert.equal(rewrites > 0, inject.startsWith('fsync'));
   });
 
 test('a segment that cannot be begun shuts the gate and leaves no half of itself', async (t) => {

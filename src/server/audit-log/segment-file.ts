@@ -18,7 +18,8 @@ export class SegmentFile {
   #unsynced: Uint8Array[] = [];
   #syncing: Promise<void> | undefined;
   #isTorn = false;
-  #isUnsafe = false;
+  /** Of a failed sync, until what it may have lost is written again. */
+  #unsafe: { readonly error: unknown } | undefined;
 
   private constructor(path: string, handle: FileHandle, bytes: number) {
     this.path = path;
@@ -51,7 +52,7 @@ export class SegmentFile {
   }
 
   get isSuspect(): boolean {
-    return this.#isTorn || this.#isUnsafe;
+    return this.#isTorn || this.#unsafe !== undefined;
   }
 
   /** Not to be called while another one runs. */
@@ -70,9 +71,11 @@ export class SegmentFile {
     this.#unsynced.push(bytes);
   }
 
-  /** What was appended before the call is durable after it. */
+  /** What was appended before the call is durable after it. After a failure only `mend` helps. */
   async sync(): Promise<void> {
     await this.#syncing?.catch(() => undefined);
+    // A second fsync may succeed and prove nothing.
+    if (this.#unsafe !== undefined) throw this.#unsafe.error;
     if (this.#unsynced.length === 0) return;
     this.#syncing = this.#sync();
     try {
@@ -88,7 +91,7 @@ export class SegmentFile {
     try {
       await this.#handle.sync();
     } catch (error) {
-      this.#isUnsafe = true;
+      this.#unsafe = { error };
       throw error;
     }
     this.#unsynced = this.#unsynced.slice(length);
@@ -97,7 +100,7 @@ export class SegmentFile {
 
   async mend(): Promise<void> {
     if (this.#isTorn) await this.#cutBack();
-    if (this.#isUnsafe) await this.#rewrite();
+    if (this.#unsafe !== undefined) await this.#rewrite();
   }
 
   async close(): Promise<void> {
@@ -131,7 +134,7 @@ export class SegmentFile {
     await handle.sync();
     this.#unsynced = [];
     this.#syncedBytes = this.#bytes;
-    this.#isUnsafe = false;
+    this.#unsafe = undefined;
   }
 
   /** Whoever moved, removed, cut or wrote it: what is appended now would not be where it is looked for. */
