@@ -128,7 +128,7 @@ set -e
 case "$*" in
 "install --no-save --include=dev --ignore-scripts --no-audit --no-fund") ln -s ${ROOT}/node_modules node_modules ;;
 "install --no-save --omit=dev --ignore-scripts --no-audit --no-fund") tar -C ${ROOT} -c ${runtime.join(' ')} | tar -x ;;
-"install --no-save --omit=dev --ignore-scripts --no-audit --no-fund @opentelemetry/"*) cp -a ${ROOT}/node_modules/@opentelemetry node_modules/ ;;
+"install --no-save --save-prod --omit=dev --ignore-scripts --no-audit --no-fund @opentelemetry/"*) cp -a ${ROOT}/node_modules/@opentelemetry node_modules/ ;;
 *) echo "unexpected: npm $*" >&2; exit 1 ;;
 esac
 `;
