@@ -9,6 +9,7 @@ import { CommitLane } from '../../src/store/commit-lane.ts';
 import type { LaneReport } from '../../src/store/lane-messages.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
+import { DatabaseCopy } from '../../src/store/sqlite-copy.ts';
 import type { SnapshotProgress, Store } from '../../src/store/store.ts';
 import { appendHistory, makeApproval, makeEntry, makeProposal } from '../support/store-entries.ts';
 import { assertWholeLog, changesAt, checkpointAt } from '../support/store-log.ts';
@@ -130,6 +131,17 @@ test('a copy whose thread dies is refused, and the next one is made', async (t) 
   await (await worker).terminate();
   await outcome;
   await store.snapshot({ path: join(directory, 'next.db') });
+});
+
+test('who folds the log is told when a copy begins and when it has ended, however it ends', async (t) => {
+  const { path } = await openLarge(t, 1);
+  const told: boolean[] = [];
+  const copy = new DatabaseCopy({ path, onCopying: (isCopying) => told.push(isCopying) });
+  const to = join(makeDirectory(), 'copy.db');
+  await copy.run({ path: to, onProgress: () => assert.deepEqual(told, [true]) });
+  assert.deepEqual(told, [true, false]);
+  await assert.rejects(copy.run({ path: to }), { code: 'storage_failed' });
+  assert.deepEqual(told, [true, false, true, false]);
 });
 
 test('a copy takes no place that is taken, and makes no directory', async (t) => {

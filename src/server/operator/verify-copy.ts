@@ -63,7 +63,9 @@ async function assertRows(
     for (const entry of page) {
       const { payload } = storedPayload(entry);
       if ('governance' in payload !== governance.has(entry.version))
-        throw damaged(`expected version ${entry.version} among the governances or not, as it says`);
+        throw damaged(
+          `expected version ${entry.version} ${'governance' in payload ? 'among' : 'not among'} the governances, got it otherwise`,
+        );
       for (const change of changesOf(payload)) await assertRow(store, change, entry.version);
     }
     from += page.length;

@@ -96,6 +96,7 @@ for (const [what, text] of [
   ['no json', 'frozen\n'],
   ['half a file', '{"reason":"x","si'],
   ['a line without its end', `{"reason":"x","since":"${SINCE}"}`],
+  ['a line with another end', `{"reason":"x","since":"${SINCE}"}x`],
   ['another member', `{"by":"me","reason":"x","since":"${SINCE}"}\n`],
   ['no time', '{"reason":"x","since":"yesterday"}\n'],
   ['no reason', `{"reason":null,"since":"${SINCE}"}\n`],

@@ -32,7 +32,7 @@ import {
   remove,
   SILENT_LOG,
 } from '../../support/registry.ts';
-import { descriptorsPayload } from '../../support/signers.ts';
+import { descriptorsPayload, governancePayload, makeGovernance } from '../../support/signers.ts';
 import { cellsOf } from '../../support/store-cells.ts';
 import { makeDirectory, openStore } from '../../support/store-sqlite.ts';
 
@@ -329,6 +329,25 @@ test('rows that agree with each other and not with the entries are found', async
       what,
     );
   }
+});
+
+test('a governance that is no longer found among the governances is missed', async (t) => {
+  const { registry, commit, registryHash, governance, signers, dataDir } = await openRegistry(t);
+  const next = makeGovernance(signers, { threshold: 3, version: 2 });
+  await commit(governancePayload(registryHash, { next, current: governance }), signers);
+  await registry[Symbol.asyncDispose]();
+  const path = join(dataDir, 'registry.db');
+  assert.equal((await verify(path)).version, 4);
+  const db = new Database(path);
+  db.exec('DROP TRIGGER entries_update');
+  db.exec("UPDATE entries SET type = 'descriptors' WHERE version = 4");
+  db.exec(`CREATE TRIGGER entries_update BEFORE UPDATE ON entries
+BEGIN SELECT RAISE(ABORT, 'the log only grows'); END`);
+  db.close();
+  await assert.rejects(verifyCopy(path, { verifier: createNativeVerifier(), onProgress() {} }), {
+    code: 'storage_damaged',
+    message: /version 4 among the governances/,
+  });
 });
 
 test('a database without a checkpoint is whole, and says so', async (t) => {
