@@ -4,14 +4,17 @@
  * message, log line or cause holds any.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
-import { constants, type FileHandle, open } from 'node:fs/promises';
 import { RegistryError } from '../core/error.ts';
 import type { CheckpointSigner } from '../registry/options.ts';
-import { isExposed } from './file-privacy.ts';
 import type { KeySource } from './key-source.ts';
+import { readSmallFile } from './private-file.ts';
 import { openSigningProgram } from './signing-program.ts';
 
-const MAX_PEM_BYTES = 64 * 1024;
+const KEY_FILE = {
+  what: 'a private key',
+  isPrivate: true,
+  remedy: 'make one with `quorate keygen`, or change the path, its owner or mode',
+};
 
 /** Throws `invalid_request`, naming the source and the remedy. */
 export function openSigningKey(source: KeySource): Promise<CheckpointSigner> {
@@ -30,7 +33,7 @@ export async function openKeyFileIfAny(path: string): Promise<CheckpointSigner |
 }
 
 async function openKeyFile(path: string): Promise<CheckpointSigner> {
-  const privateKey = importKey(path, await readPem(path));
+  const privateKey = importKey(path, await readSmallFile({ path, ...KEY_FILE }));
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
   const isMlDsa = privateKey.asymmetricKeyType === 'ml-dsa-44';
   return {
@@ -39,41 +42,6 @@ async function openKeyFile(path: string): Promise<CheckpointSigner> {
     publicKey: new Uint8Array(spki.subarray(isMlDsa ? -1312 : -32)),
     sign: (message) => signBytes(privateKey, message),
   };
-}
-
-/** Of an open handle, so that what is judged is what is read. */
-async function readPem(path: string): Promise<string> {
-  try {
-    // Not blocking: a named pipe is to be refused, not waited for.
-    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    await assertPrivate(file, path);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_PEM_BYTES + 1));
-    if (bytesRead > MAX_PEM_BYTES) throw noKey(path, `more than ${MAX_PEM_BYTES} bytes`);
-    return buffer.toString('latin1', 0, bytesRead);
-  } catch (cause) {
-    if (cause instanceof RegistryError) throw cause;
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'an error';
-    throw new RegistryError(
-      'invalid_request',
-      `expected a readable key at ${path}, got ${code}: make one with \`quorate keygen\`, or change the path, its owner or mode`,
-      { cause },
-    );
-  }
-}
-
-async function assertPrivate(file: FileHandle, path: string): Promise<void> {
-  const stat = await file.stat();
-  if (!stat.isFile())
-    throw new RegistryError(
-      'invalid_request',
-      `expected a regular file at ${path}, got something else: name the key file itself`,
-    );
-  const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
-  if (isExposed(stat, process.getuid?.()))
-    throw new RegistryError(
-      'invalid_request',
-      `expected a key that its owner alone may use at ${path}, got mode ${mode}: chmod 600 ${path}`,
-    );
 }
 
 /** OpenSSL's own error is left out: what it quotes is not known. */

@@ -101,7 +101,7 @@ test('serve does not start with a log key that others can read, and opens nothin
   const args = ['--log-key', key, '--data', join(data, 'not')];
   const { code, out, err } = await ended(startBin(t, ['serve', ...args]));
   assert.deepEqual([code, out], [1, '']);
-  assert.match(err, /^quorate: expected a key that its owner alone may use at .*: chmod 600 .*\n/);
+  assert.match(err, /^quorate: expected a private key that its owner alone may use at .*: chmod 600 .*\n/);
   assert.equal(existsSync(join(data, 'not')), false);
 });
 

@@ -8,8 +8,8 @@ import { RegistryError } from '../../core/error.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Config } from '../config.ts';
+import { readSmallFile } from '../private-file.ts';
 import type { Reloadable } from '../reload.ts';
-import { readSmallFile } from './private-file.ts';
 
 export interface TlsCertificate extends Reloadable {
   /** In use now. */

@@ -73,12 +73,12 @@ test('what is no key file is refused by its name and what it is, and never waite
   const { privateKey } = generateKeyPairSync('x25519');
   const cases: readonly (readonly [string, RegExp])[] = [
     [join(keyDirectory(), 'none.pem'), /got ENOENT: make one with `quorate keygen`/],
-    [keyDirectory(), /expected a regular file at .*, got something else/],
-    [fifo, /expected a regular file at .*, got something else/],
+    [keyDirectory(), /expected a private key at .*, got no regular file: name the file itself/],
+    [fifo, /expected a private key at .*, got no regular file: name the file itself/],
     [write('not a key'), /got something else: make one with `quorate keygen`/],
     [write(''), /got something else/],
     [write(pemOf(privateKey)), /got x25519/],
-    [write('a'.repeat(65 * 1024)), /got more than 65536 bytes/],
+    [write('a'.repeat(257 * 1024)), /got more than 262144 bytes/],
     [
       write(pemOf(privateKeyOf('log'), { cipher: 'aes-256-cbc', passphrase: 'p' })),
       /got an encrypted one: a service has nobody to ask/,
@@ -134,7 +134,8 @@ test('without log_key a macronode takes log.pem of its data, and a micronode non
   writeFileSync(join(data, 'log.pem'), readFileSync(logKeyFile()), { mode: 0o600 });
   const [usual] = await log({ data });
   assert.deepEqual(usual?.publicKey, makeLogSigner('log').publicKey);
-  assert.deepEqual(await log({ data, profile: 'micronode' }), []);
+  const micronode = { ...loadConfig({ flags: { profile: 'micronode' } }), dataDir: data };
+  assert.deepEqual(await loadLogKeys(micronode), []);
   const next = await log({ data, log_key: logKeyFile('next') });
   assert.deepEqual(
     next.map(({ publicKey }) => publicKey),

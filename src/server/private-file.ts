@@ -1,7 +1,7 @@
 /** Reading what only its owner may: from an open handle, so that what is judged is what is read. */
 import { constants, type FileHandle, open } from 'node:fs/promises';
-import { RegistryError } from '../../core/error.ts';
-import { isExposed } from '../file-privacy.ts';
+import { RegistryError } from '../core/error.ts';
+import { isExposed } from './file-privacy.ts';
 
 const MAX_BYTES = 256 * 1024;
 
@@ -11,11 +11,13 @@ export interface SecretFile {
   readonly what: string;
   /** Refused when group or others may use it. */
   readonly isPrivate: boolean;
+  /** When it cannot be read. Default: about its path, owner and mode. */
+  readonly remedy?: string;
 }
 
 /** The text, at most 256 KiB. Throws `invalid_request`, naming the file and the remedy, never its content. */
 export async function readSmallFile(wanted: SecretFile): Promise<string> {
-  const { path, what } = wanted;
+  const { path, what, remedy = 'change the path, its owner or mode' } = wanted;
   try {
     // Not blocking: a named pipe is to be refused, not waited for.
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -27,10 +29,7 @@ export async function readSmallFile(wanted: SecretFile): Promise<string> {
   } catch (cause) {
     if (cause instanceof RegistryError) throw cause;
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'an error';
-    throw invalid(
-      `expected ${what} at ${path}, got ${code}: change the path, its owner or mode`,
-      cause,
-    );
+    throw invalid(`expected ${what} at ${path}, got ${code}: ${remedy}`, cause);
   }
 }
 
