@@ -42,8 +42,9 @@ async function ended(
 async function serve(t: TestContext, ...args: string[]): Promise<{ child: Bin; url: URL }> {
   const ports = ['--listen', '127.0.0.1:0', '--metrics-listen', 'off'];
   const child = startBin(t, ['serve', ...ports, ...args]);
-  const [line] = await once(child.stdout.setEncoding('utf8'), 'data');
-  return { child, url: new URL(String(line).trim()) };
+  // The audit log of a micronode follows it.
+  const [line = ''] = String(await once(child.stdout.setEncoding('utf8'), 'data')).split('\n');
+  return { child, url: new URL(line) };
 }
 
 test('an old node is told what is missing, in one line, before anything is loaded', async (t) => {
@@ -101,7 +102,10 @@ test('serve does not start with a log key that others can read, and opens nothin
   const args = ['--log-key', key, '--data', join(data, 'not')];
   const { code, out, err } = await ended(startBin(t, ['serve', ...args]));
   assert.deepEqual([code, out], [1, '']);
-  assert.match(err, /^quorate: expected a private key that its owner alone may use at .*: chmod 600 .*\n/);
+  assert.match(
+    err,
+    /^quorate: expected a private key that its owner alone may use at .*: chmod 600 .*\n/,
+  );
   assert.equal(existsSync(join(data, 'not')), false);
 });
 
