@@ -355,6 +355,14 @@ test('what an operator is refused is always listed', async () => {
   assert.equal(sink.drafts.length, 301);
 });
 
+test('a clock that goes back costs nobody a record', async () => {
+  const { audit, sink, timers } = await openTrail();
+  await audit.record(strangers('one'));
+  timers.advance(-1_000 * WINDOW_MS);
+  await audit.record(strangers('two'));
+  assert.equal(sink.drafts.length, 3);
+});
+
 test('more clients than are told apart are a count that stands still, and a clock that goes back earns nothing', async () => {
   const { audit, sink, timers } = await openTrail();
   for (let i = 0; i < LISTED_AT_ONCE + MAX_CLIENTS + 100; i++)
