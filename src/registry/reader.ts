@@ -23,7 +23,7 @@ import type {
   Reader,
   SetAnswer,
 } from './registry.ts';
-import { assertStoredEntry, damaged, storedPayload } from './stored.ts';
+import { assertStoredEntry, assertStoredLeaves, damaged, storedPayload } from './stored.ts';
 import type { Trees } from './trees.ts';
 
 const MAX_ENTRIES = 1_000;
@@ -183,13 +183,16 @@ export class LogReader implements Reader {
     limit: number;
   }): Promise<readonly PublishedHead[]> {
     const registry = this.#options.chain()?.registry;
-    if (registry === undefined) return [];
-    const head = this.#options.head()?.version ?? -1;
-    const entries = await this.#store.entries({ from, limit: Math.min(limit, head + 1 - from) });
+    const head = this.#options.head();
+    if (registry === undefined || head === undefined) return [];
+    // Leaves alone: payloads would cost a stream more than all it sends. And one leaf more, which names the last.
+    const present = head.version + 1 - from;
+    const bytes = await this.#store.leaves({ from, limit: Math.min(limit + 1, present) });
+    const leaves = assertStoredLeaves(bytes, { from, head: head.object });
     const note = this.#options.checkpoints.published?.note;
-    return entries.map((entry) =>
-      publishEntry({ leaf: assertStoredEntry(entry), entryHash: entry.entryHash, registry, note }),
-    );
+    return leaves
+      .slice(0, limit)
+      .map(({ leaf, entryHash }) => publishEntry({ leaf, entryHash, registry, note }));
   }
 
   async committed(version: number): Promise<CommittedProposal | undefined> {

@@ -1,6 +1,6 @@
 /** Entries as they come back from a store: re-hashed before anyone sees them, because disks lie. */
 import { RegistryError } from '../core/error.ts';
-import { hashOf } from '../core/hash.ts';
+import { type Hash, hashOf } from '../core/hash.ts';
 import { decodeLeaf, entryHash, type Leaf } from '../core/leaf.ts';
 import { type DecodedPayload, decodePayload } from '../core/payload.ts';
 import type { StoredEntry } from '../store/store.ts';
@@ -20,6 +20,27 @@ export function assertStoredEntry(entry: StoredEntry): Leaf {
   return leaf;
 }
 
+/**
+ * Leaves from `from` on, with their entry hashes. Each is named by the one after it; the last of them must be
+ * named by a leaf after it or be the head, else it is left out.
+ */
+export function assertStoredLeaves(
+  bytes: readonly Uint8Array[],
+  { from, head }: { from: number; head: { readonly version: number; readonly entry_hash: Hash } },
+): readonly { readonly leaf: Leaf; readonly entryHash: Hash }[] {
+  const leaves = bytes.map((leaf, i) => ({
+    leaf: readLeaf({ leaf, version: from + i }),
+    entryHash: entryHash(leaf),
+  }));
+  return leaves.filter(({ leaf, entryHash }, i) => {
+    const version = from + i;
+    const named = version === head.version ? head.entry_hash : leaves[i + 1]?.leaf.prev_hash;
+    if (named !== undefined && (named !== entryHash || leaf.version !== version))
+      throw damaged(`expected the leaf of version ${version} to hash to ${named}, got other bytes`);
+    return named !== undefined;
+  });
+}
+
 /** The payload of an entry that was asserted. */
 export function storedPayload(entry: StoredEntry): DecodedPayload {
   try {
@@ -36,7 +57,7 @@ export function damaged(message: string, cause?: unknown): RegistryError {
   return new RegistryError('storage_damaged', message, { cause });
 }
 
-function readLeaf(entry: StoredEntry): Leaf {
+function readLeaf(entry: Pick<StoredEntry, 'leaf' | 'version'>): Leaf {
   try {
     return decodeLeaf(entry.leaf);
   } catch (cause) {

@@ -5,6 +5,7 @@ import { decodeUtf8 } from '../../../src/core/bytes.ts';
 import { readSignedCheckpoint } from '../../../src/core/tlog/note-signatures.ts';
 import type { FeedEvent, Subscription } from '../../../src/registry/registry.ts';
 import { createMetrics } from '../../../src/telemetry/create-metrics.ts';
+import { lying } from '../../support/lying-store.ts';
 import {
   keepCheckpoint,
   openTestRegistry,
@@ -193,6 +194,30 @@ test('a reader far behind is served from the store, past what is kept in memory'
     seen,
     Array.from({ length: 151 }, (_, v) => v),
   );
+});
+
+test('a flipped bit in any leaf ends a replay before that version is told', async () => {
+  const { store } = await registryAt(3);
+  const leaves = await store.leaves({ from: 0, limit: 4 });
+  let damaged = leaves;
+  const { registry } = await openTestRegistry({
+    store: lying(store, {
+      leaves: async ({ from, limit }) => damaged.slice(from, from + limit),
+    }),
+  });
+  const replay = () => registry.feed.subscribe({ after: -1, mode: 'all', consumer: 'test' });
+  assert.deepEqual(await versions(replay(), 4), [0, 1, 2, 3]);
+  for (const [version, leaf] of leaves.entries())
+    for (let at = 0; at < leaf.length; at++) {
+      const copy = leaf.slice();
+      copy[at] = (copy[at] ?? 0) ^ 1;
+      damaged = leaves.with(version, copy);
+      await assert.rejects(
+        versions(replay(), 4),
+        { code: 'storage_damaged' },
+        `${version}, byte ${at}`,
+      );
+    }
 });
 
 test('whatever the disconnects, each version comes once and in order', async () => {
