@@ -141,8 +141,8 @@ test('while it drains, a request that had begun is answered, liveness too, and a
 });
 
 /** A commit that waits for a disk which takes `delay` longer, once it is known to wait. */
-async function waitingCommit(t: TestContext, { drainTimeout = '10s', delay = '1s' }) {
-  const settings = { drain_timeout: drainTimeout, shed_storage_after: '100ms' };
+async function waitingCommit(t: TestContext, { drainTimeout = '10s', delay = '3s' }) {
+  const settings = { drain_timeout: drainTimeout, shed_storage_after: '1s' };
   const stage = await begun(t, { settings });
   const { server } = stage;
   const proposal = await ready(stage, 'a');
@@ -174,7 +174,7 @@ test('a commit that is on its way at SIGTERM is answered, and is there after a r
 
 test('a commit that outlasts the drain timeout loses its connection and nothing else', async (t) => {
   if (isAttachMissing(t)) return;
-  const times = { drainTimeout: '200ms', delay: '2s' };
+  const times = { drainTimeout: '200ms', delay: '4s' };
   const { server, proposal, fault, commit } = await waitingCommit(t, times);
   server.signal('SIGTERM');
   await assert.rejects(commit);

@@ -73,7 +73,7 @@ export class SegmentFile {
 
   /** What was appended before the call is durable after it. After a failure only `mend` helps. */
   async sync(): Promise<void> {
-    await this.#syncing?.catch(() => undefined);
+    while (this.#syncing !== undefined) await this.#syncing.catch(() => undefined);
     // A second fsync may succeed and prove nothing.
     if (this.#unsafe !== undefined) throw this.#unsafe.error;
     if (this.#unsynced.length === 0) return;
