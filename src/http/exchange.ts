@@ -31,11 +31,12 @@ export function exchange(
     deps.metrics.inflight(1);
     const outcome = await run(c, handler, corrId);
     deps.metrics.inflight(-1);
+    const traceId = tracer?.current()?.traceId;
     const line = {
       route: labelOf(c),
       method: c.req.method,
       corr_id: corrId,
-      trace_id: tracer?.current()?.traceId,
+      ...(traceId !== undefined && { trace_id: traceId }),
       seconds: deps.monotonicSeconds() - startedAt,
     };
     record(deps, c, { ...outcome, line });
@@ -110,7 +111,7 @@ interface Recorded extends Outcome {
     readonly route: string;
     readonly method: string;
     readonly corr_id: string;
-    readonly trace_id: string | undefined;
+    readonly trace_id?: string;
     readonly seconds: number;
   };
 }
