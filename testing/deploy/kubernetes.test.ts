@@ -116,6 +116,7 @@ test('ports are those of the settings, and every name of a port is one of the po
   );
   assert.deepEqual(targets, ['http', 'metrics']);
   assert.equal(at(kind('PodMonitor'), 'spec', 'podMetricsEndpoints', 0, 'port'), 'metrics');
+  assert.equal(at(kind('PodMonitor'), 'spec', 'jobLabel'), NAME);
   const ingress = list(at(kind('NetworkPolicy'), 'spec', 'ingress'));
   const open = ingress.filter((rule) => at(rule, 'from') === undefined);
   assert.deepEqual(
