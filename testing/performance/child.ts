@@ -1,4 +1,4 @@
-/** A server as a child process that prints its URL first and ends when its standard input does. */
+/** A server as a child process that prints its URL, among whatever else, and ends when its standard input does. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -14,9 +14,14 @@ export async function startChild(file: string, args: readonly string[] = []): Pr
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
-  const started = once(createInterface({ input: child.stdout }), 'line');
-  const [url]: unknown[] = await Promise.race([started, exited]);
-  if (typeof url !== 'string') throw new Error(`expected ${file} to print its url, got its end`);
+  const started = new Promise<string>((resolve) => {
+    // Goes on reading after that, so that the child never waits for a reader.
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('http://')) resolve(line);
+    });
+  });
+  const url = await Promise.race([started, exited.then(() => undefined)]);
+  if (url === undefined) throw new Error(`expected ${file} to print its url, got its end`);
   return {
     url,
     [Symbol.asyncDispose]: async () => {

@@ -8,7 +8,8 @@ import { startServer } from '../../src/server/start.ts';
 const [profile, data, logKey] = process.argv.slice(2);
 const flags = {
   profile,
-  data,
+  // A micronode has none; its audit log goes to standard output.
+  ...(profile === 'macronode' && { data }),
   log_key: logKey,
   listen: '127.0.0.1:0',
   metrics_listen: 'off',
