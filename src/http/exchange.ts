@@ -74,7 +74,8 @@ export function answerFailure(
   const { code, answer } = problemOf(cause, corrId);
   metrics.rejected(code);
   const fields = { code, corr_id: corrId, status: answer.status };
-  if (answer.status >= 500) log.error('request failed', { ...fields, cause });
+  const isFailure = answer.status === 500 || code === 'outcome_unknown';
+  if (isFailure) log.error('request failed', { ...fields, cause });
   else log.info('request refused', fields);
   return respond(c, answer, corrId);
 }
@@ -116,7 +117,7 @@ interface Recorded extends Outcome {
   };
 }
 
-/** No message of a refusal: it quotes the request. A failure of ours is logged whole. */
+/** No message of a refusal: it quotes the request. A failure of ours is logged whole; other 503s are a state. */
 function record(deps: HttpDeps, c: Context, { answer, code, cause, line }: Recorded): void {
   const { metrics, log } = deps;
   const { route, method, seconds } = line;

@@ -2,16 +2,17 @@
  * The operator's acts over HTTP: what the Unix socket of an operator answers. There are no other routes
  * here, and none of these can append, approve or change who may. Every act ends as one audit event.
  */
-import { PROBLEM_MEDIA_TYPE, PROBLEMS, problemType } from '../api/problems.ts';
 import { decodeUtf8 } from '../core/bytes.ts';
-import { canonicalBytes, type Json } from '../core/canonical.ts';
+import type { Json } from '../core/canonical.ts';
 import { Check, NOTE, type TextRule } from '../core/check.ts';
 import { excerpt, RegistryError } from '../core/error.ts';
 import { assertJsonBounds } from '../core/json-scan.ts';
 import type { AuditEvent, AuditTrail } from '../telemetry/audit.ts';
 import type { Log } from '../telemetry/log.ts';
+import { type Answer, answerJson } from './answer.ts';
 import { readJsonBody } from './body.ts';
 import { CORR_ID_HEADER, correlationOf } from './correlation.ts';
+import { problemOf } from './problem.ts';
 
 export const OPERATOR_ACTS = ['freeze', 'thaw', 'reload', 'snapshot', 'compact'] as const;
 export type OperatorAct = (typeof OPERATOR_ACTS)[number];
@@ -48,7 +49,6 @@ export const OPERATOR_HEADER = 'X-Operator';
 
 const MAX_BODY_BYTES = 16 * 1024;
 const OPERATOR_NAME = /^[A-Za-z0-9._@-]{1,64}$/;
-const JSON_MEDIA_TYPE = 'application/json';
 const REASONED: readonly OperatorAct[] = ['freeze', 'thaw'];
 
 const REASON: TextRule = {
@@ -65,9 +65,9 @@ export function createOperatorHandler(
     const header = request.headers.get(CORR_ID_HEADER) ?? undefined;
     const corrId = correlationOf(header, options.newCorrId);
     try {
-      return respond(200, await route(options, request, corrId), corrId);
+      return respond(answerJson(await route(options, request, corrId)), corrId);
     } catch (error) {
-      return refuse(options.log, error, corrId);
+      return respond(refusalOf(options.log, error, corrId), corrId);
     }
   };
 }
@@ -164,44 +164,18 @@ function assertMethod({ method }: Request, allowed: 'GET' | 'POST'): void {
 }
 
 /** Unlike the API's, an operator's problem says what went wrong inside: only operators see it. */
-function refuse(log: Log, error: unknown, corrId: string): Response {
-  const known = error instanceof RegistryError ? error : undefined;
-  const code = known?.code ?? 'internal';
-  const { status, title, retryAfterSeconds } = PROBLEMS[code];
+function refusalOf(log: Log, error: unknown, corrId: string): Answer {
+  const { code, answer } = problemOf(error, corrId, { tellsInside: true });
   const line = { code, corr_id: corrId };
-  if (status >= 500) log.error('operator act failed', { ...line, cause: error });
+  if (answer.status === 500) log.error('operator act failed', { ...line, cause: error });
   else log.info('operator act refused', line);
-  const problem = {
-    type: problemType(code),
-    title,
-    status,
-    detail: known?.message ?? 'expected no failure, got one: the log has it under this corr_id',
-    code,
-    corr_id: corrId,
-    details: known?.details ?? {},
-  };
-  return respond(status, problem, corrId, {
-    'Content-Type': PROBLEM_MEDIA_TYPE,
-    ...(retryAfterSeconds !== undefined && { 'Retry-After': `${retryAfterSeconds}` }),
-    ...(Array.isArray(known?.details.allow) && { Allow: known.details.allow.join(', ') }),
-  });
+  return answer;
 }
 
-function respond(
-  status: number,
-  body: unknown,
-  corrId: string,
-  headers: Readonly<Record<string, string>> = {},
-): Response {
+function respond({ status, headers, body }: Answer, corrId: string): Response {
   // The cast drops SharedArrayBuffer from the type: no bytes here are shared memory.
-  return new Response(canonicalBytes(body) as BodyInit, {
+  return new Response(body as BodyInit, {
     status,
-    headers: {
-      'Content-Type': JSON_MEDIA_TYPE,
-      'Cache-Control': 'no-store',
-      'X-Content-Type-Options': 'nosniff',
-      [CORR_ID_HEADER]: corrId,
-      ...headers,
-    },
+    headers: { ...headers, 'X-Content-Type-Options': 'nosniff', [CORR_ID_HEADER]: corrId },
   });
 }

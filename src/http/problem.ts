@@ -8,13 +8,20 @@ export interface Problem {
   readonly answer: Answer;
 }
 
-/** `error`: whatever was thrown. `internal` for everything that is no `RegistryError`. */
-export function problemOf(error: unknown, corrId: string): Problem {
+/**
+ * `error`: whatever was thrown. `internal` for everything that is no `RegistryError`. `tellsInside`: to operators,
+ * who may know what went wrong inside.
+ */
+export function problemOf(
+  error: unknown,
+  corrId: string,
+  { tellsInside = false }: { tellsInside?: boolean } = {},
+): Problem {
   const known = error instanceof RegistryError ? error : undefined;
   const code = known?.code ?? 'internal';
   const { status, title, retryAfterSeconds } = PROBLEMS[code];
-  // What went wrong inside is for the log: its message may name paths, its details hold state.
-  const told = status === 500 ? undefined : known;
+  // Else it is for the log: its message may name paths, its details hold state.
+  const told = status === 500 && !tellsInside ? undefined : known;
   const body = {
     type: problemType(code),
     title,

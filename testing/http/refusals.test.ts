@@ -125,7 +125,7 @@ test('a correlation id is echoed when it is well formed, else made', async () =>
 
 test('an unknown outcome is 503 and told to repeat; a full disk is 503 too, and certain', async () => {
   const faulty = makeFaulty(createMemoryStore());
-  const { post, registryHash, registry, signers } = await openTestApp({
+  const { post, registryHash, registry, signers, lines } = await openTestApp({
     registry: { store: faulty.store },
   });
   const payload = descriptorsPayload(registryHash, [put('a', {})]);
@@ -140,4 +140,7 @@ test('an unknown outcome is 503 and told to repeat; a full disk is 503 too, and 
   const unknown = await commit();
   assert.deepEqual([unknown.status, await codeOf(unknown)], [503, 'outcome_unknown']);
   assert.equal(faulty.injected(), 2);
+  // A full disk is a state, which is logged when it begins; what nobody knows is a failure.
+  const levels = lines.filter(({ fields }) => fields?.status === 503).map(({ level }) => level);
+  assert.deepEqual(levels, ['info', 'error']);
 });

@@ -107,7 +107,7 @@ class FileSink implements AuditSink {
       lines.push(sealed.bytes);
       position = sealed.position;
     }
-    await this.#file.append(concat(lines, bytes));
+    await this.#file.append(Buffer.concat(lines, bytes));
     this.#position = position;
     return lines.length;
   }
@@ -202,14 +202,4 @@ async function createSegment(
     await unlink(path).catch(() => undefined);
     throw error;
   }
-}
-
-function concat(parts: readonly Uint8Array[], bytes: number): Uint8Array {
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
