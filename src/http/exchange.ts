@@ -1,6 +1,7 @@
 /** What happens around every handler: correlation, refusals, conditional answers, metrics, one log line. */
 import type { Context } from 'hono';
 import { type ErrorCode, RegistryError } from '../core/error.ts';
+import type { Log, LogFields } from '../telemetry/log.ts';
 import { NO_TRACER, type RequestEnd, type TracedRequest } from '../telemetry/tracer.ts';
 import type { Answer } from './answer.ts';
 import { matchesEtag, notModified } from './conditional.ts';
@@ -74,9 +75,7 @@ export function answerFailure(
   const { code, answer } = problemOf(cause, corrId);
   metrics.rejected(code);
   const fields = { code, corr_id: corrId, status: answer.status };
-  const isFailure = answer.status === 500 || code === 'outcome_unknown';
-  if (isFailure) log.error('request failed', { ...fields, cause });
-  else log.info('request refused', fields);
+  logRefusal(log, fields, cause);
   return respond(c, answer, corrId);
 }
 
@@ -117,7 +116,6 @@ interface Recorded extends Outcome {
   };
 }
 
-/** No message of a refusal: it quotes the request. A failure of ours is logged whole; other 503s are a state. */
 function record(deps: HttpDeps, c: Context, { answer, code, cause, line }: Recorded): void {
   const { metrics, log } = deps;
   const { route, method, seconds } = line;
@@ -128,9 +126,18 @@ function record(deps: HttpDeps, c: Context, { answer, code, cause, line }: Recor
     return;
   }
   metrics.rejected(code);
-  const refused = { ...fields, code, client: deps.clientAddress(c) };
-  if (answer.status >= 500) log.error('request failed', { ...refused, cause });
-  else log.info('request refused', refused);
+  logRefusal(log, { ...fields, code, client: deps.clientAddress(c) }, cause);
+}
+
+/** No message of a refusal: it quotes the request. A failure of ours is logged whole; other 503s are a state. */
+function logRefusal(
+  log: Log,
+  fields: LogFields & { readonly status: number; readonly code: ErrorCode },
+  cause: unknown,
+): void {
+  const isFailure = fields.status === 500 || fields.code === 'outcome_unknown';
+  if (isFailure) log.error('request failed', { ...fields, cause });
+  else log.info('request refused', fields);
 }
 
 function respond(c: Context, answer: Answer, corrId: string): Response {
