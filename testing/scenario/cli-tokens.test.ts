@@ -35,7 +35,7 @@ function declare(name: string, ...items: readonly object[]): string {
 
 before(async () => {
   const [tokenKey] = await Promise.all([
-    done(undefined, 'token', 'keygen', 'token.pem'),
+    done(undefined, 'token', 'keygen', '-o', 'token.pem'),
     done(undefined, 'keygen', '-o', 'alice.pem', '--id', 'org:acme#alice'),
     done(undefined, 'keygen', '--log', '--origin', ORIGIN, '-o', 'log.pem'),
   ]);

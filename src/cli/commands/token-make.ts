@@ -10,6 +10,7 @@ import { knownPassphrase, newPassphrase } from '../passphrase.ts';
 import { boundsOf, type TokenOptions } from '../token-options.ts';
 
 export interface KeygenOptions {
+  readonly output: string;
   readonly passphraseFile?: string;
   readonly plain?: boolean;
 }
@@ -23,8 +24,7 @@ const DEFAULT_TTL_SECONDS = 24 * 60 * 60;
 
 export async function keygen(
   context: Context,
-  path: string,
-  { passphraseFile: file, plain }: KeygenOptions,
+  { output: path, passphraseFile: file, plain }: KeygenOptions,
 ): Promise<void> {
   const publicPath = `${path.replace(/\.pem$/, '')}.pub`;
   const publicKey = await createKeyFile({

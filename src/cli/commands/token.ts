@@ -10,10 +10,10 @@ export function defineToken(command: Command, context: Context): void {
   const act = (name: string, summary: string) =>
     command.command(name).summary(summary).description(summary);
   act('keygen', 'make the key that tokens are minted with')
-    .argument('<file>', 'the private key, PKCS8 PEM; must not exist yet')
+    .requiredOption('-o, --output <file>', 'the private key, PKCS8 PEM; must not exist yet')
     .option('--passphrase-file <file>', 'encrypt the key; default: ask at a terminal')
     .option('--plain', 'do not encrypt, and do not ask')
-    .action((file: string, options: KeygenOptions) => keygen(context, file, options));
+    .action((options: KeygenOptions) => keygen(context, options));
   addTokenOptions(act('mint', 'make a token for --registry'))
     .requiredOption('--key <file>', 'the private key, as `token keygen` wrote it')
     .option('--passphrase-file <file>', 'for an encrypted key; default: ask at a terminal')

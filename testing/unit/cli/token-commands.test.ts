@@ -38,7 +38,7 @@ const MINT = [
 ] as const;
 
 before(async () => {
-  const { code, stdout, stderr } = await token({}, 'keygen', KEY, '--plain');
+  const { code, stdout, stderr } = await token({}, 'keygen', '-o', KEY, '--plain');
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^ed25519\/[0-9a-f]{64}\n$/);
   assert.equal(readFileSync(PUBLIC, 'utf8'), stdout);
@@ -49,13 +49,13 @@ before(async () => {
 
 test('a key is never written over, and may be encrypted', async () => {
   const before = readFileSync(KEY);
-  const again = await token({}, 'keygen', KEY, '--plain');
+  const again = await token({}, 'keygen', '-o', KEY, '--plain');
   assert.deepEqual([again.code, again.stdout], [1, '']);
   assert.deepEqual(readFileSync(KEY), before);
   const path = join(directory, 'encrypted.pem');
   const passphrase = join(directory, 'passphrase');
   writeFileSync(passphrase, 'correct horse\n');
-  await done({}, 'keygen', path, '--passphrase-file', passphrase);
+  await done({}, 'keygen', '-o', path, '--passphrase-file', passphrase);
   assert.match(readFileSync(path, 'utf8'), /BEGIN ENCRYPTED PRIVATE KEY/);
   const mint = ['mint', '--key', path, '--registry', REGISTRY, '--scope', 'propose'];
   assert.equal((await token({}, ...mint)).code, 1);
@@ -130,7 +130,7 @@ test('a mint that means nothing is a mistake, and prints nothing', async () => {
 
 test('a key that others can read is worth a warning', async () => {
   const path = join(directory, 'open.pem');
-  await done({}, 'keygen', path, '--plain');
+  await done({}, 'keygen', '-o', path, '--plain');
   chmodSync(path, 0o644);
   const { code, stderr } = await token(
     {},
@@ -211,7 +211,7 @@ test('inspect shows what all blocks leave, and whether anybody checked who signe
 test('a token of another key fails verification, and what is no token is refused without being quoted', async () => {
   const stdin = await done({}, ...MINT);
   const other = join(directory, 'other.pem');
-  await done({}, 'keygen', other, '--plain');
+  await done({}, 'keygen', '-o', other, '--plain');
   const run = await token({ stdin }, 'inspect', '--key', join(directory, 'other.pub'));
   assert.deepEqual([run.code, run.stdout], [3, '']);
   assert.match(run.stderr, /expected a token signed by ed25519\/[0-9a-f]{64}, got another/);

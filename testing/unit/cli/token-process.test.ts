@@ -22,7 +22,7 @@ test('standard output of every token command holds what was asked for, and stand
     assert.ok(!/warning|experimental|biscuit/i.test(stderr + stdout), stderr + stdout);
     return stdout;
   };
-  assert.match(await done('', 'keygen', 'token.pem', '--plain'), /^ed25519\/[0-9a-f]{64}\n$/);
+  assert.match(await done('', 'keygen', '-o', 'token.pem', '--plain'), /^ed25519\/[0-9a-f]{64}\n$/);
   const mint = ['mint', '--key', 'token.pem', '--registry', REGISTRY, '--scope', 'propose'];
   const token = await done('', ...mint);
   assert.match(token, /^[A-Za-z0-9_=-]+\n$/);
