@@ -15,6 +15,7 @@ import { COMPRESS } from './compress.ts';
 import type { Config } from './config.ts';
 import { createClientAddress } from './listen/client-address.ts';
 import { createTrustedPeers } from './listen/trusted-peers.ts';
+import { UnderWay } from './listen/under-way.ts';
 import { isLoopbackCaller } from './loopback.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { problemResponse, RAW_PROBLEM_CODE } from './raw-problem.ts';
@@ -29,6 +30,8 @@ export interface ApiParts {
   readonly authority?: () => Authority | undefined;
   readonly audit?: AuditTrail;
   readonly tracer?: Tracer;
+  /** What a stop waits for. */
+  readonly underWay?: UnderWay;
 }
 
 type ListenerConfig = Pick<Config, 'limits' | 'listen' | 'trustedProxies'>;
@@ -59,7 +62,8 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): Reques
     clientAddress: (c) => clientAddress(incomingOf(c)),
     hangUp: (c) => incomingOf(c).socket.destroy(),
   });
-  return getRequestListener(app.fetch, {
+  const { underWay = new UnderWay() } = parts;
+  return getRequestListener((request, env) => underWay.run(() => app.fetch(request, env)), {
     // The process belongs to whoever imports this package, and so do its globals.
     overrideGlobalObjects: false,
     // An http/1.0 probe has no host; nothing here depends on it.

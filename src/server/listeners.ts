@@ -7,6 +7,7 @@ import { HttpServer, type HttpServerOptions } from './http-server.ts';
 import { Connections } from './listen/connections.ts';
 import type { TlsCertificate } from './listen/tls.ts';
 import { createTrustedPeers } from './listen/trusted-peers.ts';
+import { UnderWay } from './listen/under-way.ts';
 import { metricsListener } from './metrics-listener.ts';
 import type { Service, ServiceParts } from './open-service.ts';
 import type { AuditHead } from './operator/acts.ts';
@@ -39,22 +40,26 @@ export async function listenForMetrics(
 export async function listenForOperator(parts: ListenerParts, service: Service): Promise<void> {
   const { config, live } = parts;
   if (config.operatorListen === null) return;
+  const underWay = new UnderWay();
   const listener = operatorListener({
     ...parts,
     ...service,
+    underWay,
     auditHead: () => auditHead(service),
     reload: () => live.reload(),
     dataDir: config.profile === 'macronode' ? config.dataDir : null,
     now: Date.now,
   });
-  await listen(parts, { path: config.operatorListen }, { listener });
+  await listen(parts, { path: config.operatorListen }, { listener, underWay });
 }
 
 /** Resolves with the URL in force: `http://127.0.0.1:7070`, `https://...` with TLS, `unix:/path`. */
 export async function listenForApi(parts: ListenerParts, service: Service): Promise<string> {
   const { config, live, metrics, tls } = parts;
+  const underWay = new UnderWay();
   const bound = await listen(parts, config.listen, {
-    listener: apiListener({ ...parts, ...service }, () => live.current),
+    listener: apiListener({ ...parts, ...service, underWay }, () => live.current),
+    underWay,
     tls,
     socketMode: config.socketMode,
     connections: new Connections({
@@ -72,12 +77,15 @@ function auditHead({ audit }: Service): AuditHead | null {
   return hash === null ? null : { seq, hash };
 }
 
-type Served = Pick<HttpServerOptions, 'listener' | 'tls' | 'socketMode' | 'connections'>;
+interface Served
+  extends Pick<HttpServerOptions, 'listener' | 'tls' | 'socketMode' | 'connections'> {
+  readonly underWay?: UnderWay;
+}
 
 async function listen(
   { config, live, log, metrics, closers }: ListenerParts,
   address: Address | SocketPath,
-  served: Served,
+  { underWay, ...served }: Served,
 ): Promise<Address | SocketPath> {
   const server = new HttpServer({
     ...served,
@@ -89,6 +97,10 @@ async function listen(
     onError: (error) => log.error('a connection could not be accepted', { error }),
   });
   const bound = await server.listen(address);
-  closers.push(() => server.close(live.current.timeouts.drainMs));
+  closers.push(async () => {
+    await server.close(live.current.timeouts.drainMs);
+    // Closed before the audit log: what outlived its connection is still recorded.
+    await underWay?.idle();
+  });
   return bound;
 }

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import type { Hash } from '../../src/core/hash.ts';
 import type { DecodedPayload } from '../../src/core/payload.ts';
 import { databasePath } from '../../src/server/open-store.ts';
+import { readLog } from '../support/audit-log.ts';
 import {
   type FaultServer,
   type FaultServerOptions,
@@ -181,6 +182,14 @@ test('a commit that outlasts the drain timeout loses its connection and nothing 
   // The store is closed in order all the same: what it was given is on the disk.
   assert.ok((await fault.detach()) >= 1);
   assert.equal((await server.ended).code, 0);
+  const { records } = await readLog(server.data);
+  const [last, end] = records.slice(-2);
+  assert.ok(last?.act === 'commit' && end?.act === 'stop', `${last?.act}, ${end?.act}`);
+  assert.deepEqual(
+    [last.decision, last.version],
+    ['accepted', 1],
+    'nobody heard of it but the log',
+  );
   const next = await serve(t, { data: server.data });
   const client = clientOf(next.url);
   assert.equal((await client.commit(proposal.payloadB3)).version, 1, 'repeating it resolves it');

@@ -11,6 +11,7 @@ import type { Registry } from '../../registry/registry.ts';
 import type { Store } from '../../store/store.ts';
 import type { AuditTrail } from '../../telemetry/audit.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { UnderWay } from '../listen/under-way.ts';
 import { problemResponse } from '../raw-problem.ts';
 import { TIMERS } from '../timers.ts';
 import { type AuditHead, createActs } from './acts.ts';
@@ -32,10 +33,12 @@ export interface OperatorParts {
   readonly now: () => number;
   readonly log: Log;
   readonly build: BuildInfo;
+  /** What a stop waits for. */
+  readonly underWay?: UnderWay;
 }
 
 export function operatorListener(parts: OperatorParts): RequestListener {
-  const { audit, log } = parts;
+  const { audit, log, underWay = new UnderWay() } = parts;
   const monotonicMs = () => performance.now();
   const startedMs = monotonicMs();
   const acts = createActs({
@@ -45,7 +48,7 @@ export function operatorListener(parts: OperatorParts): RequestListener {
     uptimeSeconds: () => (monotonicMs() - startedMs) / 1000,
   });
   const handler = createOperatorHandler({ acts, audit, log, newCorrId: randomUUID });
-  return getRequestListener(handler, {
+  return getRequestListener((request) => underWay.run(() => handler(request)), {
     // The process belongs to whoever imports this package, and so do its globals.
     overrideGlobalObjects: false,
     hostname: 'localhost',
