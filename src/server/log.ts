@@ -2,20 +2,23 @@
  * The log of a server: JSON lines on pino, written before the call returns, because the last line
  * before a deliberate crash is the one that matters. Only primitives and errors are written: an object
  * passed by mistake may hold a secret, so it is named by its type and never serialised. A line is ASCII
- * and bounded, so that a terminal and every program that splits lines read one record as one.
+ * and bounded, so that a terminal and every program that splits lines read one record as one. A line
+ * that cannot be written is counted and dropped: a full disk, or a collector that does not read, stops nothing.
  */
 import { pino } from 'pino';
 import type { Log, LogFields } from '../telemetry/log.ts';
+import { createLineOutput } from './audit-log/stdout-sink.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** Takes one line at a time; default standard error. */
+  /** Takes one line at a time, or throws and has taken nothing of it; default standard error. */
   readonly destination?: { write(line: string): void };
 }
 
+const STANDARD_ERROR = 2;
 // An error that causes itself must not hang the logger.
 const MAX_CAUSES = 8;
 // A checkpoint with all its cosignatures, kept as evidence, fits.
@@ -29,7 +32,20 @@ export interface LevelledLog extends Log {
 }
 
 export function createLog({ level, destination }: LogOptions): LevelledLog {
-  const sink = destination ?? pino.destination({ dest: 2, sync: true });
+  const sink = destination ?? createLineOutput(STANDARD_ERROR);
+  let lost = 0;
+  const write = (line: string): void => {
+    try {
+      sink.write(escapeLine(line));
+    } catch {
+      lost++;
+      return;
+    }
+    if (lost === 0) return;
+    const count = lost;
+    lost = 0;
+    logger.error({ count }, 'lines of this log could not be written and are lost');
+  };
   const logger = pino(
     {
       level,
@@ -37,7 +53,7 @@ export function createLog({ level, destination }: LogOptions): LevelledLog {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line: string) => sink.write(escapeLine(line)) },
+    { write },
   );
   return {
     debug: (message, fields) => logger.debug(loggableFields(fields), message),

@@ -37,20 +37,20 @@ export function createStdoutSink(output: LineOutput, log: string): AuditSink {
 const STANDARD_OUTPUT = 1;
 
 /**
- * Standard output without a buffer of ours: what was written has left the process, and a reader that is
- * gone is an error here instead of one that ends the process.
+ * Standard output, or another descriptor, without a buffer of ours: what was written has left the process,
+ * and a reader that is gone is an error here instead of one that ends the process.
  */
-export function createLineOutput(): LineOutput {
+export function createLineOutput(fd = STANDARD_OUTPUT): LineOutput {
   let rest: Uint8Array = new Uint8Array(0);
   const flush = (): void => {
-    while (rest.length > 0) rest = rest.subarray(writeSync(STANDARD_OUTPUT, rest));
+    while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
   };
   return {
     write: (line) => {
       // The end of a line that a full pipe took only the beginning of.
       flush();
       const bytes = new TextEncoder().encode(line);
-      const written = writeSync(STANDARD_OUTPUT, bytes);
+      const written = writeSync(fd, bytes);
       rest = bytes.subarray(written);
       try {
         flush();

@@ -143,3 +143,30 @@ test('a parser is not believed about what it quotes', () => {
   assert.equal(lines.length, 2);
   assert.ok(!lines.join().includes('canary'));
 });
+
+test('a line that cannot be written stops nothing, and the next one that can tells how many were lost', () => {
+  const lines: string[] = [];
+  let isFull = false;
+  const write = (line: string) => {
+    if (isFull) throw Object.assign(new Error('write'), { code: 'ENOSPC' });
+    lines.push(line);
+  };
+  const log = createLog({ level: 'info', destination: { write } });
+  log.info('before');
+  isFull = true;
+  log.info('lost');
+  log.error('lost too');
+  isFull = false;
+  log.info('after');
+  log.info('later');
+  const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    told.map(({ msg, count }) => [msg, count]),
+    [
+      ['before', undefined],
+      ['after', undefined],
+      ['lines of this log could not be written and are lost', 2],
+      ['later', undefined],
+    ],
+  );
+});
