@@ -58,6 +58,8 @@ export interface HttpServerOptions {
   readonly tls?: TlsCertificate | undefined;
   /** Who may connect, and how often. Default: everybody, without a cap. */
   readonly connections?: Connections;
+  /** In all, for a listener that few have business with: one more is closed at once. Default: no cap. */
+  readonly maxConnections?: number;
   /** Permissions of a Unix socket. Default: its owner alone. */
   readonly socketMode?: number;
 }
@@ -79,6 +81,7 @@ export class HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#server = createNodeServer(options, (request, response) => this.#serve(request, response));
+    if (options.maxConnections !== undefined) this.#server.maxConnections = options.maxConnections;
     this.#guardConnections();
     const opened = options.tls === undefined ? 'connection' : 'secureConnection';
     this.#server.on(opened, (socket: Socket) => this.#open(socket));

@@ -14,6 +14,9 @@ import type { AuditHead } from './operator/acts.ts';
 import { operatorListener } from './operator/listener.ts';
 import { RAW_PROBLEM_CODE } from './raw-problem.ts';
 
+/** Of metrics, and of operator acts: they must not take the file descriptors that the API needs. */
+const MAX_SIDE_CONNECTIONS = 64;
+
 export interface ListenerParts extends ServiceParts, Pick<ApiParts, 'build' | 'authority'> {
   readonly tls: TlsCertificate | undefined;
   readonly tracer: Tracer;
@@ -32,6 +35,7 @@ export async function listenForMetrics(
   };
   const bound = await listen(parts, config.metricsListen, {
     listener: metricsListener(metrics, observe),
+    maxConnections: MAX_SIDE_CONNECTIONS,
   });
   return `http://${formatListen(bound)}/metrics`;
 }
@@ -50,7 +54,8 @@ export async function listenForOperator(parts: ListenerParts, service: Service):
     dataDir: config.profile === 'macronode' ? config.dataDir : null,
     now: Date.now,
   });
-  await listen(parts, { path: config.operatorListen }, { listener, underWay });
+  const address = { path: config.operatorListen };
+  await listen(parts, address, { listener, underWay, maxConnections: MAX_SIDE_CONNECTIONS });
 }
 
 /** Resolves with the URL in force: `http://127.0.0.1:7070`, `https://...` with TLS, `unix:/path`. */
@@ -78,7 +83,10 @@ function auditHead({ audit }: Service): AuditHead | null {
 }
 
 interface Served
-  extends Pick<HttpServerOptions, 'listener' | 'tls' | 'socketMode' | 'connections'> {
+  extends Pick<
+    HttpServerOptions,
+    'listener' | 'tls' | 'socketMode' | 'connections' | 'maxConnections'
+  > {
   readonly underWay?: UnderWay;
 }
 

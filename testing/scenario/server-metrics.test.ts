@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { get } from 'node:http';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { GOLDEN } from '../support/server-golden.ts';
 import { spawnServer } from '../support/server-process.ts';
@@ -144,4 +146,26 @@ test('the metrics listener serves nothing but metrics, and the API listener none
   for (const path of ['/metrics', '/metrics/', '//metrics', '/registry/../metrics'])
     assert.equal((await fetch(`${url}${path}`)).status, 404, path);
   assert.notEqual(port, address.port);
+});
+
+test('the metrics listener keeps 64 connections: it cannot take the file descriptors of the api', async (t) => {
+  const { metricsUrl } = await startTestServer(t, { metrics_listen: '127.0.0.1:0' });
+  const { hostname: host, port } = new URL(metricsUrl ?? assert.fail());
+  const sockets = Array.from({ length: 80 }, () => connect(Number(port), host));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  let closed = 0;
+  const overCap = Promise.withResolvers<void>();
+  for (const socket of sockets)
+    socket
+      .resume()
+      .on('error', () => undefined)
+      .once('close', () => ++closed === 16 && overCap.resolve());
+  await overCap.promise;
+  const open = sockets.filter(({ destroyed }) => !destroyed);
+  assert.equal(open.length, 64);
+  const [last = assert.fail()] = open;
+  last.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(String((await once(last, 'data'))[0]), /^HTTP\/1\.1 200 /);
 });
