@@ -128,9 +128,24 @@ test('every objective has its alert, at its threshold', async (t) => {
   for (const [, objective, condition = '', name = ''] of rows) {
     const query = alerts.get(name) ?? '';
     assert.ok(query.includes(condition), `${objective}: ${name} is ${query}`);
+    assert.ok(Math.abs(boundOf(objective ?? '') - limitOf(condition)) < 1e-9, objective);
   }
   assert.equal(new Set(rows.map(([, , , name]) => name)).size, rows.length);
 });
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1e-3, s: 1, '%': 0.01, MiB: 1024 ** 2 };
+
+/** Of an objective in words, such as `p95 < 50 ms`, in the units of Prometheus. */
+function boundOf(objective: string): number {
+  const [, number, unit = 's'] = /(?:<|:) ([\d.]+)(?: (ms|s|%|MiB))?/.exec(objective) ?? [];
+  return Number(number) * (UNITS[unit] ?? Number.NaN);
+}
+
+/** The number that a condition ends with, such as `> 256 * 1024 * 1024`. */
+function limitOf(condition: string): number {
+  const [limit = ''] = condition.split(' > ').slice(-1);
+  return limit.split(' * ').reduce((product, factor) => product * Number(factor), 1);
+}
 
 test('what an expression reads is found in it, and nothing else', () => {
   for (const [expr, expected] of [
