@@ -136,6 +136,20 @@ test('a body is counted as it comes, and dropped at the first byte too many', as
   assert.ok(pulled() <= MAX_PAYLOAD_BYTES / 65_536 + 3, `${pulled()} pieces`);
 });
 
+test('a body in 4,096 parts is read, one in 4,097 is not', async () => {
+  const inParts = (count: number) =>
+    new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        controller.enqueue(Uint8Array.of(0x20));
+        if (--count === 0) controller.close();
+      },
+    });
+  // White space and no end: only a body that was read is looked at.
+  const code = async (count: number) =>
+    codeOf(await app.post('/registry/proposals', inParts(count)));
+  assert.deepEqual([await code(4_096), await code(4_097)], ['malformed', 'too_large']);
+});
+
 test('a declared length over the limit is refused unread, a false one does not help', async () => {
   const { body, pulled } = endless();
   const declared = { ...JSON_TYPE, 'content-length': `${MAX_PAYLOAD_BYTES + 1}` };
