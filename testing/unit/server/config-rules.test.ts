@@ -123,6 +123,12 @@ test('memory is tmpfs, also below it where nothing is yet', (t) => {
   assert.equal(isInMemory('/dev/shm/none/none'), true);
 });
 
+test('a micronode is refused a directory on a disk by asking the system, without a word of ours', () => {
+  const violations = violationsOf({ flags: { profile: 'micronode', data: '/proc/self' } });
+  assert.equal(violations.length, 1);
+  assert.match(violations[0] ?? '', /^--data: expected no directory for a micronode/);
+});
+
 test('neither governance nor quorum can be configured, in no source and in no spelling', () => {
   const keys = [
     'threshold',
