@@ -183,6 +183,30 @@ test('each write is one audit event, made before its answer', async () => {
   ]);
 });
 
+test('a write that is turned away before anything is known of it is one audit event too', async () => {
+  const events: AuditEvent[] = [];
+  let [isLocal, isAllowed, maxInflight] = [false, true, 2];
+  const app = await openTestApp({
+    deps: {
+      audit: { record: async (event) => void events.push(event) },
+      isWriteAllowed: () => isLocal,
+      consumeWrite: async () => ({ ok: isAllowed, retryAfterSeconds: 7 }),
+      limits: () => ({ maxInflight }),
+    },
+  });
+  const write = () => app.post('/registry/proposals', '{}', JSON_TYPE);
+  const statuses = [(await write()).status];
+  [isLocal, isAllowed] = [true, false];
+  statuses.push((await write()).status);
+  maxInflight = 1;
+  statuses.push((await write()).status);
+  assert.deepEqual(statuses, [403, 429, 429]);
+  assert.deepEqual(
+    events.map(({ act, decision, code }) => [act, decision, code]),
+    ['forbidden', 'rate_limited', 'overloaded'].map((code) => ['propose', 'refused', code]),
+  );
+});
+
 test('a payload without changes has no kinds and no beginning of ids', async () => {
   const { attemptOf } = await import('../../src/http/write-attempt.ts');
   const { makeSigners, makeGovernance, genesisPayload } = await import('../support/signers.ts');
