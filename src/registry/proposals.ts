@@ -96,6 +96,8 @@ export class ProposalBook implements Proposals {
     this.#options.assertWritable();
     this.#assertAcceptable(proposal);
     await this.#makeRoom(bytes.length);
+    // Shut meanwhile is shut: a freeze that is answered lets nothing in after it.
+    this.#options.assertWritable();
     const pending = makePending(proposal, this.#now());
     await this.#store.putProposal({
       payloadB3,
@@ -115,6 +117,7 @@ export class ProposalBook implements Proposals {
     assertUnexpired(proposal, this.#now());
     assertSignedInTime(approval, { createdAt: proposal.payload.created_at, now: this.#now() });
     await this.#check.assertValid(proposal, approval);
+    this.#options.assertWritable();
     const answer = await this.#store.putApproval(id, approval);
     if (answer === 'added') pending.approvals.set(approval.signer_id, approval);
     const view = answer === 'no_proposal' ? await this.get(id) : this.#view(pending);

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
+import type { Verifier } from '../../../src/core/verifier.ts';
 import { assertNamed, type WriteGate } from '../../../src/registry/gates.ts';
+import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
 import { descriptorsPayload } from '../../support/signers.ts';
 
@@ -59,6 +63,59 @@ test('a shut gate refuses every kind of write with its name, and reads do not no
   assert.equal((await writes.commit()).head.version, 1);
   gate.isShut = true;
   assert.equal((await writes.commit()).isNew, false, 'what was committed is answered as before');
+});
+
+test('a gate that shuts while signatures are verified keeps the approval out', async () => {
+  const gate = testGate('freeze');
+  const native = createNativeVerifier();
+  let isShutByVerify = false;
+  const verifier: Verifier = {
+    admit: (key) => native.admit(key),
+    verify: async (signed) => {
+      const isValid = await native.verify(signed);
+      gate.isShut ||= isShutByVerify;
+      return isValid;
+    },
+  };
+  const real = await openTestRegistry({ gates: [gate], verifier });
+  const { proposal, approve } = await prepared(real);
+  isShutByVerify = true;
+  await assert.rejects(approve, { code: 'frozen' });
+  const [kept] = await real.store.proposals();
+  assert.equal(kept?.approvals.length, 1);
+  const view = await real.registry.proposals.get(proposal.payloadB3);
+  assert.equal(view?.quorum.approvals.length, 1);
+});
+
+test('a gate that shuts while room is made keeps the proposal out', async () => {
+  const gate = testGate('freeze');
+  const inner = createMemoryStore();
+  let dropped = 0;
+  const dropProposals: Store['dropProposals'] = async (ids) => {
+    await inner.dropProposals(ids);
+    dropped += ids.length;
+    gate.isShut = true;
+  };
+  const store = new Proxy(inner, {
+    get: (target, name) => {
+      if (name === 'dropProposals') return dropProposals;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const limits = { maxPendingProposals: 1 };
+  const real = await openTestRegistry({ store, limits, gates: [gate] });
+  const propose = (id: string, lifetimeMs: number) => {
+    const payload = descriptorsPayload(real.registryHash, [put(id, {})], { lifetimeMs });
+    return real.registry.proposals.propose(payload.bytes);
+  };
+  await propose('a', 60_000);
+  real.timers.advance(60_001);
+  await assert.rejects(propose('b', 3_600_000), { code: 'frozen' });
+  assert.equal(dropped, 1);
+  assert.deepEqual(await store.proposals(), []);
+  gate.isShut = false;
+  await propose('b', 3_600_000);
 });
 
 test('gates are asked in their order, and the first that is shut answers', async () => {
