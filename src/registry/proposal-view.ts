@@ -11,6 +11,7 @@ import {
   changePaths,
   nextGovernance,
 } from '../core/rules.ts';
+import type { StoredProposal } from '../store/store.ts';
 import type { ProposalState, ProposalView } from './registry.ts';
 
 export interface Pending {
@@ -33,6 +34,13 @@ export function makePending(
     approvals: new Map(approvals.map((approval) => [approval.signer_id, approval])),
     paths: changePaths(proposal.payload),
   };
+}
+
+/** As a store keeps it before anybody has approved. */
+export function toRow({ proposal, receivedAt }: Pending): StoredProposal {
+  const { payload, payloadB3, bytes } = proposal;
+  const expiresAt = payload.expires_at;
+  return { payloadB3, payload: bytes, receivedAt, expiresAt, approvals: [] };
 }
 
 export function viewPending(pending: Pending, chain: Chain | null, now: string): ProposalView {

@@ -15,7 +15,7 @@ import { ApprovalCheck } from './approval-check.ts';
 import type { RegistryLimits, RegistryOptions } from './options.ts';
 import { assertPinned } from './pins.ts';
 import { expiredToDrop } from './proposal-room.ts';
-import { makePending, type Pending, viewCommitted, viewPending } from './proposal-view.ts';
+import { makePending, type Pending, toRow, viewCommitted, viewPending } from './proposal-view.ts';
 import type { Proposals, ProposalView, PublishedHead } from './registry.ts';
 import type { Sequencer } from './sequencer.ts';
 import { damaged } from './stored.ts';
@@ -47,6 +47,8 @@ export class ProposalBook implements Proposals {
   readonly #options: ProposalBookOptions;
   readonly #store: Store;
   readonly #pending = new Map<Hash, Pending>();
+  /** On their way into the store. */
+  readonly #arriving = new Map<Hash, Pending>();
   readonly #committing = new Map<Hash, Promise<Appended>>();
   readonly #recent: ProposalView[] = [];
   readonly #check: ApprovalCheck;
@@ -95,18 +97,19 @@ export class ProposalBook implements Proposals {
     if (known !== undefined) return { isNew: false, proposal: known };
     this.#options.assertWritable();
     this.#assertAcceptable(proposal);
-    await this.#makeRoom(bytes.length);
-    // Shut meanwhile is shut: a freeze that is answered lets nothing in after it.
-    this.#options.assertWritable();
     const pending = makePending(proposal, this.#now());
-    await this.#store.putProposal({
-      payloadB3,
-      payload: bytes,
-      receivedAt: pending.receivedAt,
-      expiresAt: payload.expires_at,
-      approvals: [],
-    });
-    return this.#keep(pending);
+    const expired = this.#expiredFor(pending);
+    // In the same turn: others that come meanwhile see that this room is taken.
+    this.#arriving.set(payloadB3, pending);
+    try {
+      await this.#drop(expired);
+      // Shut meanwhile is shut: a freeze that is answered lets nothing in after it.
+      this.#options.assertWritable();
+      await this.#store.putProposal(toRow(pending));
+      return await this.#keep(pending);
+    } finally {
+      this.#arriving.delete(payloadB3);
+    }
   }
 
   async approve(id: Hash, approval: Approval): Promise<ProposalView> {
@@ -222,12 +225,18 @@ export class ProposalBook implements Proposals {
       );
   }
 
-  async #makeRoom(bytes: number): Promise<void> {
-    const ids = expiredToDrop(this.#pending.values(), {
-      bytes,
+  /** Whom to drop for it. Throws `too_many_proposals`. */
+  #expiredFor({ proposal }: Pending): readonly Hash[] {
+    const others = new Map([...this.#pending, ...this.#arriving]);
+    others.delete(proposal.payloadB3);
+    return expiredToDrop(others.values(), {
+      bytes: proposal.bytes.length,
       limits: this.#options.limits,
       now: this.#options.now(),
     });
+  }
+
+  async #drop(ids: readonly Hash[]): Promise<void> {
     if (ids.length === 0) return;
     await this.#store.dropProposals(ids);
     for (const id of ids) this.#pending.delete(id);

@@ -423,6 +423,39 @@ test('a full house refuses one more proposal, and expired ones make room', async
   assert.equal((await real.store.proposals()).length, 2);
 });
 
+test('proposals that come at once share what room there is', async () => {
+  const real = await openTestRegistry({ limits: { maxPendingProposals: 3 } });
+  await proposed(real, [put('a', {})]);
+  const ids = ['b', 'c', 'd', 'e', 'f'];
+  const answers = await Promise.allSettled(ids.map((id) => proposed(real, [put(id, {})])));
+  const refused = answers.filter(({ status }) => status === 'rejected');
+  assert.equal(refused.length, 3);
+  for (const answer of refused)
+    assert.ok(answer.status === 'rejected' && code('too_many_proposals')(answer.reason));
+  const views = await real.registry.proposals.list();
+  assert.equal(views.filter(({ state }) => state === 'pending').length, 3);
+  assert.equal((await real.store.proposals()).length, 3);
+});
+
+test('the same proposal, sent twice at once, takes one room', async () => {
+  const real = await openTestRegistry({ limits: { maxPendingProposals: 1 } });
+  const { bytes } = descriptorsPayload(real.registryHash, [put('a', {})]);
+  const propose = () => real.registry.proposals.propose(bytes);
+  const answers = await Promise.all([propose(), propose(), propose()]);
+  assert.equal(answers.filter(({ isNew }) => isNew).length, 1);
+});
+
+test('a proposal that could not be kept gives its room back', async (t) => {
+  const real = await openTestRegistry({ limits: { maxPendingProposals: 1 } });
+  const full = new RegistryError('read_only', 'expected room, got none');
+  const { mock } = t.mock.method(real.store, 'putProposal', () => Promise.reject(full));
+  await assert.rejects(proposed(real, [put('a', {})]), code('read_only'));
+  assert.equal(mock.callCount(), 1);
+  mock.restore();
+  await proposed(real, [put('b', {})]);
+  await assert.rejects(proposed(real, [put('c', {})]), code('too_many_proposals'));
+});
+
 test('no random signer set and no multiset of approvals commits without M distinct keys', async () => {
   await fc.assert(
     fc.asyncProperty(
