@@ -94,7 +94,7 @@ class Stage {
     return performance.now() - startedMs;
   }
 
-  /** Whoever reads gets the newest entry, its checkpoint and its tile. */
+  /** Whoever reads gets the newest entry, its checkpoint and its tile, and readiness is as ever. */
   async assertVisible(): Promise<void> {
     const { version } = JSON.parse(await this.client.get('/registry/head')) as { version: number };
     assert.equal(version, this.#count);
@@ -103,6 +103,8 @@ class Stage {
     const width = (version % 256) + 1;
     const tile = String(Math.floor(version / 256)).padStart(3, '0');
     await this.client.get(`/tile/0/${tile}${width === 256 ? '' : `.p/${width}`}`);
+    const { ready, write_ready } = JSON.parse(await this.client.get('/readyz'));
+    assert.deepEqual([ready, write_ready], [true, true]);
   }
 
   readonly metric = async (series: string): Promise<number> => {

@@ -197,6 +197,19 @@ test('a commit that outlasts the drain timeout loses its connection and nothing 
   assert.equal(await next.stop(), 0);
 });
 
+test('a request that never ends is cut at the drain timeout, and the server ends with 0', async (t) => {
+  const { server } = await begun(t, { settings: { ...MICRONODE, drain_timeout: '700ms' } });
+  const writing = await connectTo(server);
+  const headers = 'Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9';
+  writing.write(`POST /registry/proposals HTTP/1.1\r\n${headers}\r\nExpect: 100-continue\r\n\r\n`);
+  await once(writing, 'data');
+  const signalledMs = performance.now();
+  assert.equal(await server.stop(), 0);
+  const tookMs = performance.now() - signalledMs;
+  // Long before its 10 s for a whole request.
+  assert.ok(tookMs >= 700 && tookMs < 5_000, `${tookMs} ms`);
+});
+
 test('a second signal ends a server at once, also in its drain delay', async (t) => {
   const { server } = await begun(t, { settings: { ...MICRONODE, drain_delay: '10m' } });
   server.signal('SIGTERM');
