@@ -10,7 +10,7 @@ export interface RunningServer extends AsyncDisposable {
   readonly metricsUrl: string | null;
   /** Resolves when the server has stopped, whoever asked for it. */
   readonly stopped: Promise<void>;
-  /** What `LiveConfig.reload` does. */
+  /** What `LiveConfig.reload` does, as an act on record. */
   reload(): Promise<readonly string[]>;
   /** Says that it is not ready, after the drain delay refuses new work, lets open requests end within the drain timeout, and closes the store. */
   stop(): Promise<void>;
@@ -23,7 +23,8 @@ export interface RunningParts {
   readonly url: string;
   readonly metricsUrl: string | null;
   readonly registry: Pick<Registry, 'announceEnd' | 'drain'>;
-  readonly live: Pick<LiveConfig, 'current' | 'reload' | 'close'>;
+  readonly live: Pick<LiveConfig, 'current' | 'close'>;
+  readonly reload: () => Promise<readonly string[]>;
   readonly log: Log;
   readonly closers: Closers;
 }
@@ -44,7 +45,7 @@ export class Running implements RunningServer {
   }
 
   reload(): Promise<readonly string[]> {
-    return this.#parts.live.reload();
+    return this.#parts.reload();
   }
 
   stop(): Promise<void> {

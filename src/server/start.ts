@@ -15,6 +15,7 @@ import { listenForApi, listenForMetrics, listenForOperator } from './listeners.t
 import { LiveConfig } from './live-config.ts';
 import { createLog } from './log.ts';
 import { openService, type Service, type ServiceParts } from './open-service.ts';
+import { recordedReload } from './recorded-reload.ts';
 import { type Closers, closeAll, Running, type RunningServer } from './running.ts';
 import { TIMERS } from './timers.ts';
 import { openAuthority } from './tokens/authority.ts';
@@ -103,7 +104,8 @@ async function openAll(parts: Parts): Promise<RunningServer> {
   closers.push(async () => stopWatching());
   const { registry } = service;
   announce(parts, { registry, url, metricsUrl });
-  return new Running({ url, metricsUrl, registry, live, log, closers });
+  const reload = recordedReload({ ...service, live });
+  return new Running({ url, metricsUrl, registry, live, reload, log, closers });
 }
 
 interface Started {

@@ -6,6 +6,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { readLog } from '../support/audit-log.ts';
 import { type Started, start } from '../support/cli-process.ts';
 import { LOG_KEY, makeDataDir } from '../support/server-start.ts';
 
@@ -13,6 +14,7 @@ interface Reloading {
   readonly process: Started;
   readonly url: string;
   readonly metricsUrl: string;
+  readonly dataDir: string;
   /** Replaces the file, sends SIGHUP and resolves with the next record about a reload. */
   reload(toml: string): Promise<Readonly<Record<string, unknown>>>;
 }
@@ -43,6 +45,7 @@ async function serve(t: TestContext, options: Options): Promise<Reloading> {
     process,
     url,
     metricsUrl,
+    dataDir: join(cwd, 'data'),
     reload: async (toml) => {
       writeFileSync(config, FIXED + toml);
       process.child.kill('SIGHUP');
@@ -164,6 +167,22 @@ test('a configuration that came through a pipe is not taken for an empty one', a
     /expected a regular file, got another kind.*not reloaded/,
   );
   assert.equal((await readStatuses(url, 3)).at(-1), 429);
+});
+
+test('a reload by signal is an act of an operator: taken up or refused, it is on record', async (t) => {
+  const { process, dataDir, reload } = await serve(t, { toml: '' });
+  await reload('max_streams = 7');
+  await reload('max_streams = 0');
+  process.child.kill('SIGTERM');
+  assert.equal((await process.ended).code, 0);
+  const { records } = await readLog(dataDir);
+  const told = records.flatMap((r) =>
+    r.act === 'reload' ? [[r.client, r.decision, r.code, r.corr_id]] : [],
+  );
+  assert.deepEqual(told, [
+    ['signal', 'accepted', null, null],
+    ['signal', 'refused', 'invalid_request', null],
+  ]);
 });
 
 test('as many signals as come in are one after another, and a stop still stops', async (t) => {

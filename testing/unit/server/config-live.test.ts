@@ -6,6 +6,8 @@ import { type Config, loadConfig } from '../../../src/server/config.ts';
 import { SETTINGS } from '../../../src/server/config-schema.ts';
 import { LiveConfig } from '../../../src/server/live-config.ts';
 import { createLog } from '../../../src/server/log.ts';
+import { recordedReload } from '../../../src/server/recorded-reload.ts';
+import type { AuditEvent } from '../../../src/telemetry/audit.ts';
 
 const NOW = 1_800_000_000_000;
 
@@ -297,3 +299,23 @@ const OTHERS: Readonly<Record<string, string>> = {
   drain_timeout: '1m',
   drain_delay: '1m',
 };
+
+test('those that share a reload share its record, and it is kept before they hear of it', async () => {
+  const { live } = makeLive();
+  const kept = Promise.withResolvers<void>();
+  const events: unknown[] = [];
+  const audit = {
+    record: async ({ act, client, decision }: AuditEvent) => {
+      await kept.promise;
+      events.push([act, client, decision]);
+    },
+  };
+  const reload = recordedReload({ live, audit, registry: { head: () => undefined } });
+  let heard = 0;
+  const asked = [reload(), reload(), reload()].map((one) => one.then(() => heard++));
+  await live.reload();
+  assert.deepEqual([heard, events], [0, []]);
+  kept.resolve();
+  await Promise.all(asked);
+  assert.deepEqual(events, [['reload', 'signal', 'accepted']]);
+});

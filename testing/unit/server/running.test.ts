@@ -34,6 +34,7 @@ test('a server refuses work before it closes anything, and stops once', async ()
       drain: () => void order.push('drain'),
     },
     live: liveOf(order),
+    reload: async () => [],
     log: SILENT_LOG,
     closers: [async () => void order.push('close')],
   });
@@ -56,6 +57,7 @@ test('for the drain delay a server that is to stop serves everything and says th
       drain: () => void order.push('drain'),
     },
     live: liveOf(order, { drain_delay: '5s' }),
+    reload: async () => [],
     log: SILENT_LOG,
     closers: [async () => void order.push('close')],
   });
@@ -75,6 +77,7 @@ test('a reload that hangs keeps a server from ending no longer than the drain ti
     metricsUrl: null,
     registry: { announceEnd() {}, drain() {} },
     live: { ...liveOf([]), close: () => new Promise(() => {}) },
+    reload: async () => [],
     log: SILENT_LOG,
     closers: [],
   });
@@ -86,7 +89,6 @@ test('a reload that hangs keeps a server from ending no longer than the drain ti
 function liveOf(order: string[], flags: Readonly<Record<string, string>> = {}) {
   return {
     current: loadConfig({ flags }),
-    reload: async () => [],
     close: async () => void order.push('no reload'),
   };
 }
