@@ -3,7 +3,7 @@
  * here, and none of these can append, approve or change who may. Every act ends as one audit event.
  */
 import { decodeUtf8 } from '../core/bytes.ts';
-import type { Json } from '../core/canonical.ts';
+import { canonicalText, type Json } from '../core/canonical.ts';
 import { Check, NOTE, type TextRule } from '../core/check.ts';
 import { excerpt, RegistryError } from '../core/error.ts';
 import { assertJsonBounds } from '../core/json-scan.ts';
@@ -148,7 +148,10 @@ async function readReason(request: Request, act: OperatorAct): Promise<string> {
 
 function parse(text: string): Json {
   try {
-    return JSON.parse(text) as Json;
+    const value = JSON.parse(text) as Json;
+    // Escapes can make halves of characters, which neither the freeze file nor an answer could carry.
+    canonicalText(value);
+    return value;
   } catch (cause) {
     throw new RegistryError('malformed', `expected json, got ${excerpt(text.slice(0, 40))}`, {
       cause,

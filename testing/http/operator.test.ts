@@ -146,6 +146,8 @@ const REFUSED: readonly (readonly [what: string, body: BodyInit, code: string])[
   ['no json', 'reason', 'malformed'],
   ['nothing', '', 'malformed'],
   ['no utf-8', Uint8Array.of(0x22, 0xff, 0x22), 'malformed'],
+  ['half a character', '{"reason":"x\\ud800"}', 'malformed'],
+  ['half a character in a name', '{"reason":"x","\\udfff":1}', 'malformed'],
   ['no object', '["reason"]', 'invalid_request'],
   ['null', 'null', 'invalid_request'],
   ['no reason', '{}', 'invalid_request'],
