@@ -58,7 +58,10 @@ function createHandlers(deps: HttpDeps, { limits, inflight }: Shared): Handlers 
   const slots = new StreamSlots(limits);
   const fixed = limits();
   const bodies = new BodyCache(fixed.maxCachedBytes);
+  const { readOpenApi, readSchema, ...probes } = metaRoutes(deps);
   const reads = {
+    readOpenApi,
+    readSchema,
     ...headRoutes(deps, slots),
     ...streamRoutes(deps, fixed, slots),
     ...versionRoutes(registry),
@@ -77,7 +80,7 @@ function createHandlers(deps: HttpDeps, { limits, inflight }: Shared): Handlers 
       guardWrite(deps, { operation, inflight }, handler),
     ),
     // A probe that is refused would restart a service that is only busy.
-    ...metaRoutes(deps),
+    ...probes,
   };
 }
 

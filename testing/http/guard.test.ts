@@ -106,6 +106,18 @@ test('probes of health are never limited', async () => {
     assert.equal((await app.get(path)).status, 200, path);
 });
 
+test('documents of the contract cost work, and are limited like every read', async () => {
+  const paths = ['/openapi.json', '/schema/payload'];
+  const limited = await openTestApp({
+    deps: { consumeRead: () => ({ ok: false, retryAfterSeconds: 1 }) },
+  });
+  const full = await openTestApp({ deps: { limits: () => ({ maxInflight: 0 }) } });
+  for (const path of paths) {
+    assert.equal(await codeOf(await limited.get(path)), 'rate_limited', path);
+    assert.equal(await codeOf(await full.get(path)), 'overloaded', path);
+  }
+});
+
 test('a write that is not allowed does not use up the allowance of those that are', async () => {
   let asked = 0;
   const app = await openTestApp({
