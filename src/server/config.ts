@@ -138,6 +138,9 @@ function effective(setting: NamedSetting, given: Given | undefined): EffectiveSe
 
 const MASK = '***';
 
+/** A private key in the place of its path would be told as a path that is not there. */
+const CONTENTS = /[\r\n]|-----BEGIN/;
+
 /** As it may stand on a screen and in a log. */
 function shownValue({ key, value, isSecret }: Given): string {
   const setting = SETTINGS.find((one) => one.key === key);
@@ -148,12 +151,14 @@ function shownValue({ key, value, isSecret }: Given): string {
 function problemOf(given: Given): string | undefined {
   const { key, value } = given;
   const issue = configSchema.safeParse({ [key]: value }).error?.issues[0];
-  if (issue === undefined) return undefined;
-  if (issue.code === 'unrecognized_keys')
+  if (issue?.code === 'unrecognized_keys')
     return (
       governanceRefusal(key, value) ??
       `expected one of ${SETTINGS.map((setting) => setting.key).join(', ')}, got ${excerpt(key)}`
     );
+  if (typeof value === 'string' && CONTENTS.test(value))
+    return 'expected a value of one line, got what looks like the contents of a file: give the path of the file';
+  if (issue === undefined) return undefined;
   return `expected ${issue.message}, got ${excerpt(typeof value === 'string' ? shownValue(given) : value)}`;
 }
 

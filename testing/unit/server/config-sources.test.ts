@@ -152,6 +152,23 @@ test('no secret is shown: not what a file holds, not what a program is given', a
   assert.equal(loadConfig(good).dataDir, secret);
 });
 
+test('a private key in the place of its path is refused and shown nowhere, whoever gives it', async () => {
+  const body = 'MC4CAQAwBQYDK2VwBCIEIcanary';
+  const pem = `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`;
+  for (const { key, env, envFile } of SETTINGS)
+    for (const told of [
+      violationsOf({ flags: { [key]: pem } }),
+      violationsOf({ flags: { [key]: pem.replaceAll('\n', ' ') } }),
+      violationsOf({ file: file(`${key} = ${JSON.stringify(pem)}`) }),
+      await violationsFrom({ [env]: pem }),
+      await violationsFrom({ [envFile]: makeFile(pem) }),
+      await violationsFrom({ [envFile]: makeFile(`${body}\n${body}`) }),
+    ]) {
+      assert.match(told.join('\n'), /got what looks like the contents of a file/, key);
+      assert.doesNotMatch(told.join('\n'), /canary/, key);
+    }
+});
+
 test('a variable that is almost a setting is refused, for it would change nothing', () => {
   for (const name of [
     'QUORATE_TOKEN_KEYS',
