@@ -34,10 +34,11 @@ export async function openAuthority(
   const revoked = new RevocationFile({ log, timers });
   let authority: Authority | undefined;
   const prepare = async ({ tokens: { keys, revocations: path } }: TokenConfig) => {
+    const before = revoked.current;
     const read = path === null ? NOTHING : await readRevocations(path);
     const next = keys.length === 0 ? undefined : await openKeys(keys);
     return () => {
-      revoked.take(path, read);
+      revoked.take(path, read, before);
       authority = next;
     };
   };

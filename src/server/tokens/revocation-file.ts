@@ -14,6 +14,7 @@ interface RevocationFileParts {
 export class RevocationFile {
   readonly #parts: RevocationFileParts;
   #read: Revocations = { ids: new Set(), stamp: '' };
+  #path: string | null = null;
   #timer: unknown;
   /** Of `take`: a look that was under way then is about another file. */
   #generation = 0;
@@ -26,10 +27,20 @@ export class RevocationFile {
     return this.#read.ids.has(id);
   }
 
-  /** From now on this file, with what was read of it. `null`: nothing is revoked. */
-  take(path: string | null, read: Revocations): void {
+  /** What is in force, to be told to `take`. */
+  get current(): Revocations {
+    return this.#read;
+  }
+
+  /**
+   * From now on this file, with what was read of it. `null`: nothing is revoked. `before`: what was in force when
+   * that reading began; when a look has read the same file since, its list stays.
+   */
+  take(path: string | null, read: Revocations, before: Revocations): void {
+    const isOutrun = path === this.#path && this.#read !== before;
     this.close();
-    this.#read = read;
+    this.#path = path;
+    if (!isOutrun) this.#read = read;
     if (path !== null) this.#lookLater(path);
   }
 

@@ -173,6 +173,23 @@ test('a look that was under way when a reload named another list is forgotten', 
   assert.equal(await opened.ask(token), 'unauthenticated');
 });
 
+test('what a look has read while a reload was prepared stays in force', async (t) => {
+  const path = join(makeDirectory(), 'revoked');
+  const token = await mint(KEY);
+  writeFileSync(path, '');
+  const opened = await openTestAuthority(t, { keys: [KEY.key], revocations: path });
+  const apply = await opened.prepareTokens({ keys: [KEY.key], revocations: path });
+  writeFileSync(path, (await idsOf(token)).join('\n'));
+  await look(opened);
+  assert.equal(await opened.ask(token), 'unauthenticated');
+  apply();
+  assert.equal(await opened.ask(token), 'unauthenticated');
+  writeFileSync(path, '');
+  (await opened.prepareTokens({ keys: [KEY.key], revocations: path }))();
+  assert.equal(await opened.ask(token), 'allowed');
+  assert.equal(opened.timers.pending, 1);
+});
+
 test('ids are added to a list, each once, and what a person wrote in it stays', async () => {
   const path = join(makeDirectory(), 'revoked');
   assert.deepEqual(await addRevocations(path, [ID_A]), { added: 1, total: 1 });
