@@ -1,7 +1,7 @@
 /** The directory of an audit log: which segments are there, and how they are made and removed for good. */
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, readdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { RegistryError } from '../../core/error.ts';
 
 export interface Segment {
@@ -24,6 +24,7 @@ export function segmentPath(directory: string, number: number): string {
 export async function makeAuditDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
+    await syncDirectory(dirname(path));
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
