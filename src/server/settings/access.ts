@@ -43,8 +43,8 @@ export const ACCESS = {
     initial: '',
     meaning:
       'where spans are sent as OTLP over HTTP; needs the optional OpenTelemetry packages; empty: no tracing',
-    // What a collector takes as a key often stands there.
-    shown: (text) => text.replace(/[?#].*/s, '?***'),
+    // What a collector takes as a key often stands there, and what it does not take as a password.
+    shown: (text) => (text.includes('@') ? '***' : text.replace(/[?#].*/s, '?***')),
     metric: 'none: the collector shows it',
     reload: 'the tracer is made at the start',
   }),

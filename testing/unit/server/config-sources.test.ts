@@ -132,6 +132,11 @@ test('no secret is shown: not what a file holds, not what a program is given', a
   const violations = await violationsFrom(env);
   assert.equal(violations.length, 4);
   assert.doesNotMatch(violations.join('\n'), new RegExp(secret));
+  for (const password of [secret, `${secret}/@`, `?${secret}`])
+    assert.doesNotMatch(
+      (await violationsFrom({ QUORATE_TRACE_ENDPOINT: `http://a:${password}@c/v1` })).join('\n'),
+      new RegExp(secret),
+    );
   assert.match(violations.join('\n'), /^QUORATE_CLOCK_KEY: .*, got "exec:sign \*\*\*,a\.pem"$/m);
   const flags = {
     log_key: `a.pem, exec:sign  --pin ${secret} -x,exec:other`,
