@@ -4,6 +4,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Config } from '../config.ts';
 import type { Reloadable } from '../reload.ts';
 import { TIMERS } from '../timers.ts';
+import type { TokenKey } from '../token-key.ts';
 import { loadLibrary } from './biscuit.ts';
 import { KeyedAuthority } from './keyed-authority.ts';
 import { RevocationFile } from './revocation-file.ts';
@@ -32,6 +33,7 @@ export async function openAuthority(
   { log, now, timers = TIMERS }: AuthorityParts,
 ): Promise<TokenAuthority> {
   const revoked = new RevocationFile({ log, timers });
+  let inForce: TokenConfig['tokens']['keys'] = [];
   let authority: Authority | undefined;
   const prepare = async ({ tokens: { keys, revocations: path } }: TokenConfig) => {
     const before = revoked.current;
@@ -39,13 +41,16 @@ export async function openAuthority(
     const next = keys.length === 0 ? undefined : await openKeys(keys);
     return () => {
       revoked.take(path, read, before);
+      inForce = keys;
       authority = next;
     };
   };
   const openKeys = async (keys: TokenConfig['tokens']['keys']) => {
     for (const key of keys) assertTokenKey(key);
     const library = await loadLibrary();
-    return new KeyedAuthority({ library, keys, log, now, isRevoked: (id) => revoked.has(id) });
+    const isKeyInForce = (key: TokenKey) => inForce.includes(key);
+    const isRevoked = (id: string) => revoked.has(id);
+    return new KeyedAuthority({ library, keys, log, now, isKeyInForce, isRevoked });
   };
   const apply = await prepare(config);
   apply();

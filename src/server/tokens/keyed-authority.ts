@@ -24,6 +24,8 @@ const LEEWAY_SECONDS = 60;
 interface KeyedParts {
   readonly library: Pick<TokenLibrary, 'use'>;
   readonly keys: readonly TokenKey[];
+  /** Asked each time: a reload may take a key away from who was authenticated before. */
+  readonly isKeyInForce: (key: TokenKey) => boolean;
   readonly isRevoked: (id: string) => boolean;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -81,8 +83,10 @@ export class KeyedAuthority implements Authority {
   }
 
   /** The facts of the first block and the expiry of every block; told by a clock that may have moved. */
-  #assertLive({ grant, expires, revocationIds }: Token): void {
+  #assertLive({ key, grant, expires, revocationIds }: Token): void {
     const now = this.#nowSeconds();
+    if (!this.#parts.isKeyInForce(key))
+      throw unauthenticated('a token signed by a key that is configured here', 'another');
     if (revocationIds.some((id) => this.#parts.isRevoked(id))) {
       this.#parts.log.info('a revoked token was used', { token: revocationIds[0] });
       throw unauthenticated('a token that is not revoked', 'one that is');

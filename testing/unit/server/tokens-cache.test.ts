@@ -48,6 +48,7 @@ async function openCounted(keys: readonly TokenKey[] = [KEY.key]) {
   const authority = new KeyedAuthority({
     library: { use: (work) => work(counted) },
     keys,
+    isKeyInForce: () => true,
     isRevoked: (id) => state.revoked.has(id),
     now: () => state.now,
     log: {
@@ -189,8 +190,14 @@ test('after a reload only the new keys count, for tokens and for whoever was aut
   assert.deepEqual(await asked(), ['allowed', 'unauthenticated']);
   await reload([KEY.key, next.key]);
   assert.deepEqual(await asked(), ['allowed', 'allowed']);
+  // Their bodies are still on the way.
+  const [early, welcome] = await Promise.all(
+    [old, fresh].map((token) => opened.authority().authenticate(token)),
+  );
   await reload([next.key]);
   assert.deepEqual(await asked(), ['unauthenticated', 'allowed']);
+  await assert.rejects(async () => early?.authorize(attemptOf()), { code: 'unauthenticated' });
+  await welcome?.authorize(attemptOf());
   await reload([]);
   assert.equal(opened.current(), undefined);
   await reload([KEY.key]);
