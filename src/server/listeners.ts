@@ -14,12 +14,27 @@ import type { AuditHead } from './operator/acts.ts';
 import { operatorListener } from './operator/listener.ts';
 import { RAW_PROBLEM_CODE } from './raw-problem.ts';
 
+/** Left to the other listeners when the API took all of the drain timeout. */
+const LEAST_DRAIN_MS = 250;
+
 /** Of metrics, and of operator acts: they must not take the file descriptors that the API needs. */
 const MAX_SIDE_CONNECTIONS = 64;
 
 export interface ListenerParts extends ServiceParts, Pick<ApiParts, 'build' | 'authority'> {
   readonly tls: TlsCertificate | undefined;
   readonly tracer: Tracer;
+  /** What is left of the drain timeout, in milliseconds. */
+  readonly drainLeft: () => number;
+}
+
+/** Begins to count when it is first asked: the listeners, closed one after another, have the drain timeout once. */
+export function drainClock({ live }: Pick<ServiceParts, 'live'>): () => number {
+  let endMs: number | undefined;
+  return () => {
+    const { drainMs } = live.current.timeouts;
+    endMs ??= performance.now() + drainMs;
+    return Math.max(endMs - performance.now(), Math.min(LEAST_DRAIN_MS, drainMs));
+  };
 }
 
 /** Resolves with the URL in force; `null` when metrics are off. */
@@ -91,7 +106,7 @@ interface Served
 }
 
 async function listen(
-  { config, live, log, metrics, closers }: ListenerParts,
+  { config, log, metrics, closers, drainLeft }: ListenerParts,
   address: Address | SocketPath,
   { underWay, ...served }: Served,
 ): Promise<Address | SocketPath> {
@@ -106,7 +121,7 @@ async function listen(
   });
   const bound = await server.listen(address);
   closers.push(async () => {
-    await server.close(live.current.timeouts.drainMs);
+    await server.close(drainLeft());
     // Closed before the audit log: what outlived its connection is still recorded.
     await underWay?.idle();
   });

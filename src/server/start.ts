@@ -11,7 +11,7 @@ import type { Config } from './config.ts';
 import { createFatal, killProcess } from './fatal.ts';
 import { watchStart } from './health/observe.ts';
 import { openTls } from './listen/tls.ts';
-import { listenForApi, listenForMetrics, listenForOperator } from './listeners.ts';
+import { drainClock, listenForApi, listenForMetrics, listenForOperator } from './listeners.ts';
 import { LiveConfig } from './live-config.ts';
 import { createLog } from './log.ts';
 import { openService, type Service, type ServiceParts } from './open-service.ts';
@@ -89,7 +89,8 @@ async function openAll(parts: Parts): Promise<RunningServer> {
   closers.push(async () => authority.close());
   const tls = await openTls(config.tls, { metrics, log, now: Date.now });
   for (const part of [authority, ...(tls === undefined ? [] : [tls])]) live.add(part);
-  const opened = { ...parts, tracer, tls, authority: () => authority.current() };
+  const drainLeft = drainClock(parts);
+  const opened = { ...parts, tracer, tls, authority: () => authority.current(), drainLeft };
   const service = await openService(opened);
   // Opened before the API and so closed after it: the last requests are still counted and seen.
   const metricsUrl = await listenForMetrics(opened, service);

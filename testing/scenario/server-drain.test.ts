@@ -1,7 +1,8 @@
 /** The end of a server, as whoever runs it sees it: SIGTERM, what is still answered, and how long it takes. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Hash } from '../../src/core/hash.ts';
 import type { DecodedPayload } from '../../src/core/payload.ts';
@@ -208,6 +209,27 @@ test('a request that never ends is cut at the drain timeout, and the server ends
   const tookMs = performance.now() - signalledMs;
   // Long before its 10 s for a whole request.
   assert.ok(tookMs >= 700 && tookMs < 5_000, `${tookMs} ms`);
+});
+
+test('requests that never end, on every listener, have the drain timeout once for all of them', async (t) => {
+  const { server } = await begun(t, { settings: { drain_timeout: '2s' } });
+  const headers = 'Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9';
+  const begin = (path: string) =>
+    `POST ${path} HTTP/1.1\r\n${headers}\r\nExpect: 100-continue\r\n\r\n`;
+  const writing = await connectTo(server);
+  const acting = connect(join(server.data, 'operator.sock')).on('error', () => undefined);
+  writing.write(begin('/registry/proposals'));
+  acting.write(begin('/operator/freeze'));
+  await Promise.all([once(writing, 'data'), once(acting, 'data')]);
+  const signalledMs = performance.now();
+  assert.equal(await server.stop(), 0);
+  const tookMs = performance.now() - signalledMs;
+  assert.ok(tookMs >= 2_000 && tookMs < 3_800, `${tookMs} ms`);
+  const { records } = await readLog(server.data);
+  assert.deepEqual(
+    records.slice(-3).map(({ act }) => act),
+    ['propose', 'freeze', 'stop'],
+  );
 });
 
 test('a second signal ends a server at once, also in its drain delay', async (t) => {
