@@ -79,11 +79,13 @@ export class Sequencer {
   /** Resolves when the entry is durable and visible. Throws what `appendEntry` and `Store.append` throw. */
   commit(request: CommitRequest): Promise<Appended> {
     if (this.#fatal !== undefined) return Promise.reject(this.#fatal);
-    if (this.#queue.length >= this.#options.limits.maxQueuedCommits)
+    const limit = this.#options.limits.maxQueuedCommits;
+    if (this.#queue.length >= limit)
       return Promise.reject(
         new RegistryError(
           'overloaded',
-          `expected at most ${this.#queue.length} waiting commits, got one more: repeat later`,
+          `expected at most ${limit} waiting commits, got one more: repeat later`,
+          { details: { reason: 'queue', limit } },
         ),
       );
     const { promise, resolve, reject } = Promise.withResolvers<Appended>();

@@ -152,7 +152,8 @@ test('commits wait up to the length of the queue; one past it is 429, certainly 
   answers.push(commit(second), commit(third));
   const refusal = await commit(fourth);
   assert.deepEqual([refusal.status, refusal.headers.get('retry-after')], [429, '1']);
-  assert.equal(await codeOf(refusal), 'overloaded');
+  const { code, details } = await refusal.json();
+  assert.deepEqual([code, details], ['overloaded', { reason: 'queue', limit: 2 }]);
   assert.equal((await app.get('/registry/head')).status, 200);
   release();
   for (const answer of answers) assert.equal((await answer).status, 201);
