@@ -76,12 +76,19 @@ async function metric(url: string, name: string): Promise<number> {
 }
 
 test('SIGHUP reads the file again, and the limits in it hold from then on', async (t) => {
-  const { url, metricsUrl, reload } = await serve(t, { toml: 'max_reads_per_minute = 100000' });
+  const { process, url, metricsUrl, reload } = await serve(t, {
+    toml: 'max_reads_per_minute = 100000',
+  });
   assert.deepEqual(await readStatuses(url, 4), [404, 404, 404, 404]);
   const { changed, level } = await reload('max_reads_per_minute = 2\nlog_level = "debug"');
   assert.deepEqual([level, changed], ['info', 'log_level, max_reads_per_minute']);
   assert.equal((await readStatuses(url, 4)).at(-1), 429);
-  assert.equal(await metric(metricsUrl, 'config_reloads_total{result="applied"}'), 1);
+  assert.equal((await fetch(`${url}/version`)).status, 200);
+  await reload('max_reads_per_minute = 2\nlog_level = "debug"');
+  const log = await process.remarked(/./);
+  assert.match(log, /"level":"debug".*"msg":"request answered"/);
+  assert.doesNotMatch(log.split('the configuration was reloaded')[0] ?? '', /"level":"debug"/);
+  assert.equal(await metric(metricsUrl, 'config_reloads_total{result="applied"}'), 2);
   assert.equal(await metric(metricsUrl, 'config_last_reload_successful'), 1);
 });
 
