@@ -2,6 +2,7 @@
  * An operator's freeze: while it stands nothing new is written, and everything is still read. A file
  * keeps it, so that no restart and no crash thaws it; a file that says nothing sure counts as a freeze.
  */
+import { constants } from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { canonicalText, parseCanonical } from '../../core/canonical.ts';
@@ -150,7 +151,8 @@ function decodeFreeze(bytes: Uint8Array): Frozen {
 
 async function readBounded(path: string): Promise<Uint8Array | undefined> {
   try {
-    await using file = await open(path, 'r');
+    // Not blocking: a named pipe is one that says nothing, and not to be waited for.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const { buffer, bytesRead } = await file.read(
       Buffer.alloc(MAX_FILE_BYTES),
       0,

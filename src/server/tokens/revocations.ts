@@ -45,6 +45,12 @@ export async function stampOf(path: string): Promise<string> {
   const found = await stat(path, { bigint: true }).catch((cause: unknown) =>
     unreadable(path, cause),
   );
+  // A named pipe would be waited for, and a device may have no end.
+  if (!found.isFile())
+    throw new RegistryError(
+      'invalid_request',
+      `expected a regular file of revocation ids at ${path}, got another kind: an empty one revokes nothing`,
+    );
   if (found.size > MAX_BYTES)
     throw new RegistryError(
       'invalid_request',

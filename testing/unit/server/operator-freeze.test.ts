@@ -1,5 +1,6 @@
 /** The freeze of an operator: shut at once, kept in a file, and never lost to doubt. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -118,6 +119,12 @@ for (const [what, text] of [
     assert.equal(await other.thaw('looked at'), true);
     assert.equal((await open(path)).state, null);
   });
+
+test('a named pipe in its place counts as a freeze, and is not waited for', async () => {
+  const path = makePath();
+  execFileSync('mkfifo', [path]);
+  assert.equal((await open(path)).refusal()?.code, 'frozen');
+});
 
 test('a file that cannot be read, for whatever reason, counts as a freeze', async () => {
   const directory = makePath();

@@ -1,5 +1,6 @@
 /** The list of revoked tokens: read strictly, looked at again, kept when it cannot be read, and added to safely. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -82,6 +83,16 @@ async function look({ timers }: TestAuthority): Promise<void> {
   assert.equal(timers.pending, 0);
   while (timers.pending === 0) await new Promise((resolve) => setImmediate(resolve));
 }
+
+test('what is no file is refused, and neither waited for nor read without end', async (t) => {
+  const pipe = join(makeDirectory(), 'revoked');
+  execFileSync('mkfifo', [pipe]);
+  for (const revocations of [pipe, '/dev/zero'])
+    await assert.rejects(openTestAuthority(t, { keys: [KEY.key], revocations }), {
+      code: 'invalid_request',
+      message: `expected a regular file of revocation ids at ${revocations}, got another kind: an empty one revokes nothing`,
+    });
+});
 
 test('a change of the list is in force within two seconds, without a reload', async (t) => {
   assert.equal(LOOK_EVERY_MS, 2_000);
