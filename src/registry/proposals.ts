@@ -97,8 +97,8 @@ export class ProposalBook implements Proposals {
     if (known !== undefined) return { isNew: false, proposal: known };
     this.#options.assertWritable();
     this.#assertAcceptable(proposal);
+    const expired = this.#expiredFor(proposal);
     const pending = makePending(proposal, this.#now());
-    const expired = this.#expiredFor(pending);
     // In the same turn: others that come meanwhile see that this room is taken.
     this.#arriving.set(payloadB3, pending);
     try {
@@ -226,11 +226,11 @@ export class ProposalBook implements Proposals {
   }
 
   /** Whom to drop for it. Throws `too_many_proposals`. */
-  #expiredFor({ proposal }: Pending): readonly Hash[] {
+  #expiredFor({ payloadB3, bytes }: DecodedPayload): readonly Hash[] {
     const others = new Map([...this.#pending, ...this.#arriving]);
-    others.delete(proposal.payloadB3);
+    others.delete(payloadB3);
     return expiredToDrop(others.values(), {
-      bytes: proposal.bytes.length,
+      bytes: bytes.length,
       limits: this.#options.limits,
       now: this.#options.now(),
     });
