@@ -219,3 +219,16 @@ test('a payload without changes has no kinds and no beginning of ids', async () 
     idPrefix: null,
   });
 });
+
+test('a write with a bad escape in its path is refused as one event, like any other', async () => {
+  const { app, events } = await openWithTokens();
+  const paths = ['approvals/%FF', 'commit/%', 'commit/b3%3A%E0%A4%A'];
+  for (const path of paths) {
+    const response = await app.post(`/registry/${path}`, undefined, GOOD);
+    assert.deepEqual([response.status, (await response.json()).code], [400, 'invalid_request']);
+  }
+  assert.deepEqual(
+    events.map(({ act, code, token }) => [act, code, token]),
+    ['approve', 'commit', 'commit'].map((act) => [act, 'invalid_request', 'token-1']),
+  );
+});
