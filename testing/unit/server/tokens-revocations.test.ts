@@ -71,7 +71,10 @@ test('a list that is missing or damaged at the start is a mistake, told with its
     message: `expected a readable file of revocation ids at ${path}, got ENOENT: an empty one revokes nothing`,
   });
   writeFileSync(path, 'half an i');
-  await assert.rejects(open(), { code: 'invalid_request', message: /revoked:1, got "half an i"/ });
+  await assert.rejects(open(), {
+    code: 'invalid_request',
+    message: /revoked:1, got 9 other characters$/,
+  });
   writeFileSync(path, '');
   await open();
 });
