@@ -3,17 +3,23 @@
  * cut off, asked for goes on, and must reach its audit record before the log is closed.
  */
 export class UnderWay {
-  readonly #works = new Set<Promise<unknown>>();
+  #count = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
 
-  run<T>(work: () => T | Promise<T>): Promise<T> {
-    const running = Promise.resolve().then(work);
-    const ended = running.catch(() => undefined).finally(() => this.#works.delete(ended));
-    this.#works.add(ended);
-    return running;
+  async run<T>(work: () => T | Promise<T>): Promise<T> {
+    this.#count++;
+    try {
+      return await work();
+    } finally {
+      this.#count--;
+      if (this.#count === 0) this.#idle?.resolve();
+    }
   }
 
   /** Resolves when nothing is under way; to be asked when nothing new comes. */
   async idle(): Promise<void> {
-    await Promise.all(this.#works);
+    if (this.#count === 0) return;
+    this.#idle ??= Promise.withResolvers();
+    await this.#idle.promise;
   }
 }
