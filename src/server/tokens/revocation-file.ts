@@ -40,7 +40,7 @@ export class RevocationFile {
     const isOutrun = path === this.#path && this.#read !== before;
     this.close();
     this.#path = path;
-    if (!isOutrun) this.#read = read;
+    if (!isOutrun) this.#replace(path, read);
     if (path !== null) this.#lookLater(path);
   }
 
@@ -82,14 +82,14 @@ export class RevocationFile {
     }
   }
 
-  #replace(path: string, found: Revocations): void {
+  #replace(path: string | null, found: Revocations): void {
     const before = this.#read.ids;
     this.#read = found;
-    if (found.ids === before) return;
     const forgotten = [...before].filter((id) => !found.ids.has(id)).length;
+    if (found.ids.size === before.size && forgotten === 0) return;
     const fields = { path, revoked: found.ids.size, forgotten };
     // Ids may leave a list when their tokens have expired; by mistake they come back to life.
     if (forgotten > 0) this.#parts.log.warn('revoked tokens left the list', fields);
-    else this.#parts.log.info('revoked tokens were read again', fields);
+    else this.#parts.log.info('revoked tokens were read', fields);
   }
 }
