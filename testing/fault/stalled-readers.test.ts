@@ -21,6 +21,8 @@ const READERS = 200;
 const MAX_MIB = 64;
 /** Twice what the buffers of a Unix socket and of Node take, so that every reader has stalled. */
 const EVENTS = 304;
+/** Of them, those that were there before the readers: all must be reading before the first is given up. */
+const BEHIND = 64;
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 /** In each of them the readers come anew: the server gives up on one after 10 s. */
 const ROUNDS = IS_LONG ? 10 : 1;
@@ -94,6 +96,10 @@ class Stage {
     return performance.now() - startedMs;
   }
 
+  get version(): number {
+    return this.#count;
+  }
+
   /** Whoever reads gets the newest entry, its checkpoint and its tile, and readiness is as ever. */
   async assertVisible(): Promise<void> {
     const { version } = JSON.parse(await this.client.get('/registry/head')) as { version: number };
@@ -140,12 +146,12 @@ interface Times {
 test('200 readers that stop reading cost little memory and no commit waits for them', async (t) => {
   if (isWithoutProc(t)) return;
   const [burdened, free] = await Promise.all([Stage.open(t), Stage.open(t)]);
-  await commitMany([burdened, free], 64);
+  await commitMany([burdened, free], BEHIND);
   const grown = growthOf(burdened, free);
   const times: Times = { burdened: [], free: [] };
   for (let round = 1; round <= ROUNDS; round++) {
     const sockets = await stalledReaders(t, burdened);
-    if (round === 1) await commitMany([burdened, free], EVENTS - 64);
+    await commitMany([burdened, free], EVENTS - BEHIND);
     await commitInTurn(times, { burdened, free });
     if (round === 1) {
       const [cost, told] = grown();
@@ -169,9 +175,9 @@ function growthOf(burdened: Stage, free: Stage): () => readonly [number, string]
   };
 }
 
-async function stalledReaders(t: TestContext, { path, metric }: Stage): Promise<Socket[]> {
+async function stalledReaders(t: TestContext, { path, metric, version }: Stage): Promise<Socket[]> {
   const sockets = Array.from({ length: READERS }, () =>
-    stalledReader(path, '/registry/stream?after=0'),
+    stalledReader(path, `/registry/stream?after=${version - BEHIND}`),
   );
   t.after(() => {
     for (const socket of sockets) socket.destroy();
@@ -201,7 +207,7 @@ async function givenUp(
   assert.ok(ids.length > 20, `${ids.length} events`);
   assert.deepEqual(
     ids,
-    ids.map((_, i) => i + 1),
+    ids.map((_, i) => (ids[0] ?? 0) + i),
   );
 }
 
@@ -212,7 +218,13 @@ function assertNoSlower(t: TestContext, { burdened, free }: Times): void {
   t.diagnostic(`commits with and without them: p50 ${told[0]} ms, p99 ${told[1]} ms`);
   // What 200 writes to sockets within a commit would take is more than a millisecond.
   assert.ok(p50[0] < 1.25 * p50[1] + 1, `p50: ${told[0]} ms`);
-  if (IS_LONG) assert.ok(p99[0] < 1.1 * p99[1], `p99: ${told[1]} ms`);
+  if (!IS_LONG) return;
+  // A p99 at most 10 % higher means that at most one in a hundred takes longer than that. Of few
+  // slow ones, how many there are is chance: four standard deviations are allowed for it.
+  const slow = burdened.filter((ms) => ms > 1.1 * p99[1]).length;
+  const expected = burdened.length / 100;
+  t.diagnostic(`${slow} commits took over 1.1 times the p99 without readers, expected ${expected}`);
+  assert.ok(slow < expected + 4 * Math.sqrt(expected), `${slow} slow commits; p99: ${told[1]} ms`);
 }
 
 /** On one and on the other, so that what else the machine does meets both. */
