@@ -7,7 +7,7 @@ import { type CoverageVerdict, judgeCoverage } from './coverage.ts';
 import { type SkippedTest, TestReport } from './test-report.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const BUDGET_SECONDS = 360;
+const BUDGET_SECONDS = 240;
 /** After so long without a sign of any test, what still runs is ended and named. */
 const HANG_SECONDS = { default: 300, long: 3600 };
 

@@ -18,7 +18,7 @@ export interface Given {
 
 /** Names of the program that are no settings: those of its commands, and of its tests. */
 const OWN_VARIABLE =
-  /^QUORATE_(CONFIG|DEBUG|MAX_STALE|OPERATOR_SOCKET|STATE|TOKEN|TOKEN_FILE|URL|CI|TEST_[A-Z0-9_]*|UPDATE_DOCS|VECTORS)$/;
+  /^QUORATE_(CONFIG|DEBUG|MAX_STALE|OPERATOR_SOCKET|STATE|TOKEN|TOKEN_FILE|URL|CI|KILL_CYCLES|TEST_[A-Z0-9_]*|UPDATE_DOCS|VECTORS)$/;
 
 /**
  * What Kubernetes gives every container where there is a Service named quorate, or quorate-something:
