@@ -27,7 +27,7 @@ export class TestReport {
   readonly #print: (line: string) => void;
   readonly #files = new Map<string, FileRecord>();
   readonly skipped: SkippedTest[] = [];
-  /** `file: name` of each. */
+  /** `file: name: what went wrong`, a line each. */
   readonly failures: string[] = [];
   /** What the runner itself warns of. */
   readonly warnings: string[] = [];
@@ -89,7 +89,7 @@ export class TestReport {
     // A file that ends before its tests do (or never ends) is reported under its own path.
     const isWholeFile = name === data.file;
     const title = isWholeFile ? wholeFile(details.error) : name;
-    this.failures.push(`${file}: ${title}`);
+    this.failures.push(`${file}: ${title}: ${firstLine(details.error)}`);
     this.#print(`\n${styleText('red', `✗ ${title}`)}\n  ${file}:${data.line ?? '?'}`);
     if (isWholeFile) this.#printOutput(record);
     else this.#print(indent(describe(details.error)));
@@ -137,6 +137,11 @@ function wholeFile(error: Error): string {
 /** The thrown value itself; node:test wraps it. */
 function describe(error: Error): string {
   return inspect(error.cause ?? error, { depth: 4 });
+}
+
+function firstLine(error: Error): string {
+  const { cause = error } = error;
+  return (cause instanceof Error ? cause.message : inspect(cause)).split('\n', 1)[0] ?? '';
 }
 
 function indent(text: string): string {
