@@ -49,6 +49,9 @@ export async function startTestServer(
     listen: '127.0.0.1:0',
     metrics_listen: 'off',
     drain_timeout: '5s',
+    // The machine is shared: that it is busy is to refuse a write only where that is the test.
+    shed_loop_after: '10m',
+    shed_storage_after: '10m',
     ...settings,
   };
   const server = await startServer(loadConfig({ flags }), {
