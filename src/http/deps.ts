@@ -43,7 +43,7 @@ export interface Allowance {
 }
 
 /** One request of a client, as the rate limit counts it. */
-export type Consume = (address: string) => Allowance | Promise<Allowance>;
+export type Consume = (caller: string) => Allowance;
 
 export interface HttpTimers {
   setTimeout(run: () => void, ms: number): unknown;

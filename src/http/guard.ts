@@ -18,7 +18,7 @@ export function guardRead(
   handler: Handler,
 ): Handler {
   return async (c, corrId) => {
-    if (consumeRead !== undefined) await assertAllowance(consumeRead, clientAddress(c));
+    if (consumeRead !== undefined) assertAllowance(consumeRead, clientAddress(c));
     // A long poll waits more than it works; streams and long polls have a cap of their own.
     if (c.req.query('wait') !== undefined) return handler(c, corrId);
     return inflight.run('read', () => handler(c, corrId));
@@ -65,8 +65,7 @@ export function guardWrite(
 async function admit(deps: WriteDeps, c: Context, attempt: WriteAttempt): Promise<void> {
   const authority = deps.authority?.();
   if (authority === undefined) assertLocal(deps, c);
-  if (deps.consumeWrite !== undefined)
-    await assertAllowance(deps.consumeWrite, deps.clientAddress(c));
+  if (deps.consumeWrite !== undefined) assertAllowance(deps.consumeWrite, deps.clientAddress(c));
   if (authority === undefined) return;
   const principal = await authenticate(authority, c).catch((error: unknown) => {
     deps.metrics.tokenChecked('refused');
@@ -74,7 +73,7 @@ async function admit(deps: WriteDeps, c: Context, attempt: WriteAttempt): Promis
   });
   deps.metrics.tokenChecked('accepted');
   attempt.broughtBy(principal);
-  if (deps.consumeToken !== undefined) await assertAllowance(deps.consumeToken, principal.id);
+  if (deps.consumeToken !== undefined) assertAllowance(deps.consumeToken, principal.id);
 }
 
 async function authenticate(authority: Authority, c: Context): Promise<Principal> {
@@ -95,8 +94,8 @@ function assertLocal({ isWriteAllowed }: WriteDeps, c: Context): void {
   assertNoForeignPage(c);
 }
 
-async function assertAllowance(consume: Consume, caller: string): Promise<void> {
-  const { ok, retryAfterSeconds } = await consume(caller);
+function assertAllowance(consume: Consume, caller: string): void {
+  const { ok, retryAfterSeconds } = consume(caller);
   if (ok) return;
   throw new RegistryError(
     'rate_limited',

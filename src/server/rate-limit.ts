@@ -1,9 +1,11 @@
-/** A bound on requests of one caller in one minute, kept in memory. */
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import type { Consume } from '../http/deps.ts';
+/**
+ * A bound on requests of one caller in one minute, kept in memory. It answers at once, without a promise or
+ * a timer: the hottest reads ask it for every request.
+ */
+import type { Allowance, Consume } from '../http/deps.ts';
 
-const WINDOW_SECONDS = 60;
-// About 50 MB. Whoever has more addresses than that is one caller.
+const WINDOW_MS = 60_000;
+// About 20 MB. Whoever has more addresses than that is one caller.
 const MAX_CALLERS = 100_000;
 const EVERYBODY_ELSE = 'everybody else';
 
@@ -22,50 +24,58 @@ export function createRateLimit(
   perMinute: () => number,
   { maxCallers = MAX_CALLERS, now = () => performance.now() }: RateLimitOptions = {},
 ): Consume {
-  const limiter = new RateLimiterMemory({ points: perMinute(), duration: WINDOW_SECONDS });
-  const known = new KnownCallers(limiter, { maxCallers, now });
-  return async (caller) => {
-    limiter.points = perMinute();
-    try {
-      const { isFirstInDuration } = await limiter.consume(await known.keyOf(caller));
-      if (isFirstInDuration) known.add();
-      return { ok: true, retryAfterSeconds: 0 };
-    } catch (refusal) {
-      if (!(refusal instanceof RateLimiterRes)) throw refusal;
-      return { ok: false, retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)) };
-    }
+  const minutes = new Minutes(maxCallers);
+  return (caller) => {
+    const nowMs = now();
+    const minute = minutes.of(caller, nowMs);
+    minute.used++;
+    return minute.used <= perMinute() ? ALLOWED : refusal(minute.endsAtMs - nowMs);
   };
 }
 
-/** How many callers the limiter holds: at most those who came in this minute and the one before. */
-class KnownCallers {
-  readonly #limiter: RateLimiterMemory;
-  readonly #options: Required<RateLimitOptions>;
-  #minute = 0;
-  #current = 0;
-  #before = 0;
+const ALLOWED: Allowance = { ok: true, retryAfterSeconds: 0 };
 
-  constructor(limiter: RateLimiterMemory, options: Required<RateLimitOptions>) {
-    this.#limiter = limiter;
-    this.#options = options;
+function refusal(leftMs: number): Allowance {
+  return { ok: false, retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)) };
+}
+
+interface Minute {
+  used: number;
+  readonly endsAtMs: number;
+}
+
+/** Those that have not ended, and for at most another minute those that have. */
+class Minutes {
+  readonly #maxCallers: number;
+  #current = new Map<string, Minute>();
+  #before = new Map<string, Minute>();
+  #turnsAtMs = 0;
+
+  constructor(maxCallers: number) {
+    this.#maxCallers = maxCallers;
   }
 
-  add(): void {
-    this.#turn();
-    this.#current++;
+  of(caller: string, nowMs: number): Minute {
+    this.#turn(nowMs);
+    const known = this.#known(caller, nowMs);
+    if (known !== undefined) return known;
+    const isFull = this.#current.size + this.#before.size >= this.#maxCallers;
+    const key = isFull ? EVERYBODY_ELSE : caller;
+    const minute = this.#known(key, nowMs) ?? { used: 0, endsAtMs: nowMs + WINDOW_MS };
+    this.#current.set(key, minute);
+    return minute;
   }
 
-  async keyOf(caller: string): Promise<string> {
-    this.#turn();
-    if (this.#current + this.#before < this.#options.maxCallers) return caller;
-    return (await this.#limiter.get(caller)) === null ? EVERYBODY_ELSE : caller;
+  #known(caller: string, nowMs: number): Minute | undefined {
+    const minute = this.#current.get(caller) ?? this.#before.get(caller);
+    return minute !== undefined && minute.endsAtMs > nowMs ? minute : undefined;
   }
 
-  #turn(): void {
-    const minute = Math.floor(this.#options.now() / 1000 / WINDOW_SECONDS);
-    if (minute === this.#minute) return;
-    this.#before = minute === this.#minute + 1 ? this.#current : 0;
-    this.#current = 0;
-    this.#minute = minute;
+  /** What was begun before the last turn has ended by the next one. */
+  #turn(nowMs: number): void {
+    if (nowMs < this.#turnsAtMs) return;
+    this.#before = nowMs < this.#turnsAtMs + WINDOW_MS ? this.#current : new Map();
+    this.#current = new Map();
+    this.#turnsAtMs = nowMs + WINDOW_MS;
   }
 }

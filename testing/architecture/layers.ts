@@ -24,14 +24,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   http: { layers: ['core', 'telemetry', 'api', 'registry'], npm: ['hono'], node: false },
   server: {
     layers: ['core', 'telemetry', 'api', 'store', 'client', 'registry', 'http'],
-    npm: [
-      '@biscuit-auth/biscuit-wasm',
-      '@hono/node-server',
-      'smol-toml',
-      'pino',
-      'rate-limiter-flexible',
-      'zod',
-    ],
+    npm: ['@biscuit-auth/biscuit-wasm', '@hono/node-server', 'smol-toml', 'pino', 'zod'],
     optional: [
       '@opentelemetry/api',
       '@opentelemetry/context-async-hooks',

@@ -190,7 +190,7 @@ test('a write that is turned away before anything is known of it is one audit ev
     deps: {
       audit: { record: async (event) => void events.push(event) },
       isWriteAllowed: () => isLocal,
-      consumeWrite: async () => ({ ok: isAllowed, retryAfterSeconds: 7 }),
+      consumeWrite: () => ({ ok: isAllowed, retryAfterSeconds: 7 }),
       limits: () => ({ maxInflight }),
     },
   });

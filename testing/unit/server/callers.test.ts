@@ -89,46 +89,55 @@ test('two IPv6 addresses have one key exactly when they share a /64, however the
   );
 });
 
-test('each address has its own share of writes', async () => {
-  const take = createRateLimit(() => 2);
-  const answers = [await take('a'), await take('a'), await take('a'), await take('b')];
-  assert.deepEqual(
-    answers.map(({ ok }) => ok),
-    [true, true, false, true],
-  );
-  const wait = answers[2]?.retryAfterSeconds ?? 0;
-  assert.ok(Number.isInteger(wait) && wait >= 1 && wait <= 60, `${wait}`);
+test('each address has its own share of writes', () => {
+  let nowMs = 1_000;
+  const take = createRateLimit(() => 2, { now: () => nowMs });
+  assert.deepEqual([take('a').ok, take('a').ok], [true, true]);
+  nowMs += 20_001;
+  assert.deepEqual(take('a'), { ok: false, retryAfterSeconds: 40 });
+  assert.equal(take('b').ok, true);
+  nowMs = 60_999;
+  assert.deepEqual(take('a'), { ok: false, retryAfterSeconds: 1 });
+  nowMs = 61_000;
+  assert.deepEqual([take('a').ok, take('a').ok, take('a').ok], [true, true, false]);
 });
 
-test('a share follows a reload: what was used counts on', async () => {
+test('a share follows a reload: what was used counts on', () => {
   let perMinute = 1;
   const take = createRateLimit(() => perMinute);
-  assert.deepEqual([(await take('a')).ok, (await take('a')).ok], [true, false]);
+  assert.deepEqual([take('a').ok, take('a').ok], [true, false]);
   perMinute = 4;
-  assert.deepEqual(
-    [(await take('a')).ok, (await take('a')).ok, (await take('a')).ok],
-    [true, true, false],
-  );
+  assert.deepEqual([take('a').ok, take('a').ok, take('a').ok], [true, true, false]);
   perMinute = 1;
-  assert.deepEqual([(await take('a')).ok, (await take('b')).ok], [false, true]);
+  assert.deepEqual([take('a').ok, take('b').ok], [false, true]);
 });
 
-test('past the number of callers that are held, new ones share an allowance until a minute is over', async () => {
+test('past the number of callers that are held, new ones share an allowance until a minute is over', () => {
   let nowMs = 0;
   const take = createRateLimit(() => 2, { maxCallers: 2, now: () => nowMs });
-  const oks = async (callers: string) => {
-    const answers: boolean[] = [];
-    for (const caller of callers) answers.push((await take(caller)).ok);
-    return answers;
-  };
-  assert.deepEqual(await oks('abcdef'), [true, true, true, true, false, false]);
-  assert.deepEqual(
-    await oks('aabb'),
-    [true, false, true, false],
-    'those who were first keep their own',
-  );
+  const oks = (callers: string) => [...callers].map((caller) => take(caller).ok);
+  assert.deepEqual(oks('abcdef'), [true, true, true, true, false, false]);
+  assert.deepEqual(oks('aabb'), [true, false, true, false], 'those who were first keep their own');
   nowMs = 60_000;
-  assert.deepEqual(await oks('g'), [false], 'the minute before still counts');
+  assert.deepEqual(oks('ghi'), [true, true, false], 'those of the minute before are still held');
   nowMs = 120_000;
-  assert.deepEqual(await oks('ggg'), [true, true, false]);
+  assert.deepEqual(oks('ggghh'), [true, true, false, true, true]);
+});
+
+test('whoever comes, however often: in any 60 s of its own a caller gets its share and no more', () => {
+  const ask = fc.record({ caller: fc.constantFrom('a', 'b', 'c'), afterMs: fc.nat(30_000) });
+  fc.assert(
+    fc.property(fc.array(ask, { maxLength: 200 }), (asks) => {
+      let nowMs = 0;
+      const take = createRateLimit(() => 3, { now: () => nowMs });
+      const begun = new Map<string, { at: number; used: number }>();
+      for (const { caller, afterMs } of asks) {
+        nowMs += afterMs;
+        let own = begun.get(caller);
+        if (own === undefined || nowMs >= own.at + 60_000) own = { at: nowMs, used: 0 };
+        begun.set(caller, { ...own, used: own.used + 1 });
+        assert.equal(take(caller).ok, own.used < 3);
+      }
+    }),
+  );
 });
