@@ -17,6 +17,8 @@ import { logRoutes } from './log.ts';
 import { metaRoutes } from './meta.ts';
 import { proofRoutes } from './proofs.ts';
 import { proposalReads, proposalWrites } from './proposals.ts';
+import { ReadyAnswers } from './ready-answers.ts';
+import { type ReadyReads, readyReads } from './ready-reads.ts';
 import { setRoutes } from './sets.ts';
 import { streamRoutes } from './stream.ts';
 import { StreamSlots } from './stream-slots.ts';
@@ -25,10 +27,26 @@ import { versionRoutes } from './versions.ts';
 /** An operation of the contract without a handler does not compile. */
 type Handlers = Readonly<Record<OperationId, Handler>>;
 
-export function createApp(deps: HttpDeps): Hono {
+export interface HttpFace {
+  readonly app: Hono;
+  /** Answers what it can as the app would, at a fraction of the cost. */
+  readonly readyReads: ReadyReads;
+}
+
+export function createHttp(deps: HttpDeps): HttpFace {
   const limits = () => ({ ...DEFAULT_HTTP_LIMITS, ...deps.limits?.() });
-  const inflight = new Inflight(() => limits().maxInflight);
-  const handlers = createHandlers(deps, { limits, inflight });
+  const inflight = new Inflight(
+    () => deps.limits?.().maxInflight ?? DEFAULT_HTTP_LIMITS.maxInflight,
+  );
+  const ready = new ReadyAnswers(deps.registry, limits().maxReadyBytes);
+  const handlers = createHandlers(deps, { limits, inflight, ready });
+  return {
+    app: createApp(deps, handlers),
+    readyReads: readyReads(deps, { answers: ready, inflight }),
+  };
+}
+
+function createApp(deps: HttpDeps, handlers: Handlers): Hono {
   const app = new Hono();
   for (const [id, route] of operations())
     app[route.method](honoPath(route.path), exchange(deps, labelsOf(id, route), handlers[id]));
@@ -51,9 +69,10 @@ export function createApp(deps: HttpDeps): Hono {
 interface Shared {
   readonly limits: () => HttpLimits;
   readonly inflight: Inflight;
+  readonly ready: ReadyAnswers;
 }
 
-function createHandlers(deps: HttpDeps, { limits, inflight }: Shared): Handlers {
+function createHandlers(deps: HttpDeps, { limits, inflight, ready }: Shared): Handlers {
   const { registry } = deps;
   const slots = new StreamSlots(limits);
   const fixed = limits();
@@ -62,14 +81,14 @@ function createHandlers(deps: HttpDeps, { limits, inflight }: Shared): Handlers 
   const reads = {
     readOpenApi,
     readSchema,
-    ...headRoutes(deps, slots),
+    ...headRoutes(deps, { slots, ready }),
     ...streamRoutes(deps, fixed, slots),
-    ...versionRoutes(registry),
+    ...versionRoutes(registry, ready),
     ...setRoutes(deps, fixed, bodies),
     ...descriptorRoutes(registry),
     ...diffRoutes(registry),
     ...entryRoutes(registry),
-    ...logRoutes(deps, bodies),
+    ...logRoutes(deps, { bodies, ready }),
     ...proofRoutes(registry),
     ...proposalReads(registry.proposals),
   };

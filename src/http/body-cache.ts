@@ -1,27 +1,22 @@
 /** Bodies that never change, made once however many ask at once, and forgotten by least recent use. */
-
-/** What an entry costs beside its body, so that empty ones are bounded too. */
-const ENTRY_BYTES = 256;
+import { LeastRecent } from './least-recent.ts';
 
 export class BodyCache {
-  readonly #maxBytes: number;
-  /** In order of use, the least recent first. */
-  readonly #bodies = new Map<string, Uint8Array>();
+  readonly #bodies: LeastRecent<Uint8Array>;
   readonly #making = new Map<string, Promise<Uint8Array>>();
-  #bytes = 0;
 
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+    this.#bodies = new LeastRecent(maxBytes);
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#bodies.bytes;
   }
 
   /** `key` names the bytes for ever. A failure is everyone's who waits, and is not kept. */
   get(key: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
     const body = this.#bodies.get(key);
-    if (body !== undefined) return Promise.resolve(this.#use(key, body));
+    if (body !== undefined) return Promise.resolve(body);
     const making = this.#making.get(key) ?? this.#make(key, make);
     this.#making.set(key, making);
     return making;
@@ -30,27 +25,10 @@ export class BodyCache {
   async #make(key: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
     try {
       const body = await make();
-      this.#keep(key, body);
+      this.#bodies.keep(key, body, body.length);
       return body;
     } finally {
       this.#making.delete(key);
-    }
-  }
-
-  #use(key: string, body: Uint8Array): Uint8Array {
-    this.#bodies.delete(key);
-    this.#bodies.set(key, body);
-    return body;
-  }
-
-  #keep(key: string, body: Uint8Array): void {
-    if (body.length + ENTRY_BYTES > this.#maxBytes) return;
-    this.#bodies.set(key, body);
-    this.#bytes += body.length + ENTRY_BYTES;
-    for (const [oldest, { length }] of this.#bodies) {
-      if (this.#bytes <= this.#maxBytes) return;
-      this.#bodies.delete(oldest);
-      this.#bytes -= length + ENTRY_BYTES;
     }
   }
 }

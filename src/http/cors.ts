@@ -2,11 +2,20 @@
 import type { Context } from 'hono';
 import type { Answer } from './answer.ts';
 
-export const READ_HEADERS = {
+const READ_HEADERS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers': 'ETag, X-Corr-ID, Content-Location, Retry-After',
   'Cross-Origin-Resource-Policy': 'cross-origin',
 } as const;
+
+/** The headers of an answer to GET or HEAD, but for its correlation id. */
+export function readHeaders(
+  headers: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return { ...headers, ...READ_HEADERS, ...NO_SNIFFING };
+}
+
+export const NO_SNIFFING = { 'X-Content-Type-Options': 'nosniff' } as const;
 
 export function isRead(method: string): boolean {
   return method === 'GET' || method === 'HEAD';

@@ -19,6 +19,8 @@ export interface HttpLimits {
   readonly maxBufferedBytes: number;
   /** All cached bodies together. */
   readonly maxCachedBytes: number;
+  /** Versions that are ready to be answered, in all. */
+  readonly maxReadyBytes: number;
 }
 
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
@@ -28,6 +30,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   slowAfterMs: 10_000,
   maxBufferedBytes: 16 * 1024 * 1024,
   maxCachedBytes: 64 * 1024 * 1024,
+  maxReadyBytes: 32 * 1024 * 1024,
 };
 
 export const CODINGS = ['br', 'zstd', 'gzip'] as const;

@@ -6,7 +6,7 @@ import { NO_TRACER, type RequestEnd, type TracedRequest } from '../telemetry/tra
 import type { Answer } from './answer.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import { CORR_ID_HEADER, correlationOf } from './correlation.ts';
-import { isRead, READ_HEADERS } from './cors.ts';
+import { isRead, NO_SNIFFING, readHeaders } from './cors.ts';
 import type { HttpDeps } from './deps.ts';
 import { problemOf } from './problem.ts';
 
@@ -144,9 +144,7 @@ function logRefusal(
 function respond(c: Context, answer: Answer, corrId: string): Response {
   const { status, body } = answer;
   const headers = {
-    ...answer.headers,
-    ...(isRead(c.req.method) && READ_HEADERS),
-    'X-Content-Type-Options': 'nosniff',
+    ...(isRead(c.req.method) ? readHeaders(answer.headers) : { ...answer.headers, ...NO_SNIFFING }),
     [CORR_ID_HEADER]: corrId,
   };
   // The cast drops SharedArrayBuffer from the type: no bytes here are shared memory.

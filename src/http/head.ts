@@ -1,26 +1,26 @@
 /** The newest entry: published bytes as they are, or a wait for newer ones. */
-import type { Caching } from '../api/caching.ts';
 import { QUERIES, readQuery } from '../api/parameters.ts';
 import type { PublishedHead, Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, notInitialised } from './place.ts';
+import type { ReadyAnswers } from './ready-answers.ts';
 import type { StreamSlots } from './stream-slots.ts';
 
 export function headRoutes(
   { registry, clientAddress }: Pick<HttpDeps, 'registry' | 'clientAddress'>,
-  slots: StreamSlots,
+  { slots, ready }: { readonly slots: StreamSlots; readonly ready: ReadyAnswers },
 ): { readonly readHead: Handler } {
   return {
     readHead: (c) => {
       const { url } = c.req;
       // Most requests by far: nothing is parsed for them.
-      if (!url.includes('?')) return answerHead(currentHead(registry), 'head');
+      if (!url.includes('?')) return readyHead(ready);
       const { after, wait = 0 } = readQuery(QUERIES.head, url);
-      if (after === undefined) return answerHead(currentHead(registry), 'head');
+      if (after === undefined) return readyHead(ready);
       const isNewer = (registry.head()?.version ?? -1) > after;
-      if (isNewer || wait === 0) return answerHead(currentHead(registry), 'none');
+      if (isNewer || wait === 0) return answerUncached(currentHead(registry));
       const release = slots.take(clientAddress(c));
       return waitForHead(registry, {
         after,
@@ -38,9 +38,15 @@ async function waitForHead(
 ): Promise<Answer> {
   const head = await registry.waitForHead(options);
   if (head === undefined) throw notInitialised();
-  return answerHead(head, 'none');
+  return answerUncached(head);
 }
 
-function answerHead({ bytes, etag }: PublishedHead, caching: Caching): Answer {
-  return answerBytes(bytes, { caching, etag });
+function readyHead(ready: ReadyAnswers): Answer {
+  const head = ready.head();
+  if (head === undefined) throw notInitialised();
+  return head.answer;
+}
+
+function answerUncached({ bytes, etag }: PublishedHead): Answer {
+  return answerBytes(bytes, { caching: 'none', etag });
 }

@@ -9,11 +9,14 @@ export class Inflight {
     this.#max = max;
   }
 
+  isFull(kind: 'read' | 'write'): boolean {
+    return this.#count >= this.#limit(kind);
+  }
+
   /** Throws `overloaded`, at once. */
   async run<T>(kind: 'read' | 'write', work: () => T | Promise<T>): Promise<T> {
-    const max = this.#max();
-    const limit = kind === 'write' ? Math.floor(max / 2) : max;
-    if (this.#count >= limit)
+    const limit = this.#limit(kind);
+    if (this.isFull(kind))
       throw new RegistryError(
         'overloaded',
         `expected at most ${limit} requests at once for a ${kind}, got one more: repeat it later`,
@@ -25,5 +28,10 @@ export class Inflight {
     } finally {
       this.#count--;
     }
+  }
+
+  #limit(kind: 'read' | 'write'): number {
+    const max = this.#max();
+    return kind === 'write' ? Math.floor(max / 2) : max;
   }
 }

@@ -10,7 +10,8 @@ import { acceptedCodings, codedEtag, codingHeaders, type Representation } from '
 import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps } from './deps.ts';
 import type { Handler } from './exchange.ts';
-import { currentCheckpoint } from './place.ts';
+import { currentCheckpoint, noCheckpoint } from './place.ts';
+import type { ReadyAnswers } from './ready-answers.ts';
 
 export interface LogRoutes {
   readonly readCheckpoint: Handler;
@@ -20,13 +21,14 @@ export interface LogRoutes {
 
 export function logRoutes(
   { registry, compress }: Pick<HttpDeps, 'registry' | 'compress'>,
-  bodies: BodyCache,
+  { bodies, ready }: { readonly bodies: BodyCache; readonly ready: ReadyAnswers },
 ): LogRoutes {
   return {
     readCheckpoint: (c) => {
       readQuery(QUERIES.none, c.req.url);
-      const { bytes, etag } = currentCheckpoint(registry);
-      return answerBytes(bytes, { mediaType: NOTE_MEDIA_TYPE, caching: 'head', etag });
+      const checkpoint = ready.checkpoint();
+      if (checkpoint === undefined) throw noCheckpoint(registry);
+      return checkpoint.answer;
     },
     readTile: async (c) => {
       readQuery(QUERIES.none, c.req.url);
@@ -53,8 +55,6 @@ export function logRoutes(
     },
   };
 }
-
-export const NOTE_MEDIA_TYPE = 'text/plain; charset=utf-8';
 
 /**
  * Reads by the path as it was sent, for a tile has one name: what would have to be unescaped first is

@@ -51,12 +51,16 @@ export function noSuchVersion(registry: Registry, version: number): RegistryErro
  */
 export function currentCheckpoint(registry: Registry): PublishedCheckpoint {
   const checkpoint = registry.checkpoint();
-  if (checkpoint !== undefined) return checkpoint;
+  if (checkpoint === undefined) throw noCheckpoint(registry);
+  return checkpoint;
+}
+
+export function noCheckpoint(registry: Registry): RegistryError {
   const why =
     registry.head() === undefined
       ? 'the registry has no genesis'
       : 'no log key of the governance has signed one here';
-  throw new RegistryError('not_found', `expected a signed checkpoint, got none: ${why}`);
+  return new RegistryError('not_found', `expected a signed checkpoint, got none: ${why}`);
 }
 
 /** Costs no tree: an ETag must be cheaper than the answer it stands for. */

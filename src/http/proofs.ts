@@ -9,8 +9,8 @@ import { encodeProofFile } from '../core/tlog/proof-file.ts';
 import type { PublishedCheckpoint, Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { Handler } from './exchange.ts';
-import { NOTE_MEDIA_TYPE } from './log.ts';
 import { currentCheckpoint, placeOf } from './place.ts';
+import { NOTE_MEDIA_TYPE } from './ready-answers.ts';
 
 export interface ProofRoutes {
   readonly readInclusionProof: Handler;

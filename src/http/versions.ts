@@ -7,6 +7,7 @@ import type { Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, type Place, placeOf } from './place.ts';
+import type { ReadyAnswers } from './ready-answers.ts';
 import { spliceObject } from './splice.ts';
 
 export interface VersionRoutes {
@@ -15,16 +16,20 @@ export interface VersionRoutes {
   readonly readGovernance: Handler;
 }
 
-export function versionRoutes(registry: Registry): VersionRoutes {
+export function versionRoutes(registry: Registry, ready: ReadyAnswers): VersionRoutes {
   return {
-    readEntry: (c) => {
+    readEntry: async (c) => {
       readQuery(QUERIES.none, c.req.url);
       const { version } = readParameters(PATHS.version, c.req.param(), 'path');
-      return answerEntry(registry, placeOf(registry, version));
+      const known =
+        ready.version(version) ?? ready.keepVersion(version, await entryAt(registry, version));
+      return known.answer;
     },
-    readHeadEntry: (c) => {
+    readHeadEntry: async (c) => {
       readQuery(QUERIES.none, c.req.url);
-      return answerEntry(registry, placeOf(registry, 'head'));
+      const { version, caching, locate } = placeOf(registry, 'head');
+      const { bytes, etag } = await entryAt(registry, version);
+      return answerBytes(bytes, { caching, etag, headers: locate('') });
     },
     readGovernance: async (c) => {
       readQuery(QUERIES.none, c.req.url);
@@ -39,14 +44,13 @@ export function encodeEntry({ approvals, leaf, payload }: EntryBytes): Uint8Arra
   return spliceObject({ approvals, leaf, payload });
 }
 
-async function answerEntry(registry: Registry, place: Place): Promise<Answer> {
-  const entry = await registry.reader.entry(place.version);
-  if (entry === undefined) throw noSuchVersion(registry, place.version);
-  return answerBytes(encodeEntry(entry), {
-    caching: place.caching,
-    etag: `"${entry.entryHash}"`,
-    headers: place.locate(''),
-  });
+async function entryAt(
+  registry: Registry,
+  version: number,
+): Promise<{ readonly bytes: Uint8Array; readonly etag: string }> {
+  const entry = await registry.reader.entry(version);
+  if (entry === undefined) throw noSuchVersion(registry, version);
+  return { bytes: encodeEntry(entry), etag: `"${entry.entryHash}"` };
 }
 
 async function answerGovernance(registry: Registry, place: Place): Promise<Answer> {

@@ -2,9 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
-import { createApp } from '../http/app.ts';
+import { createHttp } from '../http/app.ts';
 import type { Authority } from '../http/authority.ts';
 import type { HttpDeps } from '../http/deps.ts';
+import type { ReadyReads } from '../http/ready-reads.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { AuditTrail } from '../telemetry/audit.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -13,6 +14,7 @@ import type { Tracer } from '../telemetry/tracer.ts';
 import type { BuildInfo } from './build-info.ts';
 import { COMPRESS } from './compress.ts';
 import type { Config } from './config.ts';
+import { readyListener } from './front/ready-listener.ts';
 import { createClientAddress } from './listen/client-address.ts';
 import { createTrustedPeers } from './listen/trusted-peers.ts';
 import { UnderWay } from './listen/under-way.ts';
@@ -34,14 +36,20 @@ export interface ApiParts {
   readonly underWay?: UnderWay;
 }
 
+export interface ApiListener {
+  readonly listener: RequestListener;
+  /** The same answers to plain reads, for what stands before node:http. */
+  readonly readyReads: ReadyReads;
+}
+
 type ListenerConfig = Pick<Config, 'limits' | 'listen' | 'trustedProxies'>;
 
 /** `live`: the configuration in force, asked at every use because a reload replaces it. */
-export function apiListener(parts: ApiParts, live: () => ListenerConfig): RequestListener {
+export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiListener {
   const proxies = () => live().trustedProxies;
   const clientAddress = createClientAddress(proxies);
   const isProxy = createTrustedPeers(proxies);
-  const app = createApp({
+  const { app, readyReads } = createHttp({
     ...parts,
     limits: () => live().limits,
     compress: COMPRESS,
@@ -63,7 +71,7 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): Reques
     hangUp: (c) => incomingOf(c).socket.destroy(),
   });
   const { underWay = new UnderWay() } = parts;
-  return getRequestListener((request, env) => underWay.run(() => app.fetch(request, env)), {
+  const next = getRequestListener((request, env) => underWay.run(() => app.fetch(request, env)), {
     // The process belongs to whoever imports this package, and so do its globals.
     overrideGlobalObjects: false,
     // An http/1.0 probe has no host; nothing here depends on it.
@@ -75,6 +83,7 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): Reques
       return problemResponse({ status: 400, detail: 'expected a host and a path that make a url' });
     },
   });
+  return { listener: readyListener({ readyReads, clientAddress, next }), readyReads };
 }
 
 type RequestContext = Parameters<HttpDeps['hangUp']>[0];

@@ -15,6 +15,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, Socket } from 'node:net';
 import type { Address, SocketPath } from './config-values.ts';
 import { framingFault } from './framing.ts';
+import { Front, type FrontOptions } from './front/front.ts';
 import type { Connections } from './listen/connections.ts';
 import type { TlsCertificate } from './listen/tls.ts';
 import { Turns } from './listen/turns.ts';
@@ -50,6 +51,8 @@ export interface HttpServerOptions {
     readonly stalledMs?: number;
   };
   readonly listener: RequestListener;
+  /** Answers plain reads before node:http sees them; not with TLS. */
+  readonly front?: Pick<FrontOptions, 'readyReads' | 'isProxy'>;
   /** Told of every request that never reached `listener`. */
   readonly onRefused: (problem: RawProblem) => void;
   /** A connection could not be accepted, for want of file descriptors for example. */
@@ -66,6 +69,7 @@ export interface HttpServerOptions {
 
 export class HttpServer {
   readonly #server: Server;
+  readonly #front: Front | undefined;
   readonly #options: HttpServerOptions;
   /** Accepted and not closed; with TLS the connections below it. */
   readonly #sockets = new Set<Socket>();
@@ -81,10 +85,10 @@ export class HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#server = createNodeServer(options, (request, response) => this.#serve(request, response));
+    this.#front = createFront(options);
     if (options.maxConnections !== undefined) this.#server.maxConnections = options.maxConnections;
     this.#guardConnections();
-    const opened = options.tls === undefined ? 'connection' : 'secureConnection';
-    this.#server.on(opened, (socket: Socket) => this.#open(socket));
+    this.#server.on('secureConnection', (socket: Socket) => this.#open(socket));
     this.#server.on('connect', (_, socket) => this.#refuse(socket, NO_TUNNELS));
     this.#server.on('timeout', (socket) => this.#endStalled(socket));
     // Node would answer and take the next request, without a look at how this one is framed.
@@ -115,6 +119,7 @@ export class HttpServer {
   async close(deadlineMs: number): Promise<void> {
     this.#isClosing = true;
     for (const socket of this.#silent) socket.destroy();
+    this.#front?.close();
     for (const response of this.#answers) announceClose(response);
     const cut = setTimeout(() => this.#cut(), deadlineMs);
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -130,9 +135,15 @@ export class HttpServer {
   /** In front of node's own listener: what is over a cap costs no parser and no handshake. */
   #guardConnections(): void {
     const serve = this.#server.listeners('connection');
+    const toNode = (socket: Socket) => {
+      for (const next of serve) next.call(this.#server, socket);
+      // With TLS, what is asked comes on the connection above this one.
+      if (this.#options.tls === undefined) this.#open(socket);
+    };
     this.#server.removeAllListeners('connection').on('connection', (socket: Socket) => {
-      if (this.#admit(socket)) for (const next of serve) next.call(this.#server, socket);
-      else refuseConnection(socket);
+      if (!this.#admit(socket)) refuseConnection(socket);
+      else if (this.#front === undefined) toNode(socket);
+      else this.#front.take(socket, () => toNode(socket));
     });
   }
 
@@ -214,6 +225,12 @@ export class HttpServer {
     if (isAwaited) socket.destroy();
     else endWithProblem(socket, problem);
   }
+}
+
+function createFront({ front, timeouts, tls }: HttpServerOptions): Front | undefined {
+  if (front === undefined || tls !== undefined) return undefined;
+  const { keepAliveMs, stalledMs = STALLED_ANSWER_MS } = timeouts;
+  return new Front({ ...front, timeouts: { keepAliveMs, stalledMs } });
 }
 
 function createNodeServer({ timeouts, tls }: HttpServerOptions, serve: RequestListener): Server {

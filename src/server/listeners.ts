@@ -77,14 +77,20 @@ export async function listenForOperator(parts: ListenerParts, service: Service):
 export async function listenForApi(parts: ListenerParts, service: Service): Promise<string> {
   const { config, live, metrics, tls } = parts;
   const underWay = new UnderWay();
+  const { listener, readyReads } = apiListener(
+    { ...parts, ...service, underWay },
+    () => live.current,
+  );
+  const isTrusted = createTrustedPeers(() => live.current.trustedProxies);
   const bound = await listen(parts, config.listen, {
-    listener: apiListener({ ...parts, ...service, underWay }, () => live.current),
+    listener,
+    front: { readyReads, isProxy: isTrusted },
     underWay,
     tls,
     socketMode: config.socketMode,
     connections: new Connections({
       limits: () => live.current.limits,
-      isTrusted: createTrustedPeers(() => live.current.trustedProxies),
+      isTrusted,
       metrics,
     }),
   });
@@ -100,7 +106,7 @@ function auditHead({ audit }: Service): AuditHead | null {
 interface Served
   extends Pick<
     HttpServerOptions,
-    'listener' | 'tls' | 'socketMode' | 'connections' | 'maxConnections'
+    'listener' | 'front' | 'tls' | 'socketMode' | 'connections' | 'maxConnections'
   > {
   readonly underWay?: UnderWay;
 }

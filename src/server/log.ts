@@ -55,11 +55,17 @@ export function createLog({ level, destination }: LogOptions): LevelledLog {
     },
     { write },
   );
+  // Fields of a line that is not written cost nothing.
+  const at =
+    (name: keyof Log) =>
+    (message: string, fields?: LogFields): void => {
+      if (logger.isLevelEnabled(name)) logger[name](loggableFields(fields), message);
+    };
   return {
-    debug: (message, fields) => logger.debug(loggableFields(fields), message),
-    info: (message, fields) => logger.info(loggableFields(fields), message),
-    warn: (message, fields) => logger.warn(loggableFields(fields), message),
-    error: (message, fields) => logger.error(loggableFields(fields), message),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
     setLevel: (next) => {
       logger.level = next;
     },

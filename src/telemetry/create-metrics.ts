@@ -3,10 +3,11 @@
  * closed set, and starts closed counters at zero so that a rate over them works from the first scrape.
  */
 import { Registry } from 'prom-client';
-import { createGoldenMetrics, type GoldenMetrics } from './golden-metrics.ts';
+import { createGoldenMetrics, type GoldenMetrics, LATENCY_SECONDS } from './golden-metrics.ts';
 import { ClosedLabel, OTHER } from './labels.ts';
 import type { Metrics } from './metrics.ts';
 import { addProcessMetrics } from './process-metrics.ts';
+import { RequestMetrics } from './request-metrics.ts';
 
 export interface MetricsOptions {
   /** Of the program, for `registry_build_info`. */
@@ -19,13 +20,9 @@ export interface MetricsOptions {
   readonly isProcessObserved: boolean;
 }
 
-const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
 const RESULTS = ['committed', 'rejected', 'conflict', 'unknown'];
-// What alerts count: a rate does not see the step from no series to 1.
-const WATCHED_CODES = ['429', '500', '503'];
 const CONSUMERS = ['latest', 'slow'];
-// Route patterns and consumer names come from our own code and are few; the room is a stop against a mistake.
-const MAX_ROUTES = 64;
+// Consumer names come from our own code and are few; the room is a stop against a mistake.
 const MAX_CONSUMERS = 8;
 // Witnesses come from the configuration.
 const MAX_WITNESSES = 64;
@@ -48,13 +45,14 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
   golden.version.set(-1);
   golden.isReloaded.set(1);
   golden.buildInfo.set(build, 1);
+  const requests = new RequestMetrics(LATENCY_SECONDS);
   const reason = new ClosedLabel(reasons);
   const consumer = new ClosedLabel(CONSUMERS, MAX_CONSUMERS);
   const witness = new ClosedLabel([], MAX_WITNESSES);
   const witnessResult = new ClosedLabel([], MAX_WITNESS_RESULTS);
   const gateName = new ClosedLabel([], MAX_GATES);
   return {
-    httpRequest: requestRecorder(golden),
+    httpRequest: (sample) => requests.record(sample),
     inflight: (change) => golden.inflight.inc(change),
     rejected: (why) => golden.rejected.inc({ reason: reason.of(why) }),
     commit: ({ seconds, approvals }) => {
@@ -98,7 +96,10 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     },
     started: ({ phase, isAfterCrash, seconds }) =>
       golden.startSeconds.set({ phase, after: isAfterCrash ? 'crash' : 'stop' }, seconds),
-    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    render: async () => ({
+      contentType: registry.contentType,
+      text: `${await registry.metrics()}\n${requests.render()}`,
+    }),
   };
 }
 
@@ -111,32 +112,4 @@ function beginAtZero(golden: GoldenMetrics, reasons: readonly string[]): void {
   for (const result of ['accepted', 'refused']) golden.tokens.inc({ result }, 0);
   for (const result of ['applied', 'refused']) golden.reloads.inc({ result }, 0);
   for (const reason of ['total', 'address']) golden.connectionsRefused.inc({ reason }, 0);
-}
-
-/** Keeps the children of each label combination: finding one by its labels costs more than counting. */
-function requestRecorder(golden: GoldenMetrics): Metrics['httpRequest'] {
-  const routes = new ClosedLabel([], MAX_ROUTES);
-  const methods = new ClosedLabel(METHODS);
-  const latencies = new Map<string, { observe(value: number): void }>();
-  const counts = new Map<string, { inc(): void }>();
-  return (sample) => {
-    const route = routes.of(sample.route);
-    const method = methods.of(sample.method);
-    const code = sample.code >= 100 && sample.code <= 599 ? String(Math.trunc(sample.code)) : OTHER;
-    childOf(latencies, `${method} ${route}`, () => {
-      for (const watched of WATCHED_CODES) golden.requests.inc({ route, method, code: watched }, 0);
-      return golden.requestLatency.labels(route, method);
-    }).observe(sample.seconds);
-    childOf(counts, `${code} ${method} ${route}`, () =>
-      golden.requests.labels(route, method, code),
-    ).inc();
-  };
-}
-
-function childOf<T>(children: Map<string, T>, key: string, make: () => T): T {
-  const known = children.get(key);
-  if (known !== undefined) return known;
-  const child = make();
-  children.set(key, child);
-  return child;
 }

@@ -1,12 +1,12 @@
 /**
- * The golden metrics as prom-client instruments on one registry: names, types, labels, buckets. How
- * events of the service become samples is `create-metrics.ts`.
+ * The golden metrics as prom-client instruments on one registry: names, types, labels, buckets. Those of
+ * requests are in `request-metrics.ts`; how events of the service become samples is `create-metrics.ts`.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 // The objectives are bounds of buckets: 50, 90 and 100 ms for reads, 750 ms and 1.2 s for commits, 7 ms
 // for a verification, 200 ms for an event. Between bounds a quantile is only an estimate.
-const LATENCY_SECONDS = [
+export const LATENCY_SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.09, 0.1, 0.25, 0.5, 0.75, 1.2, 2.5, 10,
 ];
 const PROPAGATION_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5];
@@ -109,17 +109,6 @@ function witnessMetrics(make: Maker, ages: () => ReadonlyMap<string, number>) {
 
 function requestMetrics(make: Maker) {
   return {
-    requests: make.counter('http_requests_total', 'Requests answered.', [
-      'route',
-      'method',
-      'code',
-    ]),
-    requestLatency: make.histogram(
-      'request_latency_seconds',
-      'From the arrival of a request to its answer; a stream is answered when it is open.',
-      LATENCY_SECONDS,
-      ['route', 'method'],
-    ),
     inflight: make.gauge('inflight_requests', 'Requests being answered.'),
     rejected: make.counter('rejected_total', 'Refusals by error code.', ['reason']),
     propagation: make.histogram(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Hono } from 'hono';
 import { ERROR_CODES, type ErrorCode } from '../../src/core/error.ts';
-import { createApp } from '../../src/http/app.ts';
+import { createHttp } from '../../src/http/app.ts';
 import type { HttpDeps } from '../../src/http/deps.ts';
 import { COMPRESS } from '../../src/server/compress.ts';
 import { createMetrics } from '../../src/telemetry/create-metrics.ts';
@@ -58,7 +58,7 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
   const real = await openTestRegistry({ metrics, log, ...options.registry });
   let hungUp = 0;
   let corrIds = 0;
-  const app = createApp({
+  const { app } = createHttp({
     registry: real.registry,
     metrics,
     log,

@@ -1,0 +1,171 @@
+/**
+ * Stands before node:http on a connection and answers the plain reads that are ready. The first request
+ * that is anything else goes to node:http with the connection, untouched, and the connection stays there:
+ * so do silence, pieces of requests, and whatever must be refused.
+ */
+import type { Socket } from 'node:net';
+import type { PlainRead, ReadyReads } from '../../http/ready-reads.ts';
+import { addressKey } from '../address-key.ts';
+import { readPlainGet } from './plain-get.ts';
+import { Wire } from './wire.ts';
+
+// Who connects to ask does so at once; node:http knows best what to do with the others.
+const FIRST_REQUEST_MS = 500;
+// As node:http: a client that takes its time meets an open connection at the announced end.
+const KEEP_ALIVE_GRACE_MS = 1000;
+// A timer for each connection would be moved at every request.
+const TICK_MS = 250;
+
+export interface FrontOptions {
+  readonly readyReads: ReadyReads;
+  /** Whether another client may stand behind this peer: its requests need their headers read. */
+  readonly isProxy: (address: string | undefined) => boolean;
+  readonly timeouts: { readonly keepAliveMs: number; readonly stalledMs: number };
+}
+
+export class Front {
+  readonly #options: FrontOptions;
+  readonly #wire: Wire;
+  readonly #connections = new Set<FrontConnection>();
+  readonly #clock: NodeJS.Timeout;
+  /** Counted, so that a connection notes when it was used without asking a clock. */
+  #tick = 0;
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.#wire = new Wire(options.timeouts.keepAliveMs);
+    this.#clock = setInterval(() => this.#sweep(), TICK_MS).unref();
+  }
+
+  /** `handOver`: gives the connection to node:http, with every byte that was not answered. */
+  take(socket: Socket, handOver: () => void): void {
+    if (this.#options.isProxy(socket.remoteAddress)) {
+      handOver();
+      return;
+    }
+    const connection = new FrontConnection(socket, {
+      readyReads: this.#options.readyReads,
+      wire: this.#wire,
+      tick: () => this.#tick,
+      handOver,
+      onLeave: () => this.#connections.delete(connection),
+    });
+    this.#connections.add(connection);
+  }
+
+  /** Nothing is under way here but bytes that are already written. */
+  close(): void {
+    clearInterval(this.#clock);
+    for (const connection of this.#connections) connection.end();
+  }
+
+  #sweep(): void {
+    this.#tick++;
+    this.#wire.tellTime();
+    const { keepAliveMs, stalledMs } = this.#options.timeouts;
+    const limits = {
+      first: ticks(FIRST_REQUEST_MS),
+      idle: ticks(keepAliveMs + KEEP_ALIVE_GRACE_MS),
+      stalled: ticks(stalledMs),
+    };
+    for (const connection of this.#connections) connection.check(limits);
+  }
+}
+
+function ticks(ms: number): number {
+  return Math.ceil(ms / TICK_MS);
+}
+
+/** In ticks. */
+interface Limits {
+  readonly first: number;
+  readonly idle: number;
+  /** A reader that does not take its answer; node:http gives it as long. */
+  readonly stalled: number;
+}
+
+interface ConnectionOptions {
+  readonly readyReads: ReadyReads;
+  readonly wire: Wire;
+  readonly tick: () => number;
+  readonly handOver: () => void;
+  readonly onLeave: () => void;
+}
+
+class FrontConnection {
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #client: string;
+  #usedAt: number;
+  /** The last request that was understood: most clients send the same bytes again. */
+  #bytes: Buffer | undefined;
+  #read: PlainRead | undefined;
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#client = addressKey(socket.remoteAddress);
+    this.#usedAt = options.tick();
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('error', this.#onError);
+    socket.on('close', options.onLeave);
+  }
+
+  check({ first, idle, stalled }: Limits): void {
+    const unused = this.#options.tick() - this.#usedAt;
+    if (this.#bytes === undefined) {
+      if (unused > first) this.#leave();
+    } else if (unused > (this.#socket.writableLength > 0 ? stalled : idle)) this.#socket.destroy();
+  }
+
+  end(): void {
+    if (this.#socket.writableLength > 0) this.#socket.destroySoon();
+    else this.#socket.destroy();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    const { readyReads, wire, tick } = this.#options;
+    const read = this.#understand(chunk);
+    const answer = read === undefined ? undefined : readyReads(read, this.#client);
+    if (answer === undefined) {
+      this.#leave(chunk);
+      return;
+    }
+    this.#usedAt = tick();
+    wire.write(this.#socket, answer);
+  };
+
+  /** `undefined` also while the answer before has not gone: its reader is slow, and node:http paces those. */
+  #understand(chunk: Buffer): PlainRead | undefined {
+    if (this.#socket.writableLength > 0) return undefined;
+    if (this.#bytes?.equals(chunk) === true) return this.#read;
+    const read = readPlainGet(chunk);
+    if (read === undefined) return undefined;
+    // A copy: the chunk is a part of something much larger.
+    this.#bytes = Buffer.from(chunk);
+    this.#read = read;
+    return read;
+  }
+
+  readonly #onEnd = (): void => {
+    this.#socket.end();
+  };
+
+  readonly #onError = (): void => {
+    this.#socket.destroy();
+  };
+
+  #leave(chunk?: Buffer): void {
+    const socket = this.#socket;
+    socket.pause();
+    socket.off('data', this.#onData);
+    socket.off('end', this.#onEnd);
+    socket.off('error', this.#onError);
+    socket.off('close', this.#options.onLeave);
+    this.#options.onLeave();
+    if (chunk !== undefined) socket.unshift(chunk);
+    this.#options.handOver();
+    socket.resume();
+  }
+}
