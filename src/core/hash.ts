@@ -1,14 +1,14 @@
 /** BLAKE3-256, the hash of everything but the C2SP tree, and its wire form `b3:` and 64 hex digits. */
 import { blake3 } from '@noble/hashes/blake3.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { CHUNK_BYTES, hashChunk, IS_LITTLE_ENDIAN } from './blake3-chunk.ts';
+import { hashBlake3, IS_LITTLE_ENDIAN } from './blake3.ts';
 import { RegistryError } from './error.ts';
 
 export type Hash = `b3:${string}`;
 
 /** 32 bytes. */
 export function blake3Bytes(bytes: Uint8Array): Uint8Array {
-  return IS_LITTLE_ENDIAN && bytes.length <= CHUNK_BYTES ? hashChunk(bytes) : blake3(bytes);
+  return IS_LITTLE_ENDIAN ? hashBlake3(bytes) : blake3(bytes);
 }
 
 export function hashOf(bytes: Uint8Array): Hash {

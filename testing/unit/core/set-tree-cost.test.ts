@@ -1,19 +1,19 @@
-/** The cost of an update in hashes, counted under the tree: `core` gets a hash of short input that counts its calls. */
+/** The cost of an update in hashes, counted under the tree: `core` gets a hash that counts its calls. */
 import assert from 'node:assert/strict';
 import { registerHooks } from 'node:module';
 import { test } from 'node:test';
 
-const real = import.meta.resolve('../../../src/core/blake3-chunk.ts');
+const real = import.meta.resolve('../../../src/core/blake3.ts');
 const counting = `data:text/javascript,${encodeURIComponent(
-  `import { CHUNK_BYTES, hashChunk as real, IS_LITTLE_ENDIAN } from ${JSON.stringify(real)};
-   export { CHUNK_BYTES, IS_LITTLE_ENDIAN };
+  `import { hashBlake3 as real, IS_LITTLE_ENDIAN } from ${JSON.stringify(real)};
+   export { IS_LITTLE_ENDIAN };
    export const calls = { count: 0 };
-   export const hashChunk = (bytes) => { calls.count++; return real(bytes); };`,
+   export const hashBlake3 = (bytes) => { calls.count++; return real(bytes); };`,
 )}`;
 
 registerHooks({
   resolve: (specifier, context, next) =>
-    specifier === './blake3-chunk.ts' && context.parentURL?.endsWith('/core/hash.ts')
+    specifier === './blake3.ts' && context.parentURL?.endsWith('/core/hash.ts')
       ? { url: counting, shortCircuit: true }
       : next(specifier, context),
 });

@@ -1,18 +1,7 @@
-/**
- * BLAKE3-256 of at most one chunk (1,024 bytes), which is what nearly every hash of a registry is: set
- * nodes, leaves, descriptors, most payloads. The library's general form costs four times as much for
- * these; longer input is its own. Both are held to the published vectors, and to each other.
- */
-
-export const CHUNK_BYTES = 1024;
-const BLOCK_BYTES = 64;
-const [CHUNK_START, CHUNK_END, ROOT] = [1, 2, 8];
-
-/** Words are read and written in the machine's own order, which must be BLAKE3's. */
-export const IS_LITTLE_ENDIAN: boolean = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+/** The compression function of BLAKE3. */
 
 /** The first words of the square roots of the first primes, as in SHA-256. */
-const IV = Int32Array.of(
+export const IV = Int32Array.of(
   0x6a09e667,
   0xbb67ae85,
   0x3c6ef372,
@@ -34,30 +23,24 @@ function* schedule(): Generator<number> {
   }
 }
 
-/** Scratch: nothing runs between a hash's beginning and its end, and it says nothing after it. */
-const block = new Int32Array(BLOCK_BYTES / 4);
-const bytes = new Uint8Array(block.buffer);
-
-/** `input`: at most 1,024 bytes. Answers 32. Only where `IS_LITTLE_ENDIAN`. */
-export function hashChunk(input: Uint8Array): Uint8Array {
-  const chaining = Int32Array.from(IV);
-  const last = Math.max(0, Math.ceil(input.length / BLOCK_BYTES) - 1);
-  for (let i = 0; i <= last; i++) {
-    const begin = i * BLOCK_BYTES;
-    const length = Math.min(BLOCK_BYTES, input.length - begin);
-    for (let at = 0; at < length; at++) bytes[at] = input[begin + at] as number;
-    bytes.fill(0, length);
-    const flags = (i === 0 ? CHUNK_START : 0) | (i === last ? CHUNK_END | ROOT : 0);
-    compress(chaining, block, { length, flags });
-  }
-  return new Uint8Array(chaining.buffer);
+export interface Block {
+  /** Of its first word in the words given beside it. */
+  readonly at: number;
+  /** Bytes in it, without padding. */
+  readonly length: number;
+  /** Of the chunk it is in, below 2^32; 0 for a parent. */
+  readonly counter: number;
+  readonly flags: number;
 }
 
-/** Written out: sixteen words in variables are three times as fast as sixteen in an array. */
-function compress(
+/**
+ * Compresses one block of 16 words into the eight of `chaining`. Written out: sixteen words in variables
+ * are three times as fast as sixteen in an array.
+ */
+export function compress(
   chaining: Int32Array,
-  m: Int32Array,
-  { length, flags }: { readonly length: number; readonly flags: number },
+  words: Int32Array,
+  { at, length, counter, flags }: Block,
 ): void {
   let v0 = chaining[0] as number;
   let v1 = chaining[1] as number;
@@ -71,16 +54,15 @@ function compress(
   let v9 = IV[1] as number;
   let v10 = IV[2] as number;
   let v11 = IV[3] as number;
-  // One chunk: its counter is 0.
-  let v12 = 0;
+  let v12 = counter | 0;
   let v13 = 0;
   let v14 = length;
   let v15 = flags;
   let x = 0;
   let y = 0;
   for (let s = 0; s < SCHEDULE.length; s += 16) {
-    x = m[SCHEDULE[s + 0] as number] as number;
-    y = m[SCHEDULE[s + 1] as number] as number;
+    x = words[at + (SCHEDULE[s + 0] as number)] as number;
+    y = words[at + (SCHEDULE[s + 1] as number)] as number;
     v0 = (v0 + v4 + x) | 0;
     v12 ^= v0;
     v12 = (v12 >>> 16) | (v12 << 16);
@@ -94,8 +76,8 @@ function compress(
     v4 ^= v8;
     v4 = (v4 >>> 7) | (v4 << 25);
 
-    x = m[SCHEDULE[s + 2] as number] as number;
-    y = m[SCHEDULE[s + 3] as number] as number;
+    x = words[at + (SCHEDULE[s + 2] as number)] as number;
+    y = words[at + (SCHEDULE[s + 3] as number)] as number;
     v1 = (v1 + v5 + x) | 0;
     v13 ^= v1;
     v13 = (v13 >>> 16) | (v13 << 16);
@@ -109,8 +91,8 @@ function compress(
     v5 ^= v9;
     v5 = (v5 >>> 7) | (v5 << 25);
 
-    x = m[SCHEDULE[s + 4] as number] as number;
-    y = m[SCHEDULE[s + 5] as number] as number;
+    x = words[at + (SCHEDULE[s + 4] as number)] as number;
+    y = words[at + (SCHEDULE[s + 5] as number)] as number;
     v2 = (v2 + v6 + x) | 0;
     v14 ^= v2;
     v14 = (v14 >>> 16) | (v14 << 16);
@@ -124,8 +106,8 @@ function compress(
     v6 ^= v10;
     v6 = (v6 >>> 7) | (v6 << 25);
 
-    x = m[SCHEDULE[s + 6] as number] as number;
-    y = m[SCHEDULE[s + 7] as number] as number;
+    x = words[at + (SCHEDULE[s + 6] as number)] as number;
+    y = words[at + (SCHEDULE[s + 7] as number)] as number;
     v3 = (v3 + v7 + x) | 0;
     v15 ^= v3;
     v15 = (v15 >>> 16) | (v15 << 16);
@@ -139,8 +121,8 @@ function compress(
     v7 ^= v11;
     v7 = (v7 >>> 7) | (v7 << 25);
 
-    x = m[SCHEDULE[s + 8] as number] as number;
-    y = m[SCHEDULE[s + 9] as number] as number;
+    x = words[at + (SCHEDULE[s + 8] as number)] as number;
+    y = words[at + (SCHEDULE[s + 9] as number)] as number;
     v0 = (v0 + v5 + x) | 0;
     v15 ^= v0;
     v15 = (v15 >>> 16) | (v15 << 16);
@@ -154,8 +136,8 @@ function compress(
     v5 ^= v10;
     v5 = (v5 >>> 7) | (v5 << 25);
 
-    x = m[SCHEDULE[s + 10] as number] as number;
-    y = m[SCHEDULE[s + 11] as number] as number;
+    x = words[at + (SCHEDULE[s + 10] as number)] as number;
+    y = words[at + (SCHEDULE[s + 11] as number)] as number;
     v1 = (v1 + v6 + x) | 0;
     v12 ^= v1;
     v12 = (v12 >>> 16) | (v12 << 16);
@@ -169,8 +151,8 @@ function compress(
     v6 ^= v11;
     v6 = (v6 >>> 7) | (v6 << 25);
 
-    x = m[SCHEDULE[s + 12] as number] as number;
-    y = m[SCHEDULE[s + 13] as number] as number;
+    x = words[at + (SCHEDULE[s + 12] as number)] as number;
+    y = words[at + (SCHEDULE[s + 13] as number)] as number;
     v2 = (v2 + v7 + x) | 0;
     v13 ^= v2;
     v13 = (v13 >>> 16) | (v13 << 16);
@@ -184,8 +166,8 @@ function compress(
     v7 ^= v8;
     v7 = (v7 >>> 7) | (v7 << 25);
 
-    x = m[SCHEDULE[s + 14] as number] as number;
-    y = m[SCHEDULE[s + 15] as number] as number;
+    x = words[at + (SCHEDULE[s + 14] as number)] as number;
+    y = words[at + (SCHEDULE[s + 15] as number)] as number;
     v3 = (v3 + v4 + x) | 0;
     v14 ^= v3;
     v14 = (v14 >>> 16) | (v14 << 16);
