@@ -166,6 +166,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/witness-info.ts')).defineWitnessInfo,
   },
   {
+    name: 'bench',
+    summary: 'measure what a running registry can do',
+    load: async () => (await import('./commands/bench.ts')).defineBench,
+  },
+  {
     name: 'completion',
     summary: 'print a completion script for a shell',
     load: async () => (await import('./commands/completion.ts')).defineCompletion,
