@@ -5,17 +5,20 @@ declare module 'autocannon' {
     readonly connections: number;
     /** Seconds. */
     readonly duration: number;
+    readonly headers?: Readonly<Record<string, string>>;
   }
 
   interface Outcome {
-    /** Of whole seconds. */
-    readonly requests: { readonly average: number; readonly total: number };
     /** Seconds. */
     readonly duration: number;
     readonly '2xx': number;
-    readonly non2xx: number;
+    readonly '3xx': number;
+    readonly '4xx': number;
+    readonly '5xx': number;
     readonly errors: number;
     readonly timeouts: number;
+    /** Whole milliseconds. */
+    readonly latency: Readonly<Record<'p50' | 'p75' | 'p90' | 'p97_5' | 'p99' | 'p99_9', number>>;
   }
 
   export default function autocannon(options: Options): Promise<Outcome>;

@@ -1,26 +1,29 @@
 /**
- * The calibration of reads, as a program: node:http answering every request with one prebuilt body and
- * the headers of a head. Prints its URL; ends when its standard input does.
+ * A reference of reads, as a program: node:http answering each path with prebuilt bytes and the registry's
+ * own headers, or 304. Takes a file of answers; prints its URL; ends when its standard input does.
  */
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { headerList, parseAnswers } from './answer.ts';
 
-const body = Buffer.from(
-  JSON.stringify({ version: 1, entry_hash: `b3:${'0'.repeat(64)}`, note: 'x'.repeat(400) }),
+const [file = ''] = process.argv.slice(2);
+const answers = new Map(
+  parseAnswers(readFileSync(file, 'utf8')).map((answer) => [
+    answer.path,
+    { etag: answer.etag, body: Buffer.from(answer.body), headers: headerList(answer) },
+  ]),
 );
-const headers = [
-  'Content-Type',
-  'application/json',
-  'Content-Length',
-  `${body.length}`,
-  'ETag',
-  `"b3:${'0'.repeat(64)}"`,
-  'Cache-Control',
-  'public, max-age=0, must-revalidate',
-];
 
-const server = createServer((_, response) => {
-  response.writeHead(200, headers);
-  response.end(body);
+const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
+  const answer = answers.get(request.url ?? '');
+  if (answer === undefined) {
+    response.writeHead(404).end();
+  } else if (request.headers['if-none-match'] === answer.etag) {
+    response.writeHead(304, ['etag', answer.etag]).end();
+  } else {
+    response.writeHead(200, answer.headers);
+    response.end(answer.body);
+  }
 });
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();

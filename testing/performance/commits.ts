@@ -1,154 +1,221 @@
 /**
- * What a commit costs once its quorum is there: alone, and 16 at a time. On disk it is held against a
- * bare append with fdatasync, in memory (where nothing is written) against one signature check.
+ * Writes over HTTP, each beside what it cannot do without: a commit alone, 64 in flight, an approval, and
+ * whole cycles. Everything that is signed is signed before the clock runs.
  */
-import { createPublicKey, sign, verify } from 'node:crypto';
-import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ERROR_CODES } from '../../src/core/error.ts';
-import type { Hash } from '../../src/core/hash.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
-import type { Store } from '../../src/store/store.ts';
-import { createMetrics } from '../../src/telemetry/create-metrics.ts';
-import { ALICE } from '../support/core-registry.ts';
-import { openTestRegistry, put, type TestRegistry } from '../support/registry.ts';
-import { descriptorsPayload } from '../support/signers.ts';
-import { median, type Profile, type Result, resultOf } from './result.ts';
+import {
+  type Bare,
+  fsyncedAppend,
+  rateOf,
+  signatureCheck,
+  sqliteInsert,
+  timed,
+} from './bare-writes.ts';
+import type { Bench } from './bench.ts';
+import { type Entry, entryOf, inFlight, postEntry, writeEntry } from './entries.ts';
+import type { Profile, Sample } from './figure.ts';
+import { cpuUs } from './machine.ts';
+import { Poster } from './poster.ts';
+import {
+  type RegistryProcess,
+  type RegistryProcessOptions,
+  startRegistry,
+} from './registry-process.ts';
+import { quantile } from './statistics.ts';
 
-const ENTRY_BYTES = 4096;
-const AT_ONCE = 16;
-const METRICS = createMetrics({
-  build: { version: 'perf', node: process.version },
-  reasons: ERROR_CODES,
-  now: () => performance.now(),
-  isProcessObserved: false,
-});
+const ENTRY_BYTES = 4_096;
+const AT_ONCE = 64;
+const CYCLES_AT_ONCE = 16;
+const BARE_TURNS = 200;
 
-interface Bare {
-  readonly name: string;
-  /** One turn, done when it returns. */
-  run(): void;
-  end(): void;
+export interface CommitsPlan extends RegistryProcessOptions {
+  readonly profile: Profile;
+  /** In a round: commits alone, commits in flight, approvals, cycles. */
+  readonly alone: number;
+  readonly together: number;
+  readonly approvals: number;
+  readonly cycles: number;
 }
 
-export async function measureCommits({
-  profile,
-  count,
-}: {
-  profile: Profile;
-  count: number;
-}): Promise<readonly Result[]> {
-  const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-'));
+export async function openCommits(plan: CommitsPlan): Promise<Bench> {
+  const stack = new AsyncDisposableStack();
   try {
-    const bare =
-      profile === 'macronode' ? fsyncedAppend(join(directory, 'bare.log')) : signatureCheck();
-    const test = await openTestRegistry({
-      store: await openStore(profile, directory),
-      limits: { maxPendingProposals: count * 2 },
-    });
-    const ready = await propose(test, count * 2);
-    const [alone, bareUs] = await measureAlone(test, { ids: ready.slice(0, count), bare });
-    const together = await measureTogether(test, ready.slice(count));
-    bare.end();
-    await test.registry[Symbol.asyncDispose]();
+    const server = stack.use(await startRegistry(plan.profile, plan));
+    const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-bare-'));
+    stack.defer(() => rm(directory, { recursive: true }));
+    const commits = new Commits(plan, { server, directory, stack });
+    // Programs that compile as they run are slower at first.
+    await commits.warmUp();
+    return { round: () => commits.round(), [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+export class Commits {
+  readonly #plan: CommitsPlan;
+  readonly #server: RegistryProcess;
+  readonly #poster: Poster;
+  /** What a single commit waits for at least: the disk, or where there is none a signature. */
+  readonly #once: Bare;
+  readonly #insert: Bare;
+  readonly #verify = signatureCheck();
+  readonly #verifyQuorum: Bare;
+  #made = 0;
+
+  constructor(
+    plan: CommitsPlan,
+    {
+      server,
+      directory,
+      stack,
+    }: { server: RegistryProcess; directory: string; stack: AsyncDisposableStack },
+  ) {
+    this.#plan = plan;
+    this.#server = server;
+    this.#poster = stack.use(new Poster(server.url, AT_ONCE));
+    this.#once =
+      plan.profile === 'macronode' ? stack.use(fsyncedAppend(directory)) : signatureCheck();
+    this.#insert = stack.use(sqliteInsert(directory));
+    this.#verifyQuorum = signatureCheck(server.signers.length);
+  }
+
+  async warmUp(): Promise<void> {
+    await inFlight(this.#make(100), CYCLES_AT_ONCE, (entry) => writeEntry(this.#poster, entry));
+    for (const bare of [this.#once, this.#insert, this.#verify]) rateOf(bare, 20);
+  }
+
+  async round(): Promise<readonly Sample[]> {
+    const { alone, together, approvals, cycles } = this.#plan;
     return [
-      resultOf({
-        name: 'commit, alone',
-        value: alone,
-        unit: 'us',
-        calibration: { name: bare.name, value: bareUs },
-      }),
-      resultOf({
-        name: `commit, ${AT_ONCE} at a time`,
-        value: together,
-        unit: 'commits/s',
-        calibration: { name: `${bare.name}, one by one`, value: 1e6 / bareUs },
-      }),
+      ...(alone > 0 ? await this.#alone(alone) : []),
+      ...(together > 0 ? await this.#together(together) : []),
+      ...(approvals > 0 ? [await this.#approvals(approvals)] : []),
+      ...(cycles > 0 ? [await this.#cycles(cycles)] : []),
     ];
-  } finally {
-    await rm(directory, { recursive: true });
   }
-}
 
-async function openStore(profile: Profile, directory: string): Promise<Store> {
-  if (profile === 'micronode') return createMemoryStore();
-  return openSqliteStore({ path: join(directory, 'quorate.db'), onFatal: fail, metrics: METRICS });
-}
-
-function fail(error: unknown): never {
-  throw error;
-}
-
-/** Proposals of one 4 KB change each, with their quorum. */
-async function propose(test: TestRegistry, count: number): Promise<Hash[]> {
-  const ids: Hash[] = [];
-  for (let i = 0; i < count; i++) {
-    const change = put(`service-${i}`, { text: 'x'.repeat(ENTRY_BYTES) });
-    const proposal = descriptorsPayload(test.registryHash, [change]);
-    await test.registry.proposals.propose(proposal.bytes);
-    for (const signer of test.signers.slice(0, 2))
-      await test.registry.proposals.approve(proposal.payloadB3, signer.approve(proposal));
-    ids.push(proposal.payloadB3);
+  #make(count: number): Entry[] {
+    return Array.from({ length: count }, () =>
+      entryOf(this.#server, { id: `entry-${this.#made++}`, bytes: ENTRY_BYTES }),
+    );
   }
-  return ids;
-}
 
-/** In turns with the bare thing; both medians, in microseconds. */
-async function measureAlone(
-  test: TestRegistry,
-  { ids, bare }: { ids: readonly Hash[]; bare: Bare },
-): Promise<[number, number]> {
-  const commits: number[] = [];
-  const bares: number[] = [];
-  for (const id of ids) {
+  /** With their quorum. */
+  async #ready(count: number): Promise<readonly Entry[]> {
+    const entries = this.#make(count);
+    await inFlight(entries, CYCLES_AT_ONCE, (entry) => postEntry(this.#poster, entry));
+    return entries;
+  }
+
+  /** In turns with the bare thing, so that a slow moment of the disk hits both. */
+  async #alone(count: number): Promise<Sample[]> {
+    const entries = await this.#ready(count);
+    const commits: number[] = [];
+    const bares: number[] = [];
+    const verifies: number[] = [];
+    const cpuBefore = cpuUs(this.#server.pid);
+    for (const { commitPath } of entries) {
+      const began = performance.now();
+      await this.#poster.post(commitPath);
+      commits.push((performance.now() - began) * 1_000);
+      bares.push(timed(this.#once.run) * 1_000);
+      verifies.push(timed(this.#verify.run) * 1_000);
+    }
+    const cpu = (cpuUs(this.#server.pid) - cpuBefore) / count;
+    const latency = (q: number) => ({
+      kind: 'latency' as const,
+      unit: 'us',
+      reference: this.#once.name,
+      ours: quantile(commits, q),
+      theirs: quantile(bares, q),
+    });
+    return [
+      { name: 'commit alone: p50', ...latency(0.5), isGated: true },
+      { name: 'commit alone: p95', ...latency(0.95), isGated: true },
+      { name: 'commit alone: p99', ...latency(0.99) },
+      {
+        name: 'commit alone: processor time',
+        kind: 'time',
+        unit: 'us/commit',
+        reference: this.#verify.name,
+        ours: cpu,
+        theirs: quantile(verifies, 0.5),
+        isGated: true,
+      },
+    ];
+  }
+
+  async #together(count: number): Promise<Sample[]> {
+    const entries = await this.#ready(count);
+    const bares = [this.#insert, this.#verifyQuorum].map((bare) => ({
+      name: bare.name,
+      rate: rateOf(bare, BARE_TURNS),
+    }));
+    const cpuBefore = cpuUs(this.#server.pid);
     const began = performance.now();
-    await test.registry.proposals.commit(id);
-    const between = performance.now();
-    bare.run();
-    commits.push((between - began) * 1000);
-    bares.push((performance.now() - between) * 1000);
+    await inFlight(entries, AT_ONCE, ({ commitPath }) => this.#poster.post(commitPath));
+    const rate = (count * 1_000) / (performance.now() - began);
+    const cpu = (cpuUs(this.#server.pid) - cpuBefore) / count;
+    return [
+      ...bares.map((bare): Sample => {
+        const name = `commits, ${AT_ONCE} in flight: throughput, of ${bare.name}`;
+        const common = { kind: 'throughput', unit: 'commits/s', reference: bare.name } as const;
+        return { name, ...common, ours: rate, theirs: bare.rate };
+      }),
+      {
+        name: `commits, ${AT_ONCE} in flight: processor time`,
+        kind: 'time',
+        unit: 'us/commit',
+        reference: this.#verifyQuorum.name,
+        ours: cpu,
+        theirs: 1e6 / (bares[1]?.rate ?? Number.NaN),
+        isGated: true,
+      },
+    ];
   }
-  return [median(commits), median(bares)];
-}
 
-/** Commits a second. */
-async function measureTogether(test: TestRegistry, ids: readonly Hash[]): Promise<number> {
-  const began = performance.now();
-  const queue = ids.values();
-  const lanes = Array.from({ length: AT_ONCE }, async () => {
-    for (const id of queue) await test.registry.proposals.commit(id);
-  });
-  await Promise.all(lanes);
-  return (ids.length * 1000) / (performance.now() - began);
-}
+  /** Beside a bare signature and the same client's cheapest request: what is left is the registry's own. */
+  async #approvals(count: number): Promise<Sample> {
+    const ours: number[] = [];
+    const theirs: number[] = [];
+    for (const entry of this.#make(Math.ceil(count / this.#server.signers.length))) {
+      await this.#poster.post('/registry/proposals', entry.proposal);
+      for (const body of entry.approvals) {
+        const began = performance.now();
+        await this.#poster.post(entry.approvePath, body);
+        const between = performance.now();
+        await this.#poster.get('/registry/head');
+        this.#verify.run();
+        ours.push((between - began) * 1_000);
+        theirs.push((performance.now() - between) * 1_000);
+      }
+    }
+    return {
+      name: 'approval accepted: p50',
+      kind: 'latency',
+      unit: 'us',
+      reference: 'crypto.verify and a GET of the head',
+      ours: quantile(ours, 0.5),
+      theirs: quantile(theirs, 0.5),
+    };
+  }
 
-function fsyncedAppend(path: string): Bare {
-  const file = openSync(path, 'a');
-  const bytes = new Uint8Array(ENTRY_BYTES).fill(120);
-  return {
-    name: 'append of 4 KB and fdatasync',
-    run: () => {
-      writeSync(file, bytes);
-      fdatasyncSync(file);
-    },
-    end: () => closeSync(file),
-  };
-}
-
-function signatureCheck(): Bare {
-  const message = new Uint8Array(256);
-  const key = ALICE.privateKey;
-  const signature = sign(null, message, key);
-  const publicKey = createPublicKey(key);
-  return {
-    name: 'crypto.verify',
-    run: () => {
-      if (!verify(null, message, publicKey, signature))
-        throw new Error('expected the signature to verify');
-    },
-    end: () => undefined,
-  };
+  async #cycles(count: number): Promise<Sample> {
+    const entries = this.#make(count);
+    const bare = rateOf(this.#verifyQuorum, BARE_TURNS);
+    const began = performance.now();
+    await inFlight(entries, CYCLES_AT_ONCE, (entry) => writeEntry(this.#poster, entry));
+    return {
+      name: `whole cycles, ${CYCLES_AT_ONCE} at a time: throughput`,
+      kind: 'throughput',
+      unit: 'cycles/s',
+      reference: this.#verifyQuorum.name,
+      ours: (count * 1_000) / (performance.now() - began),
+      theirs: bare,
+    };
+  }
 }

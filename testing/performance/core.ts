@@ -1,7 +1,7 @@
 /** The parts of core that every commit or every verifier pays for, each beside the bare thing under it. */
 import { createPublicKey, verify } from 'node:crypto';
 import { blake3 } from '@noble/hashes/blake3.js';
-import { Bench } from 'tinybench';
+import { Bench as Timing } from 'tinybench';
 import { approvalStatement, isApprovalValid } from '../../src/core/approval.ts';
 import { decodeBase64, decodeUtf8 } from '../../src/core/bytes.ts';
 import { appendEntry } from '../../src/core/chain.ts';
@@ -20,7 +20,8 @@ import {
   descriptorsMembers,
   put,
 } from '../support/core-registry.ts';
-import { type Result, resultOf } from './result.ts';
+import type { Bench } from './bench.ts';
+import type { Sample } from './figure.ts';
 
 interface Pair {
   readonly name: string;
@@ -29,29 +30,38 @@ interface Pair {
   readonly bare: { readonly name: string; readonly run: () => unknown };
 }
 
-/** `timeMs`: how long each of the measured things runs. */
-export async function measureCore(timeMs: number): Promise<readonly Result[]> {
+/** `timeMs`: how long each of the measured things runs in a round. */
+export async function openCore(timeMs: number): Promise<Bench> {
   const chain = chainOf(10_000);
-  const results: Result[] = [];
-  for (const { name, run, bare } of [...signaturePairs(chain), ...setPairs(chain)]) {
-    // One bench for the two: what disturbs the one disturbs the other.
-    const bench = new Bench({ time: timeMs, warmupTime: timeMs / 4 });
-    bench.add(name, run).add(bare.name, bare.run);
-    await bench.run();
-    results.push(
-      resultOf({
-        name,
-        value: typicalUs(bench, name),
-        unit: 'us',
-        calibration: { name: bare.name, value: typicalUs(bench, bare.name) },
-      }),
-    );
-  }
-  return results;
+  const pairs = [...signaturePairs(chain), ...setPairs(chain)];
+  return {
+    round: async () => {
+      const samples: Sample[] = [];
+      for (const pair of pairs) samples.push(await measurePair(pair, timeMs));
+      return samples;
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
 }
 
-function typicalUs(bench: Bench, name: string): number {
-  const result = bench.getTask(name)?.result;
+async function measurePair({ name, run, bare }: Pair, timeMs: number): Promise<Sample> {
+  // One for the two: what disturbs the one disturbs the other.
+  const timing = new Timing({ time: timeMs, warmupTime: timeMs / 4 });
+  timing.add(name, run).add(bare.name, bare.run);
+  await timing.run();
+  return {
+    name,
+    kind: 'cpu',
+    unit: 'us',
+    reference: bare.name,
+    ours: typicalUs(timing, name),
+    theirs: typicalUs(timing, bare.name),
+    isGated: true,
+  };
+}
+
+function typicalUs(timing: Timing, name: string): number {
+  const result = timing.getTask(name)?.result;
   if (result?.state !== 'completed')
     throw new Error(`expected ${name} to run to its end, got ${result?.state}`);
   return result.latency.p50 * 1000;

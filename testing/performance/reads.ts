@@ -1,50 +1,197 @@
-/** Reads over HTTP: requests a second of the registry beside those of bare node:http, in turns. */
-import autocannon from 'autocannon';
-import { startChild } from './child.ts';
-import { median, type Result, resultOf } from './result.ts';
+/**
+ * Reads over HTTP, as fast as they are answered: the registry in turns with nginx, bare node:http and a raw
+ * socket, all with the same bytes and headers. Beside requests a second it takes the processor time that
+ * each request cost the server, which neighbours on the machine disturb least.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Answer, takeAnswer } from './answer.ts';
+import type { Bench } from './bench.ts';
+import { type ChildServer, startChild } from './child.ts';
+import { entryOf, writeEntry } from './entries.ts';
+import type { Profile, Sample } from './figure.ts';
+import { runLoad } from './load.ts';
+import { cpuUs, hasTool } from './machine.ts';
+import { startNginx } from './nginx-process.ts';
+import { Poster } from './poster.ts';
+import { type RegistryProcessOptions, startRegistry } from './registry-process.ts';
+import type { Turn } from './wrk.ts';
 
-const CONNECTIONS = 16;
+export const CONNECTIONS = 64;
+const HEAD = '/registry/head';
 
-interface ReadPlan {
-  /** Of a running registry with at least version 0. */
-  readonly url: string;
-  readonly rounds: number;
-  /** Of each turn of each target. */
+type Reference = 'nginx' | 'bare node:http' | 'raw socket';
+
+export interface ReadCase {
+  readonly name: string;
+  readonly path: string;
+  readonly references: readonly Reference[];
+  /** Asks for what it already has: every answer is a 304. */
+  readonly isConditional?: boolean;
+  /** Names the reference by whose figures the gate judges. */
+  readonly gatedBy?: Reference;
+}
+
+export const READ_CASES: readonly ReadCase[] = [
+  {
+    name: 'head 200',
+    path: HEAD,
+    references: ['nginx', 'bare node:http', 'raw socket'],
+    gatedBy: 'nginx',
+  },
+  { name: 'head 304', path: HEAD, references: ['nginx'], isConditional: true, gatedBy: 'nginx' },
+  {
+    name: 'version of 4 KB',
+    path: '/registry/1',
+    references: ['nginx', 'bare node:http'],
+    gatedBy: 'nginx',
+  },
+  {
+    name: 'version of 64 KB',
+    path: '/registry/2',
+    references: ['nginx', 'bare node:http'],
+    gatedBy: 'nginx',
+  },
+];
+
+export interface ReadsPlan extends RegistryProcessOptions {
+  readonly profile: Profile;
+  readonly cases: readonly ReadCase[];
   readonly secondsPerTurn: number;
 }
 
-export async function measureReads({
-  url,
-  rounds,
-  secondsPerTurn,
-}: ReadPlan): Promise<readonly Result[]> {
-  await using bare = await startChild('bare-server.ts');
-  const targets = {
-    'read head': `${url}/registry/head`,
-    'read a version': `${url}/registry/0`,
-    bare: bare.url,
-  };
-  const rates = new Map(Object.keys(targets).map((name) => [name, [] as number[]]));
-  for (const target of Object.values(targets)) await requestsPerSecond(target, 1);
-  for (let round = 0; round < rounds; round++)
-    for (const [name, target] of Object.entries(targets))
-      rates.get(name)?.push(await requestsPerSecond(target, secondsPerTurn));
-  const rateOf = (name: string): number => median(rates.get(name) ?? []);
-  return ['read head', 'read a version'].map((name) =>
-    resultOf({
-      name,
-      value: rateOf(name),
-      unit: 'requests/s',
-      calibration: { name: 'bare node:http', value: rateOf('bare') },
-    }),
-  );
+interface Measured extends Turn {
+  /** Microseconds of processor a request. */
+  readonly cpuUs: number;
 }
 
-/** Throws unless every answer is a 2xx. */
-async function requestsPerSecond(url: string, seconds: number): Promise<number> {
-  const outcome = await autocannon({ url, connections: CONNECTIONS, duration: seconds });
-  const bad = outcome.non2xx + outcome.errors + outcome.timeouts;
-  if (bad > 0 || outcome['2xx'] === 0)
-    throw new Error(`expected only 2xx from ${url}, got ${bad} other answers`);
-  return outcome['2xx'] / outcome.duration;
+type Target = 'ours' | Reference;
+
+export async function openReads(plan: ReadsPlan): Promise<Bench> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const ours = stack.use(await startRegistry(plan.profile, plan));
+    // Versions 1 and 2.
+    using poster = new Poster(ours.url, 4);
+    await writeEntry(poster, entryOf(ours, { id: 'four', bytes: 4_096 }));
+    await writeEntry(poster, entryOf(ours, { id: 'sixty-four', bytes: 65_536 }));
+    const servers = new Map<Target, ChildServer>([['ours', ours]]);
+    for (const [name, server] of await startReferences(ours.url, plan.cases, stack))
+      servers.set(name, server);
+    const bench = new Reads(plan, servers);
+    await bench.warmUp();
+    return {
+      round: () => bench.round(),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function startReferences(
+  url: string,
+  cases: readonly ReadCase[],
+  stack: AsyncDisposableStack,
+): Promise<Map<Reference, ChildServer>> {
+  const wanted = new Set(cases.flatMap(({ references }) => references));
+  const answers: Answer[] = [];
+  for (const path of new Set([HEAD, ...cases.map((one) => one.path)]))
+    answers.push(await takeAnswer(url, path));
+  const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-answers-'));
+  stack.defer(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'answers.json');
+  await writeFile(file, JSON.stringify(answers));
+  const started = new Map<Reference, ChildServer>();
+  if (wanted.has('bare node:http'))
+    started.set('bare node:http', stack.use(await startChild('bare-server.ts', [file])));
+  if (wanted.has('raw socket'))
+    started.set('raw socket', stack.use(await startChild('raw-server.ts', [file])));
+  if (wanted.has('nginx') && hasTool('nginx'))
+    started.set('nginx', stack.use(await startNginx(answers)));
+  return started;
+}
+
+class Reads {
+  readonly #plan: ReadsPlan;
+  readonly #servers: ReadonlyMap<Target, ChildServer>;
+  #rounds = 0;
+
+  constructor(plan: ReadsPlan, servers: ReadonlyMap<Target, ChildServer>) {
+    this.#plan = plan;
+    this.#servers = servers;
+  }
+
+  /** Programs that compile as they run are slower at first. */
+  async warmUp(): Promise<void> {
+    for (const one of this.#plan.cases)
+      for (const server of this.#servers.values()) await turn(server, one, 1);
+  }
+
+  async round(): Promise<readonly Sample[]> {
+    const samples: Sample[] = [];
+    // Every other round in the other order: nobody is always the one after the rest.
+    const isReversed = this.#rounds++ % 2 === 1;
+    for (const one of this.#plan.cases) {
+      const targets: Target[] = ['ours', ...one.references];
+      const measured = new Map<Target, Measured>();
+      for (const target of isReversed ? targets.toReversed() : targets) {
+        const server = this.#servers.get(target);
+        if (server !== undefined)
+          measured.set(target, await turn(server, one, this.#plan.secondsPerTurn));
+      }
+      samples.push(...samplesOf(one, measured));
+    }
+    return samples;
+  }
+}
+
+async function turn(server: ChildServer, one: ReadCase, seconds: number): Promise<Measured> {
+  const url = server.url + one.path;
+  const headers: Record<string, string> = {};
+  if (one.isConditional === true)
+    headers['if-none-match'] = (await fetch(url)).headers.get('etag') ?? '';
+  const before = cpuUs(server.pid);
+  const seen = await runLoad(url, { connections: CONNECTIONS, seconds, headers });
+  return { ...seen, cpuUs: (cpuUs(server.pid) - before) / seen.requests };
+}
+
+function samplesOf(one: ReadCase, measured: ReadonlyMap<Target, Measured>): Sample[] {
+  const ours = measured.get('ours');
+  if (ours === undefined) throw new Error('expected the registry to be measured, it was not');
+  return one.references.flatMap((reference) => {
+    const theirs = measured.get(reference);
+    if (theirs === undefined) return [];
+    const name = (what: string) => `${one.name}: ${what}, of ${reference}`;
+    const isGated = one.gatedBy === reference;
+    return [
+      {
+        name: name('throughput'),
+        kind: 'throughput',
+        unit: 'requests/s',
+        reference,
+        ours: ours.perSecond,
+        theirs: theirs.perSecond,
+      },
+      {
+        name: name('p99'),
+        kind: 'latency',
+        unit: 'us',
+        reference,
+        ours: ours.latencyUs['99'],
+        theirs: theirs.latencyUs['99'],
+      },
+      {
+        name: name('processor time'),
+        kind: 'time',
+        unit: 'us/request',
+        reference,
+        ours: ours.cpuUs,
+        theirs: theirs.cpuUs,
+        isGated,
+      },
+    ];
+  });
 }

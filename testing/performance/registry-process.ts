@@ -1,19 +1,62 @@
-/** A running registry with its genesis committed, in a process of its own. */
+/** A running registry with its genesis committed, three of five, in a process of its own. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '../../src/client/create.ts';
+import type { Hash } from '../../src/core/hash.ts';
 import { logKeyFile } from '../support/log-key-file.ts';
-import { genesisPayload, makeGovernance, makeSigners } from '../support/signers.ts';
+import {
+  genesisPayload,
+  makeGovernance,
+  makeSigners,
+  type TestSigner,
+} from '../support/signers.ts';
 import { type ChildServer, startChild } from './child.ts';
-import type { Profile } from './result.ts';
+import type { Profile } from './figure.ts';
+import { formatPlan, NOTHING_PLANTED, type Planted } from './planted.ts';
 
-export async function startRegistry(profile: Profile): Promise<ChildServer> {
+const SIGNERS = 5;
+const THRESHOLD = 3;
+
+export interface RegistryProcess extends ChildServer {
+  readonly metricsUrl: string;
+  /** The genesis payload's hash. */
+  readonly registry: Hash;
+  /** As many as a commit needs. */
+  readonly signers: readonly TestSigner[];
+}
+
+export interface RegistryProcessOptions {
+  readonly planted?: Planted;
+  readonly nodeFlags?: readonly string[];
+  /** Default: 5 signers, 3 of whom must approve. */
+  readonly signerCount?: number;
+  readonly threshold?: number;
+}
+
+export async function startRegistry(
+  profile: Profile,
+  options: RegistryProcessOptions = {},
+): Promise<RegistryProcess> {
+  const { planted = NOTHING_PLANTED, nodeFlags = [] } = options;
+  const { signerCount = SIGNERS, threshold = THRESHOLD } = options;
   const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-'));
-  const child = await startChild('registry-server.ts', [profile, directory, logKeyFile()]);
-  await begin(child.url);
+  const plan = planted === NOTHING_PLANTED ? [] : [formatPlan(planted)];
+  const child = await startChild(
+    'registry-server.ts',
+    [profile, directory, logKeyFile(), ...plan],
+    {
+      nodeFlags,
+    },
+  );
+  const signers = makeSigners(signerCount);
+  const registry = await begin(child.url, { signers, threshold });
   return {
     url: child.url,
+    pid: child.pid,
+    metricsUrl: metricsUrlOf(child.said),
+    registry,
+    signers: signers.slice(0, threshold),
     [Symbol.asyncDispose]: async () => {
       await child[Symbol.asyncDispose]();
       await rm(directory, { recursive: true });
@@ -21,13 +64,21 @@ export async function startRegistry(profile: Profile): Promise<ChildServer> {
   };
 }
 
-async function begin(url: string): Promise<void> {
+function metricsUrlOf(said: readonly string[]): string {
+  const found = said.find((line) => line.startsWith('metrics '));
+  if (found === undefined)
+    throw new Error('expected the server to print its metrics url, it did not');
+  return found.slice('metrics '.length);
+}
+
+async function begin(
+  url: string,
+  { signers, threshold }: { signers: readonly TestSigner[]; threshold: number },
+): Promise<Hash> {
   const client = createClient({ url });
-  const signers = makeSigners(3);
-  const genesis = genesisPayload(makeGovernance(signers, { threshold: 2 }), {
-    createdAt: Date.now(),
-  });
+  const genesis = genesisPayload(makeGovernance(signers, { threshold }), { createdAt: Date.now() });
   const { proposal_id } = await client.propose(genesis.bytes);
   for (const signer of signers) await client.approve(proposal_id, signer.approve(genesis));
   await client.commit(proposal_id);
+  return genesis.payloadB3;
 }

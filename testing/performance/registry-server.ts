@@ -1,23 +1,37 @@
 /**
  * A registry as `quorate serve` runs it, on free ports, as a program of its own: `macronode DIRECTORY LOG_KEY`
- * or `micronode DIRECTORY LOG_KEY`. Prints its URL; stops when its standard input ends.
+ * or `micronode DIRECTORY LOG_KEY`. Prints the URL of its metrics, then its own; stops when its standard
+ * input ends. A fourth argument plants a slowdown, for the gate to be proved on: `planted.ts`.
  */
+import { flushCompileCache } from 'node:module';
 import { loadConfig } from '../../src/server/config.ts';
 import { startServer } from '../../src/server/start.ts';
+import { parsePlan, plant } from './planted.ts';
 
-const [profile, data, logKey] = process.argv.slice(2);
+const [profile, data, logKey, planted] = process.argv.slice(2);
+if (planted !== undefined) plant(parsePlan(planted));
 const flags = {
   profile,
   // A micronode has none; its audit log goes to standard output.
   ...(profile === 'macronode' && { data }),
   log_key: logKey,
   listen: '127.0.0.1:0',
-  metrics_listen: 'off',
+  metrics_listen: '127.0.0.1:0',
   log_level: 'error',
   // Counted as always, never reached: one address is the whole load here.
   max_reads_per_minute: '1000000000',
   max_writes_per_minute: '1000000000',
+  max_pending_proposals: '10000',
+  max_connections_per_address: '20000',
+  max_connections: '20000',
+  max_streams: '20000',
+  max_streams_per_address: '20000',
+  // That the machine is busy must refuse nothing here: what is slow is to be seen as slow.
+  shed_loop_after: '10m',
+  shed_storage_after: '10m',
 };
 const server = await startServer(loadConfig({ flags }));
+console.log(`metrics ${server.metricsUrl}`);
 console.log(server.url);
+flushCompileCache();
 process.stdin.on('end', () => void server.stop()).resume();

@@ -1,32 +1,202 @@
 /** The rule by which a benchmark run is good or bad, on made-up figures. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compare, type Measurement, median, resultOf } from './result.ts';
+import { type Figure, figuresOf, type Kind, type Sample } from './figure.ts';
+import {
+  type Baseline,
+  isTooNoisy,
+  type Judgement,
+  judge,
+  LIMITS,
+  missingMetrics,
+  parseWaivers,
+  type Waiver,
+} from './gate.ts';
+import { exponentOf, median, noiseOf, quantile, spreadOf } from './statistics.ts';
 
-function measured(name: string, value: number, unit: Measurement['unit'] = 'us'): Measurement {
-  return { name, value, unit, calibration: { name: 'bare', value: 100 } };
+const KINDS = Object.keys(LIMITS) as Kind[];
+const TODAY = '2026-11-21';
+
+/** A gated figure of five rounds, of the same ratio each, or of those given. */
+function figure(ratios: number | readonly number[], kind: Kind = 'time', name = 'a'): Figure {
+  const rounds = typeof ratios === 'number' ? new Array<number>(5).fill(ratios) : ratios;
+  const samples = rounds.map((ratio): Sample => {
+    return { name, kind, unit: 'us', reference: 'b', ours: ratio * 50, theirs: 50, isGated: true };
+  });
+  const [made] = figuresOf(samples);
+  assert.ok(made !== undefined);
+  return made;
 }
 
-test('a ratio is how many times the bare cost, for times and for rates', () => {
-  assert.equal(resultOf(measured('a', 150)).ratio, 1.5);
-  assert.equal(resultOf(measured('a', 50, 'requests/s')).ratio, 2);
-});
+interface Judging {
+  readonly baseline?: Baseline;
+  readonly waivers?: readonly Waiver[];
+  readonly today?: string;
+  readonly isComplete?: boolean;
+}
 
-test('a ratio past the tolerance is worse, one within it is as before, one below it is better', () => {
-  const results = [130, 151, 60, 10].map((value, i) => resultOf(measured(`${i}`, value)));
-  const { compared, missing } = compare(results, { ratios: { 0: 1, 1: 1, 2: 1 }, tolerance: 1.5 });
-  assert.deepEqual(
-    compared.map(({ verdict }) => verdict),
-    ['as before', 'worse', 'better', 'new'],
+function judged(figures: readonly Figure[], options: Judging = {}): Judgement {
+  const baseline = { a: { ratio: 1, noise: 0 } };
+  return judge(figures, { baseline, waivers: [], today: TODAY, ...options });
+}
+
+function verdictOf(one: Figure, options: Judging = {}): string | undefined {
+  return judged([one], options).judged[0]?.verdict;
+}
+
+/** The ratio that is `share` worse than 1. */
+function worse(kind: Kind, share: number): number {
+  return kind === 'throughput' ? 1 / (1 + share) : 1 + share;
+}
+
+test('a figure is the median of its rounds, and its ratio the median of their ratios', () => {
+  const pairs = [
+    [10, 5],
+    [30, 10],
+    [12, 3],
+  ] as const;
+  const [made] = figuresOf(
+    pairs.map(([ours, theirs]) => {
+      return { name: 'a', kind: 'time', unit: 'us', reference: 'b', ours, theirs };
+    }),
   );
-  assert.deepEqual(missing, []);
+  assert.equal(made?.ours, 12);
+  assert.equal(made?.theirs, 5);
+  assert.equal(made?.ratio, 3);
+  assert.deepEqual(made?.spread, { min: 2, max: 4, mad: 1 });
+  assert.equal(made?.isGated, false);
 });
 
-test('a baseline that nothing was measured for is named', () => {
-  assert.deepEqual(compare([], { ratios: { gone: 1 }, tolerance: 1.5 }).missing, ['gone']);
+test('a figure that is not above 0 fails, it is not compared', () => {
+  for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+    assert.throws(() => figure([1, bad, 1]), /expected figures above 0 of a/);
+});
+
+test('each kind is worse past its limit and not before, more throughput and less of all others being better', () => {
+  for (const kind of KINDS) {
+    const limit = LIMITS[kind];
+    assert.equal(verdictOf(figure(worse(kind, limit + 0.005), kind)), 'worse', kind);
+    assert.equal(verdictOf(figure(worse(kind, limit - 0.005), kind)), 'as before', kind);
+    assert.equal(verdictOf(figure(1 / worse(kind, limit + 0.02), kind)), 'better', kind);
+  }
+});
+
+test('limits are 10 % for latency, throughput and processor time a request, 15 % for processor and memory', () => {
+  assert.deepEqual(LIMITS, { latency: 0.1, throughput: 0.1, time: 0.1, cpu: 0.15, memory: 0.15 });
+});
+
+test('what is worse fails the run and is named with how much, what is allowed and the rounds it took', () => {
+  const { failures } = judged([figure(1.2)]);
+  assert.equal(failures.length, 1);
+  assert.match(failures[0] ?? '', /^a: 20\.0 % worse .* at most 10\.0 % .* \(5 rounds\)$/);
+  assert.deepEqual(judged([figure(1.05)]).failures, []);
+});
+
+test('noise of the run and of the baseline is added to what is allowed', () => {
+  const ratios = [1.1, 1.115, 1.13, 1.145, 1.16];
+  const noise = noiseOf(ratios);
+  assert.ok(noise > 0.01 && noise < 0.03);
+  assert.equal(verdictOf(figure(1.13)), 'worse');
+  const [{ allowed } = { allowed: Number.NaN }] = judged([figure(ratios)]).judged;
+  assert.ok(Math.abs(allowed - 1.1 - noise) < 1e-9);
+  const noisy = { a: { ratio: 1, noise: 0.04 } };
+  assert.equal(verdictOf(figure(1.13), { baseline: noisy }), 'as before');
+  assert.equal(verdictOf(figure(1.145), { baseline: noisy }), 'worse');
+});
+
+test('a figure too noisy to be judged is undecided, however good or bad it looks', () => {
+  for (const scale of [0.5, 1, 3]) {
+    const wild = figure([0.5, 0.8, 1, 1.3, 1.6].map((ratio) => ratio * scale));
+    assert.ok(isTooNoisy(wild));
+    assert.equal(verdictOf(wild), 'undecided');
+    const { failures, undecided } = judged([wild]);
+    assert.deepEqual(failures, []);
+    assert.match(undecided.join(), /^a: noise of .* after 5 rounds is too much/);
+  }
+  assert.deepEqual(judged([figure(1)]).undecided, []);
+});
+
+test('two rounds say nothing about noise', () => {
+  assert.ok(isTooNoisy(figure([1, 1])));
+  assert.ok(!isTooNoisy(figure([1, 1, 1])));
+});
+
+test('a figure that is not gated is neither judged nor repeated', () => {
+  const free = { ...figure([0.5, 1, 3]), isGated: false };
+  assert.ok(!isTooNoisy(free));
+  assert.deepEqual(judged([free], { baseline: {} }).judged, []);
+});
+
+test('a figure without a baseline is new and fails nothing', () => {
+  assert.equal(verdictOf(figure(9), { baseline: {} }), 'new');
+  assert.deepEqual(judged([figure(9)], { baseline: {} }).failures, []);
+});
+
+test('a baseline that nothing was measured for is named, and fails a run that measured everything', () => {
+  const { missing, failures } = judged([]);
+  assert.deepEqual(missing, ['a']);
+  assert.match(failures.join(), /a: has a baseline, not measured/);
+  assert.deepEqual(judged([], { isComplete: false }).failures, []);
+});
+
+test('a waiver holds until its day, for its figure, up to its ratio', () => {
+  const waiver = { figure: 'a', cause: 'checks every token', ratio: 1.3, until: TODAY };
+  const waivers = [waiver];
+  assert.equal(verdictOf(figure(1.35), { waivers }), 'waived');
+  assert.deepEqual(judged([figure(1.35)], { waivers }).failures, []);
+  assert.equal(verdictOf(figure(1.45), { waivers }), 'worse');
+  assert.equal(verdictOf(figure(1.35), { waivers, today: '2026-11-22' }), 'worse');
+  assert.equal(verdictOf(figure(1.35), { waivers: [{ ...waiver, figure: 'b' }] }), 'worse');
+  assert.equal(verdictOf(figure(1), { waivers }), 'as before');
+});
+
+test('a waiver without a cause, a ratio or an end is refused', () => {
+  const good = { figure: 'a', cause: 'checks every token', ratio: 1.3, until: TODAY };
+  assert.deepEqual(parseWaivers(JSON.stringify([good])), [good]);
+  const wrong = [
+    { ...good, cause: ' ' },
+    { ...good, ratio: 0 },
+    { ...good, ratio: '1.3' },
+    { ...good, until: 'never' },
+    { cause: good.cause },
+    null,
+  ];
+  for (const one of wrong)
+    assert.throws(() => parseWaivers(JSON.stringify([one])), /expected a waiver with/);
+  assert.throws(() => parseWaivers('{}'), /expected a list of waivers/);
+});
+
+test('a golden metric is missing when the page has no type line of it', () => {
+  const page = '# HELP a x\n# TYPE a counter\na 1\n# TYPE b_seconds histogram\n# HELP c gone\n';
+  assert.deepEqual(missingMetrics(page, ['a', 'b_seconds']), []);
+  assert.deepEqual(missingMetrics(page, ['a', 'b', 'c']), ['b', 'c']);
 });
 
 test('the median of an even number of values lies between the middle two', () => {
   assert.equal(median([4, 1, 3, 2]), 2.5);
   assert.equal(median([3, 1, 2]), 2);
+  assert.ok(Number.isNaN(median([])));
+});
+
+test('a quantile is a value that was seen, and of 1 the largest', () => {
+  const values = [5, 1, 4, 2, 3];
+  assert.equal(quantile(values, 0), 1);
+  assert.equal(quantile(values, 0.95), 5);
+  assert.equal(quantile(values, 1), 5);
+});
+
+test('noise falls with the root of the rounds, and one wild round does not move it', () => {
+  const few = [0.9, 1, 1.1];
+  const many = [...few, ...few, ...few, ...few];
+  assert.ok(Math.abs(noiseOf(few) / noiseOf(many) - 2) < 1e-9);
+  assert.equal(noiseOf([1, 1, 1, 1, 9]), 0);
+  assert.equal(spreadOf([1, 1, 1, 1, 9]).max, 9);
+  assert.equal(noiseOf([1, 1]), Number.POSITIVE_INFINITY);
+});
+
+test('an exponent is 1 where cost grows with size, 2 with its square, 0 not at all', () => {
+  const from = { size: 10, cost: 3 };
+  assert.equal(exponentOf(from, { size: 100, cost: 30 }), 1);
+  assert.equal(exponentOf(from, { size: 100, cost: 300 }), 2);
+  assert.equal(exponentOf(from, { size: 100, cost: 3 }), 0);
 });

@@ -1,104 +1,116 @@
-/** The benchmark: measures both profiles, prints a table, writes one JSON, compares with the baselines. */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
-import { join } from 'node:path';
+/**
+ * `scripts/perf` and `scripts/perf-nightly`: measures, writes one JSON and a report, and holds the figures
+ * against the baselines. Exit status 0: all is as before. 1: something is worse, or is no longer measured.
+ * 2: the machine was too busy for a verdict.
+ */
 import { parseArgs, styleText } from 'node:util';
-import { measureCommits } from './commits.ts';
-import { measureCore } from './core.ts';
-import { measureReads } from './reads.ts';
-import { startRegistry } from './registry-process.ts';
-import { type Baseline, type Comparison, compare, type Profile, type Result } from './result.ts';
-
-const PROFILES: readonly Profile[] = ['micronode', 'macronode'];
-/** About a minute and a half in all, on two idle cores. */
-const PLAN = { coreMs: 1000, rounds: 5, secondsPerTurn: 2, commits: 500 };
-/** What the same program differs by from run to run while others use the machine. */
-const TOLERANCE = 2;
-
-async function measure(profile: Profile): Promise<readonly Result[]> {
-  await using registry = await startRegistry(profile);
-  const { rounds, secondsPerTurn, commits } = PLAN;
-  const reads = await measureReads({ url: registry.url, rounds, secondsPerTurn });
-  return [...reads, ...(await measureCommits({ profile, count: commits }))];
-}
-
-function baselinePath(profile: Profile): string {
-  return join(import.meta.dirname, 'baselines', `${profile}.json`);
-}
-
-function readBaseline(profile: Profile): Baseline {
-  return JSON.parse(readFileSync(baselinePath(profile), 'utf8'));
-}
-
-function writeBaseline(profile: Profile, results: readonly Result[]): void {
-  const ratios = Object.fromEntries(
-    results.map(({ name, ratio }) => [name, Number(ratio.toFixed(2))]),
-  );
-  writeFileSync(
-    baselinePath(profile),
-    `${JSON.stringify({ tolerance: TOLERANCE, ratios }, null, 2)}\n`,
-  );
-}
-
-function row({ result, baseline, verdict }: Comparison): string {
-  const { name, value, unit, calibration, ratio } = result;
-  const cells = [
-    name.padEnd(44),
-    `${value.toFixed(value < 100 ? 1 : 0)} ${unit}`.padStart(17),
-    `${ratio.toFixed(2)}x`.padStart(8),
-    (baseline === undefined ? '-' : `${baseline.toFixed(2)}x`).padStart(8),
-  ];
-  const said = verdict === 'worse' ? styleText('red', verdict) : verdict;
-  return `${cells.join('  ')}  ${said.padEnd(9)}  of ${calibration.name}`;
-}
-
-/** Whether no ratio is worse than its baseline allows. */
-function judge(profile: Profile, results: readonly Result[]): boolean {
-  const { compared, missing } = compare(results, readBaseline(profile));
-  console.log(
-    `\n${styleText('bold', profile)}${' '.repeat(44 - profile.length)}  measured          ratio  baseline`,
-  );
-  for (const comparison of compared) console.log(row(comparison));
-  for (const name of missing)
-    console.log(styleText('red', `${name}: in the baseline, not measured`));
-  return missing.length === 0 && compared.every(({ verdict }) => verdict !== 'worse');
-}
+import type { Figure, Profile } from './figure.ts';
+import { type Judgement, judge } from './gate.ts';
+import { describeMachine, hasTool, isPinned, pinLoad, TOOLS, type Tool } from './machine.ts';
+import { LONG, plansOf, runPlans, SHORT } from './plans.ts';
+import {
+  PROFILES,
+  type RunFile,
+  type RunKind,
+  readBaseline,
+  readWaivers,
+  writeBaseline,
+  writeRun,
+} from './run-file.ts';
+import { plainTable } from './table.ts';
 
 const { values } = parseArgs({
   options: {
-    output: { type: 'string', default: 'perf.json' },
+    nightly: { type: 'boolean', default: false },
+    output: { type: 'string', default: 'perf' },
+    profile: { type: 'string' },
     update: { type: 'boolean', default: false },
   },
 });
-const began = performance.now();
-console.log('measuring for about a minute and a half; leave the machine alone meanwhile');
-const core = await measureCore(PLAN.coreMs);
-const profiles = new Map<Profile, readonly Result[]>();
-for (const profile of PROFILES) profiles.set(profile, [...core, ...(await measure(profile))]);
 
-if (values.update) for (const [profile, results] of profiles) writeBaseline(profile, results);
-const isGood = [...profiles].map(([profile, results]) => judge(profile, results)).every(Boolean);
-const machine = {
-  node: process.version,
-  cpu: cpus()[0]?.model ?? 'unknown',
-  cores: availableParallelism(),
+const WITHOUT: Readonly<Record<Tool, string>> = {
+  wrk: 'autocannon makes the load, and is the limit for cheap requests',
+  nginx: 'nothing is held against nginx, and most reads are not judged',
+  taskset: 'nothing is pinned to a core',
 };
-const report = {
-  at: new Date().toISOString(),
-  machine,
-  plan: PLAN,
-  profiles: Object.fromEntries(profiles),
-};
-writeFileSync(values.output, `${JSON.stringify(report, null, 2)}\n`);
-console.log(
-  `\n${((performance.now() - began) / 1000).toFixed(0)} s; all figures are in ${values.output}`,
-);
-console.log(
-  isGood
-    ? styleText('green', 'no ratio is worse than its baseline allows')
-    : styleText(
-        'red',
-        'a ratio is worse than its baseline allows: run again on an idle machine before believing it',
-      ),
-);
-process.exitCode = isGood ? 0 : 1;
+
+/** What this machine lacks, a line each. */
+function findMissing(): readonly string[] {
+  const missing = TOOLS.filter((tool) => !hasTool(tool)).map(
+    (tool) => `${tool} is not installed: ${WITHOUT[tool]}`,
+  );
+  return isPinned ? missing : [...missing, 'servers and load share their cores'];
+}
+
+function judgeProfile(
+  profile: Profile,
+  figures: readonly Figure[],
+  isComplete: boolean,
+): Judgement {
+  const today = new Date().toISOString().slice(0, 10);
+  const judgement = judge(figures, {
+    baseline: readBaseline(profile),
+    waivers: readWaivers(),
+    today,
+    isComplete,
+  });
+  console.log(`\n${styleText('bold', profile)}\n${plainTable(figures, judgement)}`);
+  for (const { waiver, verdict } of judgement.judged)
+    if (verdict === 'waived' && waiver !== undefined)
+      console.log(
+        styleText('yellow', `waived until ${waiver.until}: ${waiver.figure}: ${waiver.cause}`),
+      );
+  return judgement;
+}
+
+function onRound({ name, round }: { name: string; round: number }): void {
+  console.error(styleText('dim', `${name}, round ${round}`));
+}
+
+async function measure(kind: RunKind, profiles: readonly Profile[]): Promise<RunFile> {
+  const began = performance.now();
+  const measured: Partial<Record<Profile, readonly Figure[]>> = {};
+  for (const profile of profiles)
+    measured[profile] = await runPlans(
+      plansOf(profile, kind === 'nightly' ? LONG : SHORT),
+      onRound,
+    );
+  return {
+    kind,
+    at: new Date().toISOString(),
+    seconds: Math.round((performance.now() - began) / 1_000),
+    machine: describeMachine(),
+    leftOut: findMissing(),
+    profiles: measured,
+    curves: [],
+  };
+}
+
+/** Says it, and answers the exit status. */
+function conclude(judgements: readonly Judgement[]): number {
+  const failures = judgements.flatMap((one) => one.failures);
+  const undecided = judgements.flatMap((one) => one.undecided);
+  for (const line of failures) console.log(styleText('red', `worse: ${line}`));
+  for (const line of undecided) console.log(styleText('yellow', `undecided: ${line}`));
+  if (failures.length > 0) return 1;
+  if (undecided.length > 0) return 2;
+  console.log(styleText('green', 'nothing is worse than its baseline allows'));
+  return 0;
+}
+
+const kind: RunKind = values.nightly ? 'nightly' : 'perf';
+const missing = findMissing();
+for (const line of missing) console.error(styleText(['red', 'bold'], line));
+if (kind === 'nightly' && missing.length > 0)
+  throw new Error('expected all references and two cores for the nightly run, got less');
+pinLoad();
+const profiles = PROFILES.filter((name) => values.profile === undefined || name === values.profile);
+const run = await measure(kind, profiles);
+const isComplete = kind === 'nightly';
+const judgements = profiles.map((profile) => {
+  const figures = run.profiles[profile] ?? [];
+  if (values.update) writeBaseline(profile, { figures, machine: run.machine, at: run.at });
+  return judgeProfile(profile, figures, isComplete);
+});
+console.log(`\n${run.seconds} s; all figures are in ${writeRun(values.output, run)}`);
+process.exitCode = conclude(judgements);

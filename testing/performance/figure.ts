@@ -1,0 +1,74 @@
+/**
+ * What a benchmark yields. Machines differ and this one is busy, so the figure that counts is a ratio: what
+ * was measured over a reference that was measured in the same round. Figures in seconds are kept for
+ * reading, never compared.
+ */
+import { median, noiseOf, type Spread, spreadOf } from './statistics.ts';
+
+export type Profile = 'micronode' | 'macronode';
+
+/** Which limit of the gate holds for a figure. Of throughput more is better, of all others less. */
+export type Kind = 'latency' | 'throughput' | 'time' | 'cpu' | 'memory';
+
+/** One figure of one round. */
+export interface Sample {
+  /** `head 200, CPU a request, of nginx`: the same in each round. */
+  readonly name: string;
+  readonly kind: Kind;
+  readonly unit: string;
+  /** What it is held against. */
+  readonly reference: string;
+  readonly ours: number;
+  readonly theirs: number;
+  /** `true`: a baseline decides about it; otherwise it is only reported. */
+  readonly isGated?: boolean;
+}
+
+export interface Figure {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly unit: string;
+  readonly reference: string;
+  readonly isGated: boolean;
+  readonly rounds: number;
+  /** Medians of the rounds, in `unit`. */
+  readonly ours: number;
+  readonly theirs: number;
+  /** Median of the rounds' ratios, ours over theirs. */
+  readonly ratio: number;
+  /** Of the ratios. */
+  readonly spread: Spread;
+  /** How far the ratio may be off, as a share of it. `null`: too few rounds to know. */
+  readonly noise: number | null;
+}
+
+/** By name, in the order in which they first came. */
+export function figuresOf(samples: readonly Sample[]): readonly Figure[] {
+  const byName = Map.groupBy(samples, ({ name }) => name);
+  return [...byName.values()].map(figureOf);
+}
+
+function figureOf(samples: readonly Sample[]): Figure {
+  const [first] = samples;
+  if (first === undefined) throw new Error('expected samples, got none');
+  const ratios = samples.map(({ ours, theirs }) => ours / theirs);
+  const bad = ratios.findIndex((ratio) => !(ratio > 0 && ratio < Number.POSITIVE_INFINITY));
+  if (bad >= 0)
+    throw new Error(
+      `expected figures above 0 of ${first.name}, got ${samples[bad]?.ours} over ${samples[bad]?.theirs}`,
+    );
+  const noise = noiseOf(ratios);
+  return {
+    name: first.name,
+    kind: first.kind,
+    unit: first.unit,
+    reference: first.reference,
+    isGated: first.isGated ?? false,
+    rounds: samples.length,
+    ours: median(samples.map(({ ours }) => ours)),
+    theirs: median(samples.map(({ theirs }) => theirs)),
+    ratio: median(ratios),
+    spread: spreadOf(ratios),
+    noise: Number.isFinite(noise) ? noise : null,
+  };
+}

@@ -1,0 +1,170 @@
+/**
+ * When a run is worse than its baseline: the rule, without any measuring. A limit is what the project
+ * allows plus what the two runs' own spread says is noise. Where noise fills too much of the limit, the
+ * caller measures again; a figure that stays noisy is undecided, and a run with one has not passed.
+ */
+import type { Figure, Kind } from './figure.ts';
+
+/** How much worse than its baseline a figure may be, as a share. */
+export const LIMITS: Readonly<Record<Kind, number>> = {
+  latency: 0.1,
+  throughput: 0.1,
+  // Processor time a request on a core that does nothing else: latency and throughput in their steadiest form.
+  time: 0.1,
+  cpu: 0.15,
+  memory: 0.15,
+};
+
+/** Noise above this share of its limit is too much to judge by. */
+const MAX_NOISE_SHARE = 0.5;
+
+export interface BaselineFigure {
+  readonly ratio: number;
+  readonly noise: number;
+}
+
+/** By the figure's name. */
+export type Baseline = Readonly<Record<string, BaselineFigure>>;
+
+/** A figure that may be worse, because somebody has looked at the cause. */
+export interface Waiver {
+  readonly figure: string;
+  readonly cause: string;
+  /** What it is held against instead. */
+  readonly ratio: number;
+  /** The last day on which it counts, `2026-12-31`. */
+  readonly until: string;
+}
+
+export type Verdict = 'as before' | 'better' | 'worse' | 'new' | 'undecided' | 'waived';
+
+export interface Judged {
+  readonly figure: Figure;
+  /** `undefined`: measured for the first time. */
+  readonly baseline: BaselineFigure | undefined;
+  /** How many times as bad as the baseline: above 1 is worse, of throughput too. */
+  readonly worsening: number;
+  /** The worsening from which on it is worse. */
+  readonly allowed: number;
+  readonly verdict: Verdict;
+  readonly waiver: Waiver | undefined;
+}
+
+export interface Judgement {
+  readonly judged: readonly Judged[];
+  /** In the baseline, not measured: what is no longer measured is no longer known. */
+  readonly missing: readonly string[];
+  /** What fails the run, a line each. */
+  readonly failures: readonly string[];
+  /** What the machine was too busy to decide, a line each. */
+  readonly undecided: readonly string[];
+}
+
+/** Whether one more round could make the figure steady enough to be judged. */
+export function isTooNoisy({ isGated, kind, noise }: Figure): boolean {
+  return isGated && (noise === null || noise > LIMITS[kind] * MAX_NOISE_SHARE);
+}
+
+/** `today` as in a waiver; `isComplete`: the run measured everything that the baseline names. */
+export function judge(
+  figures: readonly Figure[],
+  {
+    baseline,
+    waivers,
+    today,
+    isComplete = true,
+  }: {
+    readonly baseline: Baseline;
+    readonly waivers: readonly Waiver[];
+    readonly today: string;
+    readonly isComplete?: boolean;
+  },
+): Judgement {
+  const active = new Map(
+    waivers.filter(({ until }) => today <= until).map((waiver) => [waiver.figure, waiver]),
+  );
+  const judged = figures
+    .filter(({ isGated }) => isGated)
+    .map((figure) => judgeOne(figure, baseline[figure.name], active.get(figure.name)));
+  const measured = new Set(judged.map(({ figure }) => figure.name));
+  const missing = Object.keys(baseline).filter((name) => !measured.has(name));
+  const failures = judged.flatMap(failureOf);
+  if (isComplete) failures.push(...missing.map((name) => `${name}: has a baseline, not measured`));
+  return { judged, missing, failures, undecided: judged.flatMap(undecidedOf) };
+}
+
+function judgeOne(
+  figure: Figure,
+  baseline: BaselineFigure | undefined,
+  waiver: Waiver | undefined,
+): Judged {
+  const without = worseningOf(figure, baseline);
+  const base = { figure, baseline, waiver, ...without };
+  if (isTooNoisy(figure)) return { ...base, verdict: 'undecided' };
+  if (baseline === undefined) return { ...base, verdict: 'new' };
+  if (without.worsening <= without.allowed)
+    return { ...base, verdict: without.worsening < 1 / without.allowed ? 'better' : 'as before' };
+  if (waiver === undefined) return { ...base, verdict: 'worse' };
+  const waived = worseningOf(figure, { ratio: waiver.ratio, noise: baseline.noise });
+  return { ...base, ...waived, verdict: waived.worsening > waived.allowed ? 'worse' : 'waived' };
+}
+
+function worseningOf(
+  { kind, ratio, noise }: Figure,
+  baseline: BaselineFigure | undefined,
+): { readonly worsening: number; readonly allowed: number } {
+  const before = baseline?.ratio ?? ratio;
+  return {
+    worsening: kind === 'throughput' ? before / ratio : ratio / before,
+    allowed: 1 + LIMITS[kind] + Math.hypot(noise ?? 0, baseline?.noise ?? 0),
+  };
+}
+
+function failureOf({ figure, worsening, allowed, verdict }: Judged): string[] {
+  if (verdict !== 'worse') return [];
+  const allowance = `at most ${percent(allowed - 1)} is allowed (${figure.rounds} rounds)`;
+  return [`${figure.name}: ${percent(worsening - 1)} worse than its baseline, ${allowance}`];
+}
+
+function undecidedOf({ figure: { name, rounds, noise }, verdict }: Judged): string[] {
+  if (verdict !== 'undecided') return [];
+  const size = noise === null ? 'of unknown size' : `of ${percent(noise)}`;
+  return [`${name}: noise ${size} after ${rounds} rounds is too much to judge by`];
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+/** Throws unless it is a list of waivers, each with a cause and an end. */
+export function parseWaivers(text: string): readonly Waiver[] {
+  const value: unknown = JSON.parse(text);
+  if (!Array.isArray(value)) throw new Error('expected a list of waivers, got something else');
+  return value.map((entry: unknown) => {
+    if (!isWaiver(entry))
+      throw new Error(
+        `expected a waiver with figure, cause, ratio and until (2026-12-31), got ${JSON.stringify(entry)}`,
+      );
+    return entry;
+  });
+}
+
+function isWaiver(value: unknown): value is Waiver {
+  if (typeof value !== 'object' || value === null) return false;
+  const { figure, cause, ratio, until } = value as Partial<Record<keyof Waiver, unknown>>;
+  return (
+    typeof figure === 'string' &&
+    typeof cause === 'string' &&
+    cause.trim().length >= 10 &&
+    typeof ratio === 'number' &&
+    ratio > 0 &&
+    typeof until === 'string' &&
+    /^\d{4}-\d\d-\d\d$/.test(until)
+  );
+}
+
+/** Golden metrics that a page of /metrics has no line of. */
+export function missingMetrics(page: string, golden: readonly string[]): readonly string[] {
+  const present = new Set([...page.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name));
+  return golden.filter((name) => !present.has(name));
+}

@@ -1,0 +1,95 @@
+/**
+ * The reference of reads that is not ours: Debian's nginx with one worker and stock settings, serving the
+ * registry's answers as static files with the registry's headers.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { freePort } from '../support/nginx.ts';
+import type { Answer } from './answer.ts';
+import type { ChildServer } from './child.ts';
+import { asServer, onlyChild, TOOL_ENV } from './machine.ts';
+
+const POLL_MS = 20;
+const DEADLINE_MS = 10_000;
+
+export async function startNginx(answers: readonly Answer[]): Promise<ChildServer> {
+  const directory = mkdtempSync(join(tmpdir(), 'quorate-perf-nginx-'));
+  chmodSync(directory, 0o755);
+  const port = await freePort();
+  writeFileSync(join(directory, 'nginx.conf'), configOf(directory, port, answers));
+  for (const { path, body } of answers) {
+    const file = join(directory, 'html', path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, body);
+  }
+  const files = ['-p', directory, '-e', 'stderr', '-c', join(directory, 'nginx.conf')];
+  const server = asServer('nginx', files);
+  const child = spawn(server.command, server.parameters, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: TOOL_ENV,
+  });
+  const exited = once(child, 'exit');
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await exited;
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await answering(url + (answers[0]?.path ?? '/'), exited);
+    const worker = onlyChild(child.pid ?? 0);
+    if (worker === undefined) throw new Error('expected nginx to have a worker, got none');
+    return { url, pid: worker, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function answering(url: string, exited: Promise<unknown>): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  let isOver = false;
+  void exited.then(() => {
+    isOver = true;
+  });
+  for (;;) {
+    const status = await fetch(url).then(
+      (response) => response.status,
+      () => 0,
+    );
+    if (status === 200) return;
+    if (isOver || performance.now() > deadline)
+      throw new Error(`expected nginx to answer 200, got ${status || 'nothing'}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Exported for its test. */
+export function configOf(directory: string, port: number, answers: readonly Answer[]): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${join(directory, `temp-${name}`)};`,
+  );
+  const locations = answers.map(({ path, headers, contentType }) => {
+    const added = headers.map(([name, value]) => `add_header ${name} ${quoted(value)};`);
+    return `location = ${path} { default_type ${contentType}; ${added.join(' ')} }`;
+  });
+  return [
+    // Its worker would leave root behind, and with it the directory.
+    process.getuid?.() === 0 ? 'user root;' : '',
+    'daemon off; worker_processes 1; error_log stderr error;',
+    `pid ${join(directory, 'nginx.pid')};`,
+    'events { worker_connections 1024; }',
+    `http { access_log off; keepalive_requests 100000000; sendfile on; tcp_nopush on; types {} ${temporary.join(' ')}`,
+    `server { listen 127.0.0.1:${port}; root ${join(directory, 'html')};`,
+    ...locations,
+    '} }',
+    '',
+  ].join('\n');
+}
+
+function quoted(value: string): string {
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}

@@ -1,0 +1,86 @@
+/** A run as one JSON, the baselines it is held against, and the waivers that somebody has looked at. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Figure, Profile } from './figure.ts';
+import { type Baseline, parseWaivers, type Waiver } from './gate.ts';
+import type { Machine } from './machine.ts';
+
+export const PROFILES: readonly Profile[] = ['micronode', 'macronode'];
+
+export interface RunFile {
+  readonly kind: RunKind;
+  readonly at: string;
+  readonly seconds: number;
+  readonly machine: Machine;
+  /** Said loudly: what could not be measured here, and why. */
+  readonly leftOut: readonly string[];
+  readonly profiles: Readonly<Partial<Record<Profile, readonly Figure[]>>>;
+  readonly curves: readonly Curve[];
+}
+
+export type RunKind = 'perf' | 'nightly';
+
+/** Cost or latency against something that was turned up. */
+export interface Curve {
+  readonly title: string;
+  readonly xLabel: string;
+  readonly yLabel: string;
+  readonly isLogX: boolean;
+  readonly isLogY: boolean;
+  readonly lines: readonly CurveLine[];
+}
+
+export interface CurveLine {
+  readonly name: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+export function writeRun(directory: string, run: RunFile): string {
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, `${run.at.replaceAll(':', '-').slice(0, 19)}-${run.kind}.json`);
+  writeFileSync(path, `${JSON.stringify(run, null, 2)}\n`);
+  return path;
+}
+
+/** Oldest first; none where the directory is not there. A file that is no run is left aside. */
+export function readRuns(directory: string, kind: RunKind): readonly RunFile[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((name) => name.endsWith(`-${kind}.json`))
+    .sort()
+    .map((name): RunFile => JSON.parse(readFileSync(join(directory, name), 'utf8')))
+    .filter((run) => run.kind === kind && run.profiles !== undefined);
+}
+
+export function readBaseline(profile: Profile): Baseline {
+  const path = baselinePath(profile);
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).figures : {};
+}
+
+/** Gated figures alone: nothing else is compared. */
+export function writeBaseline(
+  profile: Profile,
+  { figures, machine, at }: { figures: readonly Figure[]; machine: Machine; at: string },
+): void {
+  const gated = figures.filter(({ isGated, noise }) => isGated && noise !== null);
+  const baseline = Object.fromEntries(
+    gated.map(({ name, ratio, noise }) => [
+      name,
+      { ratio: Number(ratio.toPrecision(4)), noise: Number((noise ?? 0).toPrecision(2)) },
+    ]),
+  );
+  const { cpu, cores, node, commit } = machine;
+  const measured = { at, cpu, cores, node, commit };
+  writeFileSync(
+    baselinePath(profile),
+    `${JSON.stringify({ measured, figures: baseline }, null, 2)}\n`,
+  );
+}
+
+function baselinePath(profile: Profile): string {
+  return join(import.meta.dirname, 'baselines', `${profile}.json`);
+}
+
+export function readWaivers(): readonly Waiver[] {
+  return parseWaivers(readFileSync(join(import.meta.dirname, 'waivers.json'), 'utf8'));
+}
