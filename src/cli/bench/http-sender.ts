@@ -44,6 +44,9 @@ export interface SenderOptions {
   readonly timeoutMs: number;
 }
 
+/** How long a registry may be silent before a request counts as unanswered. */
+export const ANSWER_TIMEOUT_MS = 30_000;
+
 /** Enough for a problem document. */
 const MAX_KEPT_BYTES = 16 * 1024;
 

@@ -1,8 +1,10 @@
 /** One kind of work under load: paced, its outcomes counted, its latencies recorded. */
 import { isErrorCode } from '../../core/error.ts';
+import { runClosedLoop } from './closed-loop.ts';
 import { type Latency, LatencyRecorder } from './histogram.ts';
 import type { Outcome } from './http-sender.ts';
-import { type Job, type Paced, type PaceOptions, runPaced } from './pace.ts';
+import { runOpenLoop } from './open-loop.ts';
+import type { Job, Paced, PaceOptions } from './pace.ts';
 
 /** A job or a part of one: `undefined` when all was well, else what was wrong. */
 export type Fault = string | undefined;
@@ -27,8 +29,11 @@ export interface LoadResult {
 }
 
 export interface LoadOptions extends Omit<PaceOptions, 'begin' | 'onUnsent'> {
-  /** Begins a job and calls `done` once, in a later turn. */
-  readonly begin: (job: Job, done: (fault: Fault) => void) => void;
+  /**
+   * Begins a job and calls `done` once, in a later turn. `beganAt`: from here its latency counts, where
+   * something had to be made for it first; default: from when it was due.
+   */
+  readonly begin: (job: Job, done: (fault: Fault, beganAt?: number) => void) => void;
   /** Jobs that are done, the warm-up included, and how many there will be as far as is known. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -37,28 +42,32 @@ export async function runLoad({ begin, onProgress, ...pace }: LoadOptions): Prom
   const { clock } = pace;
   const recorder = new LatencyRecorder();
   const errors = new ErrorCounts();
-  const beganAt = clock.now();
+  const startedAt = clock.now();
   const totalMs = pace.warmupMs + pace.durationMs;
   let answered = 0;
   let done = 0;
   const paced = await runPaced({
     ...pace,
     begin: (job, end) =>
-      begin(job, (fault) => {
+      begin(job, (fault, beganAt = job.dueAt) => {
         done++;
         if (job.isCounted) {
           errors.add(fault);
           if (fault === undefined) {
             answered++;
-            recorder.record(clock.now() - job.dueAt);
+            recorder.record(clock.now() - beganAt);
           }
         }
-        onProgress?.(done, totalOf(pace, { done, share: (clock.now() - beganAt) / totalMs }));
+        onProgress?.(done, totalOf(pace, { done, share: (clock.now() - startedAt) / totalMs }));
         end();
       }),
     onUnsent: (_job, waitedMs) => recorder.record(waitedMs),
   });
   return resultOf(paced, { answered, errors, recorder });
+}
+
+function runPaced(options: PaceOptions): Promise<Paced> {
+  return options.rate === undefined ? runClosedLoop(options) : runOpenLoop(options, options.rate);
 }
 
 /** In the closed loop guessed from the pace so far. */

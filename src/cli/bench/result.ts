@@ -1,12 +1,8 @@
 /** What a run of `quorate bench` is told as: one document, with how it was made. */
 import { RegistryError } from '../../core/error.ts';
 
-export interface RunConfig {
-  readonly duration_ms: number;
-  readonly warmup_ms: number;
-  readonly connections: number;
-  readonly [setting: string]: unknown;
-}
+/** The settings of a run, by name. */
+export type RunConfig = Readonly<Record<string, unknown>>;
 
 export interface BenchResult<Loads extends object> {
   readonly bench: 'get' | 'put' | 'mixed' | 'watch' | 'verify';

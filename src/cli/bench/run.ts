@@ -1,11 +1,12 @@
 /** What every benchmark does around its load: who answers, when it began, the result, and how it ends. */
 import { parseJsonBytes } from '../../client/json.ts';
 import { Check } from '../../core/check.ts';
-import { escapeText, RegistryError } from '../../core/error.ts';
+import { RegistryError } from '../../core/error.ts';
 import { formatTime } from '../../core/time.ts';
 import { readBuildInfo } from '../../server/build-info.ts';
 import type { Context } from '../context.ts';
 import { createTransport } from '../http-log.ts';
+import type { Progress } from '../progress.ts';
 import { assertNoneFailed, type BenchResult, type Failures, type RunConfig } from './result.ts';
 
 const MAX_VERSION_BYTES = 64 * 1024;
@@ -46,12 +47,18 @@ export async function runBench<Loads extends object>(
   assertNoneFailed(failures(loads));
 }
 
-export function showHeading({ bench, url, server_version, config }: BenchResult<object>): string {
-  const server = server_version === null ? 'an unknown server' : `quorate ${server_version}`;
-  const settings = Object.entries(config).map(
-    ([name, value]) => `${name} ${JSON.stringify(value)}`,
-  );
-  return escapeText(`${bench} of ${server} at ${url}; ${settings.join(', ')}`);
+/** Shows how far a load is while it runs. */
+export async function withBar<T>(
+  { progress }: Context,
+  label: string,
+  run: (onProgress: Progress['show']) => Promise<T>,
+): Promise<T> {
+  const bar = progress(label);
+  try {
+    return await run(bar.show);
+  } finally {
+    await bar.end();
+  }
 }
 
 /** Throws `unavailable` when nobody answers. What else answers may be measured as well: its version is `null`. */

@@ -1,19 +1,42 @@
 /** Results for people: a table of loads, and the latencies of each as bars. */
+import { escapeText } from '../../core/error.ts';
 import type { Style } from '../style.ts';
 import { plural, table } from '../text.ts';
 import type { Bucket, Latency } from './histogram.ts';
 import type { LoadResult } from './load.ts';
+import type { BenchResult } from './result.ts';
+import type { WriteResult } from './write-load.ts';
 
 const BAR = 40;
+
+type Rows = readonly (readonly [string, Latency | null])[];
+
+export function showHeading({
+  bench,
+  url,
+  server_version,
+  config,
+}: Omit<BenchResult<object>, 'loads'>): string {
+  const server = server_version === null ? 'an unknown server' : `quorate ${server_version}`;
+  const settings = Object.entries(config)
+    .filter(([, value]) => value !== null && value !== false)
+    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(' ') : value}`);
+  return escapeText(`${bench}: ${server} at ${url}; ${settings.join(', ')}`);
+}
 
 /** Milliseconds with three figures after the point: microseconds. */
 export function showMs(us: number): string {
   return (us / 1000).toFixed(3);
 }
 
-export function showLatencies(rows: readonly (readonly [string, Latency | null])[]): string {
+export function showLatencies(rows: Rows): string {
   const head = ['ms', 'count', 'min', 'p50', 'p90', 'p95', 'p99', 'p99.9', 'max', 'mean'];
   return table([head, ...rows.map(([name, latency]) => [name, ...latencyCells(latency)])]);
+}
+
+/** One row for each step. */
+export function showSteps(steps: WriteResult['steps']): Rows {
+  return Object.entries(steps);
 }
 
 function latencyCells(latency: Latency | null): string[] {
