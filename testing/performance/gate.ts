@@ -1,7 +1,8 @@
 /**
  * When a run is worse than its baseline: the rule, without any measuring. A limit is what the project
- * allows plus what the two runs' own spread says is noise. Where noise fills too much of the limit, the
- * caller measures again; a figure that stays noisy is undecided, and a run with one has not passed.
+ * allows plus what the two runs' own spread says is noise. Where noise is large against the limit, the
+ * caller measures again. A figure that stays noisy is worse only by more than its noise; when it is not
+ * worse it is undecided, and that is said.
  */
 import type { Figure, Kind } from './figure.ts';
 
@@ -15,8 +16,13 @@ export const LIMITS: Readonly<Record<Kind, number>> = {
   memory: 0.15,
 };
 
-/** Noise above this share of its limit is too much to judge by. */
-const MAX_NOISE_SHARE = 0.5;
+/** A figure whose noise is above this share of its limit is measured again. */
+const REPEAT_NOISE_SHARE = 0.25;
+/** Allowed beside the limit is so many times the noise: what noise alone exceeds in one of twenty runs. */
+const NOISE_ALLOWED = 1.6;
+
+/** What the gate rests on: neighbours on the machine disturb it least. */
+const STEADY: ReadonlySet<Kind> = new Set(['time', 'cpu', 'memory']);
 
 export interface BaselineFigure {
   readonly ratio: number;
@@ -58,11 +64,18 @@ export interface Judgement {
   readonly failures: readonly string[];
   /** What the machine was too busy to decide, a line each. */
   readonly undecided: readonly string[];
+  /** The steady figures were decided: without them a run has no verdict. */
+  readonly isDecided: boolean;
 }
 
-/** Whether one more round could make the figure steady enough to be judged. */
+/** Whether one more round would make the verdict a better one. */
 export function isTooNoisy({ isGated, kind, noise }: Figure): boolean {
-  return isGated && (noise === null || noise > LIMITS[kind] * MAX_NOISE_SHARE);
+  return isGated && (noise === null || noise > LIMITS[kind] * REPEAT_NOISE_SHARE);
+}
+
+/** Noise alone fills the limit: that it is not worse says little. */
+function isUndecided({ kind, noise }: Figure): boolean {
+  return noise === null || noise > LIMITS[kind];
 }
 
 /** `today` as in a waiver; `isComplete`: the run measured everything that the baseline names. */
@@ -90,7 +103,14 @@ export function judge(
   const missing = Object.keys(baseline).filter((name) => !measured.has(name));
   const failures = judged.flatMap(failureOf);
   if (isComplete) failures.push(...missing.map((name) => `${name}: has a baseline, not measured`));
-  return { judged, missing, failures, undecided: judged.flatMap(undecidedOf) };
+  const undecided = judged.filter(({ verdict }) => verdict === 'undecided');
+  return {
+    judged,
+    missing,
+    failures,
+    undecided: undecided.map(({ figure }) => undecidedLine(figure)),
+    isDecided: !undecided.some(({ figure: { kind } }) => STEADY.has(kind)),
+  };
 }
 
 function judgeOne(
@@ -100,10 +120,11 @@ function judgeOne(
 ): Judged {
   const without = worseningOf(figure, baseline);
   const base = { figure, baseline, waiver, ...without };
-  if (isTooNoisy(figure)) return { ...base, verdict: 'undecided' };
   if (baseline === undefined) return { ...base, verdict: 'new' };
-  if (without.worsening <= without.allowed)
+  if (without.worsening <= without.allowed) {
+    if (isUndecided(figure)) return { ...base, verdict: 'undecided' };
     return { ...base, verdict: without.worsening < 1 / without.allowed ? 'better' : 'as before' };
+  }
   if (waiver === undefined) return { ...base, verdict: 'worse' };
   const waived = worseningOf(figure, { ratio: waiver.ratio, noise: baseline.noise });
   return { ...base, ...waived, verdict: waived.worsening > waived.allowed ? 'worse' : 'waived' };
@@ -116,7 +137,7 @@ function worseningOf(
   const before = baseline?.ratio ?? ratio;
   return {
     worsening: kind === 'throughput' ? before / ratio : ratio / before,
-    allowed: 1 + LIMITS[kind] + Math.hypot(noise ?? 0, baseline?.noise ?? 0),
+    allowed: 1 + LIMITS[kind] + NOISE_ALLOWED * Math.hypot(noise ?? 0, baseline?.noise ?? 0),
   };
 }
 
@@ -126,10 +147,9 @@ function failureOf({ figure, worsening, allowed, verdict }: Judged): string[] {
   return [`${figure.name}: ${percent(worsening - 1)} worse than its baseline, ${allowance}`];
 }
 
-function undecidedOf({ figure: { name, rounds, noise }, verdict }: Judged): string[] {
-  if (verdict !== 'undecided') return [];
+function undecidedLine({ name, rounds, noise }: Figure): string {
   const size = noise === null ? 'of unknown size' : `of ${percent(noise)}`;
-  return [`${name}: noise ${size} after ${rounds} rounds is too much to judge by`];
+  return `${name}: noise ${size} after ${rounds} rounds is too much to judge by`;
 }
 
 function percent(share: number): string {

@@ -1,9 +1,11 @@
 /** What a run measures, and how often: the developer's three minutes, the night, and one turn of the gate's proof. */
 import { type BenchPlan, runBench } from './bench.ts';
-import { openCommits } from './commits.ts';
+import { type CommitsPlan, openCommits } from './commits.ts';
 import { openCore } from './core.ts';
 import type { Figure, Profile } from './figure.ts';
+import type { Planted } from './planted.ts';
 import { openReads, READ_CASES, type ReadCase, type ReadsPlan } from './reads.ts';
+import { openStarts, type StartsPlan } from './starts.ts';
 
 export interface Effort {
   readonly rounds: number;
@@ -13,6 +15,9 @@ export interface Effort {
 }
 
 export const SHORT: Effort = { rounds: 3, maxRounds: 6, roundsPerStart: 3 };
+/** Each round on its own: what differs between processes is then part of the noise. */
+const PROOF: Effort = { rounds: 4, maxRounds: 6, roundsPerStart: 1 };
+const PROOF_BASELINE: Effort = { rounds: 10, maxRounds: 10, roundsPerStart: 1 };
 export const LONG: Effort = { rounds: 6, maxRounds: 18, roundsPerStart: 2 };
 
 const TURN_SECONDS = 1;
@@ -27,10 +32,17 @@ export function readsPlan(
   return { name: `${plan.profile}: reads`, open, ...effort };
 }
 
-export function commitsPlan(profile: Profile, effort: Effort): BenchPlan {
+export function commitsPlan(
+  plan: Pick<CommitsPlan, 'profile'> & Partial<CommitsPlan>,
+  effort: Effort,
+): BenchPlan {
   const counts = { alone: 100, together: 256, approvals: 90, cycles: 100 };
-  const open = () => openCommits({ profile, ...counts });
-  return { name: `${profile}: commits`, open, ...effort };
+  const open = () => openCommits({ ...counts, ...plan });
+  return { name: `${plan.profile}: commits`, open, ...effort };
+}
+
+export function startsPlan(plan: StartsPlan, effort: Effort): BenchPlan {
+  return { name: `${plan.profile}: starts`, open: () => openStarts(plan), ...effort };
 }
 
 export function corePlan(effort: Effort): BenchPlan {
@@ -41,7 +53,28 @@ export function corePlan(effort: Effort): BenchPlan {
 export function plansOf(profile: Profile, effort: Effort): readonly BenchPlan[] {
   if (profile === 'micronode' && effort === SHORT)
     return [readsPlan({ profile, cases: READ_CASES.slice(0, 1).map(withoutBounds) }, effort)];
-  return [readsPlan({ profile }, effort), commitsPlan(profile, effort), corePlan(effort)];
+  return [
+    readsPlan({ profile }, effort),
+    commitsPlan({ profile }, effort),
+    startsPlan({ profile }, effort),
+    corePlan(effort),
+  ];
+}
+
+/** What the gate is proved on, in less than half a minute: reads, commits and memory of a macronode. */
+export function proofPlans(
+  planted: Planted,
+  { isBaseline = false }: { readonly isBaseline?: boolean } = {},
+): readonly BenchPlan[] {
+  const effort = isBaseline ? PROOF_BASELINE : PROOF;
+  const profile = 'macronode';
+  const cases = READ_CASES.slice(0, 1).map(withoutBounds);
+  const commitsAlone = { alone: 100, together: 0, approvals: 0, cycles: 0 };
+  return [
+    readsPlan({ profile, planted, cases }, effort),
+    commitsPlan({ profile, planted, ...commitsAlone }, effort),
+    startsPlan({ profile, planted }, effort),
+  ];
 }
 
 /** Beside nginx alone. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '../../src/client/create.ts';
 import type { Hash } from '../../src/core/hash.ts';
+import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { logKeyFile } from '../support/log-key-file.ts';
 import {
   genesisPayload,
@@ -11,12 +12,13 @@ import {
   makeSigners,
   type TestSigner,
 } from '../support/signers.ts';
-import { type ChildServer, startChild } from './child.ts';
+import { type ChildServer, type NodeChild, startChild } from './child.ts';
 import type { Profile } from './figure.ts';
 import { formatPlan, NOTHING_PLANTED, type Planted } from './planted.ts';
 
 const SIGNERS = 5;
 const THRESHOLD = 3;
+const LOG_KEY = logKeyFile();
 
 export interface RegistryProcess extends ChildServer {
   readonly metricsUrl: string;
@@ -38,17 +40,9 @@ export async function startRegistry(
   profile: Profile,
   options: RegistryProcessOptions = {},
 ): Promise<RegistryProcess> {
-  const { planted = NOTHING_PLANTED, nodeFlags = [] } = options;
   const { signerCount = SIGNERS, threshold = THRESHOLD } = options;
   const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-'));
-  const plan = planted === NOTHING_PLANTED ? [] : [formatPlan(planted)];
-  const child = await startChild(
-    'registry-server.ts',
-    [profile, directory, logKeyFile(), ...plan],
-    {
-      nodeFlags,
-    },
-  );
+  const child = await spawnRegistry(profile, directory, options);
   const signers = makeSigners(signerCount);
   const registry = await begin(child.url, { signers, threshold });
   return {
@@ -64,6 +58,17 @@ export async function startRegistry(
   };
 }
 
+/** Over what stands in the directory. */
+export function spawnRegistry(
+  profile: Profile,
+  directory: string,
+  { planted = NOTHING_PLANTED, nodeFlags = [] }: RegistryProcessOptions = {},
+): Promise<NodeChild> {
+  const plan = planted === NOTHING_PLANTED ? [] : [formatPlan(planted)];
+  const parameters = [profile, directory, LOG_KEY, ...plan];
+  return startChild('registry-server.ts', parameters, { nodeFlags });
+}
+
 function metricsUrlOf(said: readonly string[]): string {
   const found = said.find((line) => line.startsWith('metrics '));
   if (found === undefined)
@@ -71,11 +76,15 @@ function metricsUrlOf(said: readonly string[]): string {
   return found.slice('metrics '.length);
 }
 
-async function begin(
+/** Answers the genesis payload's hash. */
+export async function begin(
   url: string,
-  { signers, threshold }: { signers: readonly TestSigner[]; threshold: number },
+  { signers, threshold }: { signers: readonly TestSigner[]; threshold: number } = {
+    signers: makeSigners(SIGNERS),
+    threshold: THRESHOLD,
+  },
 ): Promise<Hash> {
-  const client = createClient({ url });
+  const client = createClient({ url, verifier: createNativeVerifier() });
   const genesis = genesisPayload(makeGovernance(signers, { threshold }), { createdAt: Date.now() });
   const { proposal_id } = await client.propose(genesis.bytes);
   for (const signer of signers) await client.approve(proposal_id, signer.approve(genesis));

@@ -98,22 +98,40 @@ test('noise of the run and of the baseline is added to what is allowed', () => {
   assert.ok(noise > 0.01 && noise < 0.03);
   assert.equal(verdictOf(figure(1.13)), 'worse');
   const [{ allowed } = { allowed: Number.NaN }] = judged([figure(ratios)]).judged;
-  assert.ok(Math.abs(allowed - 1.1 - noise) < 1e-9);
+  assert.ok(Math.abs(allowed - 1.1 - 1.6 * noise) < 1e-9);
   const noisy = { a: { ratio: 1, noise: 0.04 } };
-  assert.equal(verdictOf(figure(1.13), { baseline: noisy }), 'as before');
-  assert.equal(verdictOf(figure(1.145), { baseline: noisy }), 'worse');
+  assert.equal(verdictOf(figure(1.16), { baseline: noisy }), 'as before');
+  assert.equal(verdictOf(figure(1.17), { baseline: noisy }), 'worse');
 });
 
-test('a figure too noisy to be judged is undecided, however good or bad it looks', () => {
-  for (const scale of [0.5, 1, 3]) {
-    const wild = figure([0.5, 0.8, 1, 1.3, 1.6].map((ratio) => ratio * scale));
-    assert.ok(isTooNoisy(wild));
-    assert.equal(verdictOf(wild), 'undecided');
-    const { failures, undecided } = judged([wild]);
+test('a figure whose noise fills its limit is worse by more than that, else undecided', () => {
+  const wild = [0.7, 0.9, 1, 1.2, 1.4];
+  const scaled = (by: number, kind: Kind = 'time') =>
+    figure(
+      wild.map((ratio) => ratio * by),
+      kind,
+    );
+  assert.ok(isTooNoisy(scaled(1)));
+  for (const by of [0.5, 1, 1.2]) {
+    assert.equal(verdictOf(scaled(by)), 'undecided');
+    const { failures, undecided } = judged([scaled(by)]);
     assert.deepEqual(failures, []);
     assert.match(undecided.join(), /^a: noise of .* after 5 rounds is too much/);
   }
+  assert.equal(verdictOf(scaled(1.6)), 'worse');
   assert.deepEqual(judged([figure(1)]).undecided, []);
+});
+
+test('a run is without a verdict when processor time or memory is undecided, not for latency alone', () => {
+  const wild = [0.7, 0.9, 1, 1.2, 1.4];
+  const isDecided = (kind: Kind) => judged([figure(wild, kind)]).isDecided;
+  assert.deepEqual(KINDS.map(isDecided), [true, true, false, false, false]);
+  assert.ok(judged([figure(1)]).isDecided);
+});
+
+test('a figure is measured again while its noise is above a quarter of its limit', () => {
+  assert.ok(isTooNoisy(figure([0.96, 0.98, 1, 1.05, 1.06])));
+  assert.ok(!isTooNoisy(figure([0.99, 0.995, 1, 1.01, 1.02])));
 });
 
 test('two rounds say nothing about noise', () => {
