@@ -3,25 +3,19 @@
  * socket, all with the same bytes and headers. Beside requests a second it takes the processor time that
  * each request cost the server, which neighbours on the machine disturb least.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Answer, takeAnswer } from './answer.ts';
 import type { Bench } from './bench.ts';
-import { type ChildServer, startChild } from './child.ts';
+import type { ChildServer } from './child.ts';
 import { entryOf, writeEntry } from './entries.ts';
 import type { Profile, Sample } from './figure.ts';
 import { runLoad } from './load.ts';
-import { cpuUs, hasTool } from './machine.ts';
-import { startNginx } from './nginx-process.ts';
+import { cpuUs } from './machine.ts';
 import { Poster } from './poster.ts';
+import { type Reference, startReferences } from './references.ts';
 import { type RegistryProcessOptions, startRegistry } from './registry-process.ts';
 import type { Turn } from './wrk.ts';
 
 export const CONNECTIONS = 64;
 const HEAD = '/registry/head';
-
-type Reference = 'nginx' | 'bare node:http' | 'raw socket';
 
 export interface ReadCase {
   readonly name: string;
@@ -77,8 +71,11 @@ export async function openReads(plan: ReadsPlan): Promise<Bench> {
     await writeEntry(poster, entryOf(ours, { id: 'four', bytes: 4_096 }));
     await writeEntry(poster, entryOf(ours, { id: 'sixty-four', bytes: 65_536 }));
     const servers = new Map<Target, ChildServer>([['ours', ours]]);
-    for (const [name, server] of await startReferences(ours.url, plan.cases, stack))
-      servers.set(name, server);
+    const wanted = new Set(plan.cases.flatMap(({ references }) => references));
+    // The head first: the raw socket knows no other.
+    const paths = new Set([HEAD, ...plan.cases.map(({ path }) => path)]);
+    const references = await startReferences(wanted, { url: ours.url, paths }, stack);
+    for (const [name, server] of references) servers.set(name, server);
     const bench = new Reads(plan, servers);
     await bench.warmUp();
     return {
@@ -89,29 +86,6 @@ export async function openReads(plan: ReadsPlan): Promise<Bench> {
     await stack.disposeAsync();
     throw error;
   }
-}
-
-async function startReferences(
-  url: string,
-  cases: readonly ReadCase[],
-  stack: AsyncDisposableStack,
-): Promise<Map<Reference, ChildServer>> {
-  const wanted = new Set(cases.flatMap(({ references }) => references));
-  const answers: Answer[] = [];
-  for (const path of new Set([HEAD, ...cases.map((one) => one.path)]))
-    answers.push(await takeAnswer(url, path));
-  const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-answers-'));
-  stack.defer(() => rm(directory, { recursive: true }));
-  const file = join(directory, 'answers.json');
-  await writeFile(file, JSON.stringify(answers));
-  const started = new Map<Reference, ChildServer>();
-  if (wanted.has('bare node:http'))
-    started.set('bare node:http', stack.use(await startChild('bare-server.ts', [file])));
-  if (wanted.has('raw socket'))
-    started.set('raw socket', stack.use(await startChild('raw-server.ts', [file])));
-  if (wanted.has('nginx') && hasTool('nginx'))
-    started.set('nginx', stack.use(await startNginx(answers)));
-  return started;
 }
 
 class Reads {

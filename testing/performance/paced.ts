@@ -1,0 +1,171 @@
+/**
+ * Reads at a fixed rate, whatever becomes of them: what they take and what they cost the server, alone and
+ * beside commits. Latencies count from when a request was due, in the client, beside bare node:http at the
+ * same rate from the same client.
+ */
+import { createBenchClock } from '../../src/cli/bench/clock.ts';
+import type { Latency } from '../../src/cli/bench/histogram.ts';
+import { HttpSender } from '../../src/cli/bench/http-sender.ts';
+import { runLoad } from '../../src/cli/bench/load.ts';
+import { runReads } from '../../src/cli/bench/read-load.ts';
+import type { Bench } from './bench.ts';
+import type { ChildServer } from './child.ts';
+import { entryOf, inFlight, postEntry } from './entries.ts';
+import type { Kind, Profile, Sample } from './figure.ts';
+import { cpuUs, residentMib } from './machine.ts';
+import { Poster } from './poster.ts';
+import { startReferences } from './references.ts';
+import {
+  type RegistryProcess,
+  type RegistryProcessOptions,
+  startRegistry,
+} from './registry-process.ts';
+
+const BARE = 'bare node:http';
+const HEAD = '/registry/head';
+const CONNECTIONS = 32;
+const WARMUP_MS = 250;
+const TIMEOUT_MS = 30_000;
+const NEVER = new AbortController().signal;
+
+export interface PacedPlan extends RegistryProcessOptions {
+  readonly profile: Profile;
+  readonly perSecond: number;
+  readonly seconds: number;
+  /** Beside which reads are measured once more. */
+  readonly commitsPerSecond: number;
+}
+
+/** One turn at one server. */
+export interface PacedTurn {
+  readonly perSecond: number;
+  readonly latency: Latency;
+  /** Share of one core. */
+  readonly cpuShare: number;
+  readonly mib: number;
+}
+
+export async function openPaced(plan: PacedPlan): Promise<Bench> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const ours = stack.use(await startRegistry(plan.profile, plan));
+    const place = { url: ours.url, paths: new Set([HEAD]) };
+    const bare = (await startReferences(new Set([BARE]), place, stack)).get(BARE);
+    if (bare === undefined) throw new Error(`expected ${BARE} to start, it did not`);
+    for (const server of [ours, bare]) await readAt(server, HEAD, { ...plan, seconds: 1 });
+    let made = 0;
+    const round = async () => {
+      const alone = await readAt(ours, HEAD, plan);
+      const theirs = await readAt(bare, HEAD, plan);
+      const beside = await readBesideCommits(ours, { ...plan, firstId: made });
+      made += plan.commitsPerSecond * plan.seconds;
+      return [...samplesOf(plan, alone, theirs), besideSample(plan, beside, alone)];
+    };
+    return { round, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/** Throws unless every answer was good. */
+export async function readAt(
+  server: ChildServer,
+  path: string,
+  { perSecond, seconds }: Pick<PacedPlan, 'perSecond' | 'seconds'>,
+): Promise<PacedTurn> {
+  using sender = new HttpSender({
+    url: server.url,
+    connections: CONNECTIONS,
+    timeoutMs: TIMEOUT_MS,
+  });
+  const before = cpuUs(server.pid);
+  const began = performance.now();
+  const seen = await runReads({
+    sender,
+    paths: [path],
+    isConditional: false,
+    clock: createBenchClock(),
+    warmupMs: WARMUP_MS,
+    durationMs: seconds * 1_000,
+    rate: perSecond,
+    connections: CONNECTIONS,
+    signal: NEVER,
+  });
+  const cpuShare = (cpuUs(server.pid) - before) / ((performance.now() - began) * 1_000);
+  if (seen.failed > 0 || seen.latency_us === null)
+    throw new Error(`expected only good answers of ${path}, got ${JSON.stringify(seen.errors)}`);
+  const mib = residentMib(server.pid);
+  return { perSecond: seen.rate, latency: seen.latency_us, cpuShare, mib };
+}
+
+interface BesidePlan extends PacedPlan {
+  readonly firstId: number;
+}
+
+/** The commits' quorum is there before the clock runs. */
+async function readBesideCommits(server: RegistryProcess, plan: BesidePlan): Promise<PacedTurn> {
+  const { commitsPerSecond, seconds, firstId } = plan;
+  using poster = new Poster(server.url, CONNECTIONS);
+  const entries = Array.from({ length: commitsPerSecond * seconds }, (_, i) =>
+    entryOf(server, { id: `beside-${firstId + i}`, bytes: 4_096 }),
+  );
+  await inFlight(entries, 8, (entry) => postEntry(poster, entry));
+  const commits = runLoad({
+    clock: createBenchClock(),
+    warmupMs: 0,
+    durationMs: seconds * 1_000,
+    rate: commitsPerSecond,
+    count: entries.length,
+    connections: CONNECTIONS,
+    signal: NEVER,
+    begin: ({ index }, done) => {
+      const entry = entries[index];
+      if (entry === undefined) throw new Error(`expected an entry for job ${index}, got none`);
+      poster.post(entry.commitPath).then(
+        () => done(undefined),
+        (error: unknown) => done(String(error)),
+      );
+    },
+  });
+  const [reads, { failed, errors }] = await Promise.all([readAt(server, HEAD, plan), commits]);
+  if (failed > 0)
+    throw new Error(`expected all commits to be taken, got ${JSON.stringify(errors)}`);
+  return reads;
+}
+
+function samplesOf(plan: PacedPlan, ours: PacedTurn, theirs: PacedTurn): Sample[] {
+  const at = `head at ${plan.perSecond.toLocaleString('en-US')}/s`;
+  const sample = (
+    [what, kind, unit]: readonly [string, Kind, string],
+    figure: (turn: PacedTurn) => number,
+    isGated = true,
+  ): Sample => ({
+    name: `${at}: ${what}`,
+    kind,
+    unit,
+    reference: BARE,
+    ours: figure(ours),
+    theirs: figure(theirs),
+    isGated,
+  });
+  return [
+    sample(['p50', 'latency', 'us'], ({ latency }) => latency.p50, false),
+    sample(['p95', 'latency', 'us'], ({ latency }) => latency.p95),
+    sample(['p99', 'latency', 'us'], ({ latency }) => latency.p99, false),
+    sample(['throughput', 'throughput', 'requests/s'], ({ perSecond }) => perSecond),
+    sample(['processor', 'cpu', '% of a core'], ({ cpuShare }) => cpuShare * 100),
+    sample(['memory', 'memory', 'MiB'], ({ mib }) => mib),
+  ];
+}
+
+function besideSample(plan: PacedPlan, ours: PacedTurn, theirs: PacedTurn): Sample {
+  return {
+    name: `head p99 beside ${plan.commitsPerSecond} commits/s`,
+    kind: 'latency',
+    unit: 'us',
+    reference: 'head p99 alone',
+    ours: ours.latency.p99,
+    theirs: theirs.latency.p99,
+  };
+}
