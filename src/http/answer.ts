@@ -1,12 +1,13 @@
 /** What a handler answers, before it is an HTTP response: plain data, so that one place adds the rest. */
 import { CACHE_CONTROL, type Caching } from '../api/caching.ts';
 import { canonicalBytes } from '../core/canonical.ts';
+import type { EventStream } from './event-stream.ts';
 
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** A stream is read only if the request wants a body, and then once. */
-  readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
+  readonly body: Uint8Array | ReadableStream<Uint8Array> | EventStream | null;
 }
 
 export interface BodyOptions {

@@ -20,7 +20,7 @@ import { proposalReads, proposalWrites } from './proposals.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 import { type ReadyReads, readyReads } from './ready-reads.ts';
 import { setRoutes } from './sets.ts';
-import { streamRoutes } from './stream.ts';
+import { type OpenStream, streamOpener, streamRoutes } from './stream.ts';
 import { StreamSlots } from './stream-slots.ts';
 import { versionRoutes } from './versions.ts';
 
@@ -39,10 +39,12 @@ export function createHttp(deps: HttpDeps): HttpFace {
     () => deps.limits?.().maxInflight ?? DEFAULT_HTTP_LIMITS.maxInflight,
   );
   const ready = new ReadyAnswers(deps.registry, limits().maxReadyBytes);
-  const handlers = createHandlers(deps, { limits, inflight, ready });
+  const slots = new StreamSlots(limits);
+  const openStream = streamOpener(deps, { limits: limits(), slots });
+  const handlers = createHandlers(deps, { limits, inflight, ready, slots, openStream });
   return {
     app: createApp(deps, handlers),
-    readyReads: readyReads(deps, { answers: ready, inflight }),
+    readyReads: readyReads(deps, { answers: ready, inflight, openStream }),
   };
 }
 
@@ -70,11 +72,15 @@ interface Shared {
   readonly limits: () => HttpLimits;
   readonly inflight: Inflight;
   readonly ready: ReadyAnswers;
+  readonly slots: StreamSlots;
+  readonly openStream: OpenStream;
 }
 
-function createHandlers(deps: HttpDeps, { limits, inflight, ready }: Shared): Handlers {
+function createHandlers(
+  deps: HttpDeps,
+  { limits, inflight, ready, slots, openStream }: Shared,
+): Handlers {
   const { registry } = deps;
-  const slots = new StreamSlots(limits);
   const fixed = limits();
   const bodies = new BodyCache(fixed.maxCachedBytes);
   const { readOpenApi, readSchema, ...probes } = metaRoutes(deps);
@@ -82,7 +88,7 @@ function createHandlers(deps: HttpDeps, { limits, inflight, ready }: Shared): Ha
     readOpenApi,
     readSchema,
     ...headRoutes(deps, { slots, ready }),
-    ...streamRoutes(deps, fixed, slots),
+    ...streamRoutes(deps, openStream),
     ...versionRoutes(registry, ready),
     ...setRoutes(deps, fixed, bodies),
     ...descriptorRoutes(registry),

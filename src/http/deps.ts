@@ -6,6 +6,8 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
 import type { Authority } from './authority.ts';
+import type { EventStream } from './event-stream.ts';
+import type { HttpTimers } from './timers.ts';
 
 export interface HttpLimits {
   /** Streams and long polls, in all and for one client address. */
@@ -48,16 +50,14 @@ export interface Allowance {
 /** One request of a client, as the rate limit counts it. */
 export type Consume = (caller: string) => Allowance;
 
-export interface HttpTimers {
-  setTimeout(run: () => void, ms: number): unknown;
-  clearTimeout(timer: unknown): void;
-}
-
 export interface BuildInfo {
   readonly version: string;
   /** The commit it was built from, where known. */
   readonly revision: string | null;
 }
+
+/** `headers`: all of the answer's. What it returns stands for an answer that was sent. */
+export type SendEvents = (c: Context, events: EventStream, headers: Headers) => Response;
 
 export interface HttpDeps {
   readonly registry: Registry;
@@ -84,6 +84,8 @@ export interface HttpDeps {
   readonly clientAddress: (c: Context) => string;
   /** Destroys the connection: the only way to end an answer whose reader does not read. */
   readonly hangUp: (c: Context) => void;
+  /** Answers with a stream by itself, without a body that is pulled. */
+  readonly sendEvents?: SendEvents;
   readonly consumeRead?: Consume;
   readonly consumeWrite?: Consume;
   /** By the id of a token instead of an address. */

@@ -8,6 +8,7 @@ import { matchesEtag, notModified } from './conditional.ts';
 import { CORR_ID_HEADER, correlationOf } from './correlation.ts';
 import { isRead, NO_SNIFFING, readHeaders } from './cors.ts';
 import type { HttpDeps } from './deps.ts';
+import { EventStream, pulledBody } from './event-stream.ts';
 import { problemOf } from './problem.ts';
 
 /** `corrId` names the request in everything that comes of it. */
@@ -53,7 +54,7 @@ export function exchange(
             () => answered(c, corrId),
             endOf,
           );
-    return respond(c, answer, corrId);
+    return respond(deps, c, { answer, corrId });
   };
 }
 
@@ -66,17 +67,14 @@ function endOf({ answer, code }: Outcome): RequestEnd {
 }
 
 /** For what is thrown around a handler, by a part that was handed in. */
-export function answerFailure(
-  { metrics, log, newCorrId }: HttpDeps,
-  c: Context,
-  cause: unknown,
-): Response {
+export function answerFailure(deps: HttpDeps, c: Context, cause: unknown): Response {
+  const { metrics, log, newCorrId } = deps;
   const corrId = newCorrId();
   const { code, answer } = problemOf(cause, corrId);
   metrics.rejected(code);
   const fields = { code, corr_id: corrId, status: answer.status };
   logRefusal(log, fields, cause);
-  return respond(c, answer, corrId);
+  return respond(deps, c, { answer, corrId });
 }
 
 async function run(c: Context, handler: Handler, corrId: string): Promise<Outcome> {
@@ -141,12 +139,21 @@ function logRefusal(
   else log.info('request refused', fields);
 }
 
-function respond(c: Context, answer: Answer, corrId: string): Response {
+function respond(
+  deps: Pick<HttpDeps, 'sendEvents' | 'hangUp'>,
+  c: Context,
+  { answer, corrId }: { readonly answer: Answer; readonly corrId: string },
+): Response {
   const { status, body } = answer;
   const headers = {
     ...(isRead(c.req.method) ? readHeaders(answer.headers) : { ...answer.headers, ...NO_SNIFFING }),
     [CORR_ID_HEADER]: corrId,
   };
+  if (body instanceof EventStream) {
+    if (deps.sendEvents !== undefined) return deps.sendEvents(c, body, new Headers(headers));
+    const { signal } = c.req.raw;
+    return new Response(pulledBody(body, { signal, hangUp: () => deps.hangUp(c) }), { headers });
+  }
   // The cast drops SharedArrayBuffer from the type: no bytes here are shared memory.
   if (c.req.method !== 'HEAD') return new Response(body as BodyInit | null, { status, headers });
   if (body instanceof ReadableStream) body.cancel().catch(() => undefined);

@@ -116,7 +116,7 @@ function readyAnswer(route: string, etag: string, answer: Answer): ReadyAnswer {
   });
 }
 
-function readyResponse({ status, headers, body }: Answer): ReadyResponse {
+export function readyResponse({ status, headers, body }: Answer): ReadyResponse {
   const all = [...new Headers({ ...readHeaders(headers), [CORR_ID_HEADER]: '-' })];
   all.pop();
   return Object.freeze({ status, headers: all.flat(), body: body as Uint8Array | null });

@@ -15,6 +15,8 @@ import type {
 import { damaged } from './stored.ts';
 
 const REPLAY_PAGE = 64;
+/** Some 5 ms of writing. */
+const WOKEN_AT_ONCE = 500;
 
 export interface FeedOptions {
   readonly head: () => PublishedHead | undefined;
@@ -36,11 +38,14 @@ export class EventFeed implements Feed {
   readonly #options: FeedOptions;
   readonly #ring = new Map<number, PublishedHead>();
   readonly #cursors = new Set<Cursor>();
+  readonly #progress: ProgressFrame;
+  #heartbeat: unknown;
   #durableMs = 0;
   #isClosing = false;
 
   constructor(options: FeedOptions) {
     this.#options = options;
+    this.#progress = new ProgressFrame(options);
   }
 
   get subscribers(): number {
@@ -57,12 +62,12 @@ export class EventFeed implements Feed {
       this.#ring.set(entry.version, entry);
       this.#ring.delete(entry.version - this.#options.limits.recentEvents);
     }
-    for (const cursor of this.#cursors) cursor.wake();
+    this.#wakeAll(false);
   }
 
   /** The checkpoint has new cosigners: those who wait hear it now, not with the next heartbeat. */
   announceProgress(): void {
-    for (const cursor of this.#cursors) cursor.wake(true);
+    this.#wakeAll(true);
   }
 
   subscribe(options: { after?: number; mode: 'all' | 'latest'; consumer: string }): Subscription {
@@ -70,12 +75,14 @@ export class EventFeed implements Feed {
       ...options,
       feed: this.#options,
       ring: this.#ring,
+      progressFrame: () => this.#progress.now(),
       onLive: () => this.#observePropagation(),
       onEnd: () => this.#forget(cursor),
     });
     this.#cursors.add(cursor);
     this.#options.metrics.subscribers(this.#cursors.size);
     if (this.#isClosing) cursor.end('closing');
+    else if (this.#cursors.size === 1) this.#rest();
     return cursor;
   }
 
@@ -83,6 +90,28 @@ export class EventFeed implements Feed {
   close(): void {
     this.#isClosing = true;
     for (const cursor of this.#cursors) cursor.end('closing');
+  }
+
+  /** Some at a time: thousands of writes to sockets hold up whoever else is to be answered. */
+  #wakeAll(isProgress: boolean): void {
+    this.#rest();
+    const waking = [...this.#cursors];
+    const wakeSome = (from: number): void => {
+      for (const cursor of waking.slice(from, from + WOKEN_AT_ONCE)) cursor.wake(isProgress);
+      const next = from + WOKEN_AT_ONCE;
+      if (next < waking.length) this.#options.timers.soon(() => wakeSome(next));
+    };
+    this.#options.timers.soon(() => wakeSome(0));
+  }
+
+  /** A heartbeat when nothing has been said for so long. One for all: they are as quiet as each other. */
+  #rest(): void {
+    const { timers, limits } = this.#options;
+    timers.clearTimeout(this.#heartbeat);
+    this.#heartbeat =
+      this.#cursors.size === 0
+        ? undefined
+        : timers.setTimeout(() => this.#wakeAll(true), limits.heartbeatMs);
   }
 
   /** Reading back and signing are part of it, the way through the kernel and the network is not. */
@@ -94,6 +123,28 @@ export class EventFeed implements Feed {
   #forget(cursor: Cursor): void {
     this.#cursors.delete(cursor);
     this.#options.metrics.subscribers(this.#cursors.size);
+    if (this.#cursors.size === 0) this.#rest();
+  }
+}
+
+/** The same for everybody until the head or its checkpoint changes. */
+class ProgressFrame {
+  readonly #options: Pick<FeedOptions, 'head' | 'checkpoint'>;
+  #about: readonly [PublishedHead | undefined, PublishedCheckpoint | undefined] | undefined;
+  #frame: Uint8Array = new Uint8Array();
+
+  constructor(options: Pick<FeedOptions, 'head' | 'checkpoint'>) {
+    this.#options = options;
+  }
+
+  now(): Uint8Array {
+    const [head, checkpoint] = [this.#options.head(), this.#options.checkpoint()];
+    if (this.#about?.[0] !== head || this.#about?.[1] !== checkpoint || this.#frame.length === 0) {
+      this.#about = [head, checkpoint];
+      const data = { checkpoint: checkpoint?.note ?? null, version: head?.version ?? null };
+      this.#frame = encodeFrame({ event: 'registry.progress', data });
+    }
+    return this.#frame;
   }
 }
 
@@ -103,6 +154,7 @@ interface CursorOptions {
   readonly consumer: string;
   readonly feed: FeedOptions;
   readonly ring: ReadonlyMap<number, PublishedHead>;
+  readonly progressFrame: () => Uint8Array;
   /** A new version is handed to a reader that waited for it; replays are not told. */
   readonly onLive: () => void;
   readonly onEnd: () => void;
@@ -114,7 +166,9 @@ class Cursor implements Subscription {
   /** The version read last; `undefined` until the first event without a cursor. */
   #version: number | undefined;
   #replayed: PublishedHead[] = [];
-  #wake: ((isTimeUp: boolean) => void) | undefined;
+  /** Of a reader that waits. */
+  #onEvent: (() => void) | undefined;
+  #hasWaited = false;
   #ended: EndReason | undefined;
   #isEndTold = false;
   #isProgressDue = false;
@@ -126,20 +180,26 @@ class Cursor implements Subscription {
     this.#expiresAt = now() + limits.maxStreamAgeMs * (0.8 + 0.4 * random());
   }
 
+  poll(onEvent: () => void): FeedEvent | Promise<FeedEvent> | undefined {
+    if (this.#ended !== undefined) return this.#endEvent(this.#ended);
+    const head = this.#options.feed.head();
+    if (head !== undefined && this.#version !== head.version) return this.#advance(head);
+    if (this.#isProgressDue) return this.#progress();
+    if (this.#options.feed.now() >= this.#expiresAt) {
+      this.end('age');
+      return this.#endEvent('age');
+    }
+    this.#onEvent = onEvent;
+    this.#hasWaited = true;
+    return undefined;
+  }
+
   async next(): Promise<FeedEvent> {
-    let isLive = false;
     for (;;) {
-      if (this.#ended !== undefined) return this.#endEvent(this.#ended);
-      const head = this.#options.feed.head();
-      if (head !== undefined && this.#version !== head.version) {
-        const event = await this.#advance(head);
-        if (isLive && event.type === 'update') this.#options.onLive();
-        return event;
-      }
-      if (this.#isProgressDue && head !== undefined) return this.#progress();
-      if (this.#options.feed.now() >= this.#expiresAt) this.end('age');
-      else if (await this.#waitForWake()) return this.#progress();
-      else isLive = true;
+      const woken = Promise.withResolvers<void>();
+      const event = this.poll(woken.resolve);
+      if (event !== undefined) return event;
+      await woken.promise;
     }
   }
 
@@ -150,7 +210,9 @@ class Cursor implements Subscription {
 
   wake(isProgress = false): void {
     this.#isProgressDue ||= isProgress;
-    this.#wake?.(isProgress);
+    const onEvent = this.#onEvent;
+    this.#onEvent = undefined;
+    onEvent?.();
   }
 
   end(reason: EndReason): void {
@@ -160,7 +222,7 @@ class Cursor implements Subscription {
     this.wake();
   }
 
-  async #advance(head: PublishedHead): Promise<FeedEvent> {
+  #advance(head: PublishedHead): FeedEvent | Promise<FeedEvent> {
     if (this.#version === undefined) return this.#update(head);
     if (this.#version > head.version) return this.#reset(head);
     const next = this.#version + 1;
@@ -168,36 +230,30 @@ class Cursor implements Subscription {
       this.#options.feed.metrics.lagged(this.#options.consumer, head.version - next);
       return this.#update(head);
     }
-    return this.#update(this.#options.ring.get(next) ?? (await this.#read(next)));
+    const known = this.#options.ring.get(next) ?? this.#takeReplayed(next);
+    return known === undefined ? this.#read(next) : this.#update(known);
   }
 
-  /** Throws rather than skip a version: the reader reconnects and asks again. */
-  async #read(version: number): Promise<PublishedHead> {
-    if (this.#replayed[0]?.version !== version)
-      this.#replayed = [
-        ...(await this.#options.feed.replay({ from: version, limit: REPLAY_PAGE })),
-      ];
-    const entry = this.#replayed.shift();
-    if (entry?.version !== version)
-      throw damaged(`expected version ${version} in the log, got ${entry?.version ?? 'nothing'}`);
-    return entry;
+  #takeReplayed(version: number): PublishedHead | undefined {
+    return this.#replayed[0]?.version === version ? this.#replayed.shift() : undefined;
   }
 
-  /** Resolves `true` when only the heartbeat is due. */
-  #waitForWake(): Promise<boolean> {
-    const { timers, limits } = this.#options.feed;
-    return new Promise((resolve) => {
-      const timer = timers.setTimeout(() => this.#wake?.(true), limits.heartbeatMs);
-      this.#wake = (isTimeUp) => {
-        timers.clearTimeout(timer);
-        this.#wake = undefined;
-        resolve(isTimeUp);
-      };
-    });
+  /** Rejects rather than skip a version: the reader reconnects and asks again. */
+  async #read(version: number): Promise<FeedEvent> {
+    const { replay } = this.#options.feed;
+    this.#replayed = [...(await replay({ from: version, limit: REPLAY_PAGE }))];
+    const entry = this.#takeReplayed(version);
+    if (entry === undefined)
+      throw damaged(
+        `expected version ${version} in the log, got ${this.#replayed[0]?.version ?? 'nothing'}`,
+      );
+    return this.#update(entry);
   }
 
   #update(entry: PublishedHead): FeedEvent {
     this.#version = entry.version;
+    if (this.#hasWaited) this.#options.onLive();
+    this.#hasWaited = false;
     return { type: 'update', version: entry.version, frame: entry.frame };
   }
 
@@ -213,9 +269,7 @@ class Cursor implements Subscription {
 
   #progress(): FeedEvent {
     this.#isProgressDue = false;
-    const { head, checkpoint } = this.#options.feed;
-    const data = { checkpoint: checkpoint()?.note ?? null, version: head()?.version ?? null };
-    return { type: 'progress', frame: encodeFrame({ event: 'registry.progress', data }) };
+    return { type: 'progress', frame: this.#options.progressFrame() };
   }
 
   #endEvent(reason: EndReason): FeedEvent {

@@ -39,6 +39,8 @@ export const DEFAULT_LIMITS: RegistryLimits = {
 export interface RegistryTimers {
   setTimeout(run: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
+  /** After what else is due now: other requests get their turn in between. */
+  soon(run: () => void): void;
 }
 
 /**

@@ -194,7 +194,12 @@ export type FeedEvent =
 
 /** A cursor, not a queue: it holds a version and reads the next event when it is asked for it. */
 export interface Subscription {
-  /** The next event; waits for one. At most one call at a time. After `end` or `close` it answers `end`. */
+  /**
+   * The next event: at once where it is at hand, a promise of it where it must be read first. `undefined`:
+   * there is none yet, and `onEvent` is called, once, when there is. After `end` or `close` it answers `end`.
+   */
+  poll(onEvent: () => void): FeedEvent | Promise<FeedEvent> | undefined;
+  /** The same, waited for. At most one call at a time. */
   next(): Promise<FeedEvent>;
   close(): void;
 }

@@ -21,6 +21,7 @@ import { UnderWay } from './listen/under-way.ts';
 import { isLoopbackCaller } from './loopback.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { problemResponse, RAW_PROBLEM_CODE } from './raw-problem.ts';
+import { sendEvents } from './send-events.ts';
 import { TIMERS } from './timers.ts';
 
 export interface ApiParts {
@@ -69,6 +70,7 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
     },
     clientAddress: (c) => clientAddress(incomingOf(c)),
     hangUp: (c) => incomingOf(c).socket.destroy(),
+    sendEvents,
   });
   const { underWay = new UnderWay() } = parts;
   const next = getRequestListener((request, env) => underWay.run(() => app.fetch(request, env)), {

@@ -3,4 +3,5 @@
 export const TIMERS = {
   setTimeout: (run: () => void, ms: number): unknown => setTimeout(run, ms),
   clearTimeout: (timer: unknown): void => clearTimeout(timer as NodeJS.Timeout),
+  soon: (run: () => void): void => void setImmediate(run),
 };

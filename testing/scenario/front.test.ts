@@ -79,7 +79,9 @@ async function heardFrom(target: Target, pieces: readonly string[]): Promise<Hea
  * before the answer to the request ahead of it was made takes that answer with it.
  */
 function isRacy(pieces: readonly string[], heard: readonly Heard[]): boolean {
-  const before = pieces.join('').slice(0, -LAST.length);
+  const text = pieces.join('');
+  if (!text.endsWith(LAST)) return false;
+  const before = text.slice(0, -LAST.length);
   const isEnded = /HTTP\/[12]\.0|close/i.test(before);
   const isPipelined = pieces.some((piece) => /\n\r?\n./s.test(piece));
   const isRefused = heard.some(({ text }) => !text.endsWith('ok\n'));
@@ -118,6 +120,38 @@ test('a plain request split at any byte gets the same bytes', async (t) => {
     ...splits.map((pieces) => [get('/registry/1'), ...pieces, LAST]),
   ]);
   assert.equal(whole, 2 * splits.length);
+});
+
+test('streams begin with the same bytes, and what is asked during one waits for its end', async (t) => {
+  const targets = await openTargets(t);
+  const begins = [
+    '',
+    'Accept: text/event-stream\r\nCache-Control: no-cache\r\n',
+    'Last-Event-ID: 0\r\n',
+    'Last-Event-ID: 1\r\n',
+    'Last-Event-ID: 7\r\n',
+    'Last-Event-ID: 00\r\n',
+    'Last-Event-ID: -1\r\n',
+    'Last-Event-ID: 99999999999999999999\r\n',
+    'Last-Event-ID: a, b\r\n',
+    'X-Corr-ID: mine\r\n',
+    'Connection: keep-alive\r\n',
+    'Connection: close\r\n',
+    'If-None-Match: *\r\n',
+  ].map((headers) => get('/registry/stream', HOST + headers));
+  const others = [
+    get('/registry/stream?after=0'),
+    get('/registry/stream?mode=latest'),
+    `GET /registry/stream HTTP/1.0\r\n${HOST}\r\n`,
+    `HEAD /registry/stream HTTP/1.1\r\n${HOST}\r\n`,
+  ];
+  const conversations = [...begins, ...others].flatMap((request) => [
+    [request],
+    [get('/registry/head'), request],
+    [request, get('/registry/head')],
+  ]);
+  assert.equal(await assertSame(targets, conversations), conversations.length);
+  assert.ok((targets[0]?.ready() ?? 0) > begins.length);
 });
 
 test('whatever is drawn, in whatever pieces, gets the same bytes', async (t) => {

@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
 import { ERROR_CODES } from '../../src/core/error.ts';
 import type { ReadyReads } from '../../src/http/ready-reads.ts';
+import type { Registry } from '../../src/registry/registry.ts';
 import { apiListener } from '../../src/server/api-listener.ts';
 import { loadConfig } from '../../src/server/config.ts';
 import type { Address } from '../../src/server/config-values.ts';
@@ -21,6 +22,7 @@ export interface Target {
   readonly name: 'front' | 'node' | 'app';
   readonly address: Address;
   readonly server: HttpServer;
+  readonly registry: Registry;
   /** Answers that came from what is ready. */
   readonly ready: () => number;
   /** The value of a series. */
@@ -54,10 +56,13 @@ export async function openTargets(
     };
     const { listener, readyReads } = apiListener(parts, () => CONFIG);
     let count = 0;
-    const counted: ReadyReads = (read, from) => {
-      const answer = readyReads(read, from);
+    const countedAnswer = <A>(answer: A | undefined): A | undefined => {
       if (answer !== undefined) count++;
       return answer;
+    };
+    const counted: ReadyReads = {
+      read: (read, from) => countedAnswer(readyReads.read(read, from)),
+      stream: (read, from) => countedAnswer(readyReads.stream(read, from)),
     };
     const server = new HttpServer({
       timeouts,
@@ -70,6 +75,7 @@ export async function openTargets(
     return {
       name,
       server,
+      registry,
       address: await server.listen({ host: '127.0.0.1', port: 0 }),
       ready: () => count,
       metric: async (series) => {
@@ -123,6 +129,7 @@ export async function answersTo(
 
 function normalised(text: string): string {
   return text
+    .replace(/^retry: \d{4}$/gm, 'retry: <ms>')
     .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<uuid>')
     .replace(
       /^Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\r$/gm,

@@ -38,6 +38,10 @@ export class TestTimers implements RegistryTimers {
     this.#timers.delete(timer as Timer);
   }
 
+  soon(run: () => void): void {
+    setImmediate(run);
+  }
+
   /** Runs what falls due, in order. */
   advance(ms: number): void {
     this.#now += ms;

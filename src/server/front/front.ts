@@ -4,9 +4,11 @@
  * so do silence, pieces of requests, and whatever must be refused.
  */
 import type { Socket } from 'node:net';
-import type { PlainRead, ReadyReads } from '../../http/ready-reads.ts';
+import type { EventStream } from '../../http/event-stream.ts';
+import type { PlainRead, ReadyReads, StreamAnswer } from '../../http/ready-reads.ts';
 import { addressKey } from '../address-key.ts';
 import { readPlainGet } from './plain-get.ts';
+import { socketSink } from './socket-sink.ts';
 import { Wire } from './wire.ts';
 
 // Who connects to ask does so at once; node:http knows best what to do with the others.
@@ -92,14 +94,25 @@ interface ConnectionOptions {
   readonly onLeave: () => void;
 }
 
+const NOTHING = Buffer.alloc(0);
+// Far more than a client has to say while it reads a stream.
+const MAX_AHEAD_BYTES = 16 * 1024;
+const LAST_CHUNK = Buffer.from('0\r\n\r\n');
+
 class FrontConnection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #client: string;
   #usedAt: number;
+  #isUsed = false;
+  #isClosing = false;
   /** The last request that was understood: most clients send the same bytes again. */
   #bytes: Buffer | undefined;
   #read: PlainRead | undefined;
+  /** While its events are the answer. */
+  #events: EventStream | undefined;
+  /** What the client sent meanwhile. */
+  #ahead: Buffer = NOTHING;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
@@ -109,31 +122,34 @@ class FrontConnection {
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
-    socket.on('close', options.onLeave);
+    socket.on('close', this.#onClose);
   }
 
   check({ first, idle, stalled }: Limits): void {
+    // A stream has times of its own.
+    if (this.#events !== undefined) return;
     const unused = this.#options.tick() - this.#usedAt;
-    if (this.#bytes === undefined) {
+    if (!this.#isUsed) {
       if (unused > first) this.#leave();
     } else if (unused > (this.#socket.writableLength > 0 ? stalled : idle)) this.#socket.destroy();
   }
 
+  /** Now, or when its stream has ended. */
   end(): void {
+    this.#isClosing = true;
+    if (this.#events !== undefined) return;
     if (this.#socket.writableLength > 0) this.#socket.destroySoon();
     else this.#socket.destroy();
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    const { readyReads, wire, tick } = this.#options;
-    const read = this.#understand(chunk);
-    const answer = read === undefined ? undefined : readyReads(read, this.#client);
-    if (answer === undefined) {
-      this.#leave(chunk);
+    if (this.#events !== undefined) {
+      this.#keep(chunk);
       return;
     }
-    this.#usedAt = tick();
-    wire.write(this.#socket, answer);
+    const read = this.#understand(chunk);
+    if (read === undefined || !this.#answer(read)) this.#leave(chunk);
+    else this.#usedAt = this.#options.tick();
   };
 
   /** `undefined` also while the answer before has not gone: its reader is slow, and node:http paces those. */
@@ -148,12 +164,53 @@ class FrontConnection {
     return read;
   }
 
+  #answer(read: PlainRead): boolean {
+    const { readyReads, wire } = this.#options;
+    const answer = readyReads.read(read, this.#client);
+    const stream = answer === undefined ? readyReads.stream(read, this.#client) : undefined;
+    if (answer !== undefined) wire.write(this.#socket, answer);
+    else if (stream !== undefined) this.#open(stream);
+    else return false;
+    this.#isUsed = true;
+    return true;
+  }
+
+  /** What the client sends from now on waits until the stream has ended. */
+  #open(stream: StreamAnswer): void {
+    const { events } = stream;
+    this.#events = events;
+    // Most streams outlive their requests by far.
+    this.#bytes = undefined;
+    this.#read = undefined;
+    this.#options.wire.writeHead(this.#socket, stream);
+    events.open(socketSink(this.#socket, events, { isChunked: true, end: this.#onStreamEnd }));
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#ahead = Buffer.concat([this.#ahead, chunk]);
+    if (this.#ahead.length > MAX_AHEAD_BYTES) this.#socket.destroy();
+  }
+
+  readonly #onStreamEnd = (): void => {
+    this.#events = undefined;
+    this.#socket.write(LAST_CHUNK);
+    this.#usedAt = this.#options.tick();
+    if (this.#isClosing) this.end();
+    else if (this.#ahead.length > 0) this.#leave(this.#ahead);
+  };
+
   readonly #onEnd = (): void => {
+    this.#events?.closed();
     this.#socket.end();
   };
 
   readonly #onError = (): void => {
     this.#socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    this.#events?.closed();
+    this.#options.onLeave();
   };
 
   #leave(chunk?: Buffer): void {
@@ -162,7 +219,7 @@ class FrontConnection {
     socket.off('data', this.#onData);
     socket.off('end', this.#onEnd);
     socket.off('error', this.#onError);
-    socket.off('close', this.#options.onLeave);
+    socket.off('close', this.#onClose);
     this.#options.onLeave();
     if (chunk !== undefined) socket.unshift(chunk);
     this.#options.handOver();

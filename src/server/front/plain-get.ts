@@ -21,6 +21,7 @@ const PLAIN_HEADERS = new Set([
   'connection',
   'host',
   'if-none-match',
+  'last-event-id',
   'origin',
   'pragma',
   'priority',
@@ -49,6 +50,7 @@ export function readPlainGet(chunk: Buffer): PlainRead | undefined {
     target,
     ifNoneMatch: headers.get('if-none-match'),
     corrId: headers.get('x-corr-id'),
+    lastEventId: headers.get('last-event-id'),
   };
 }
 

@@ -19,11 +19,12 @@ export function readyListener({
     const { method, url = '', headers } = request;
     const isPlain = method === 'GET' && isPlainHost(headers.host);
     const answer = isPlain
-      ? readyReads(
+      ? readyReads.read(
           {
             target: url,
             ifNoneMatch: headers['if-none-match'],
             corrId: oneValue(headers['x-corr-id']),
+            lastEventId: undefined,
           },
           clientAddress(request),
         )

@@ -23,6 +23,12 @@ export class Wire {
     this.#suffix = `\r\nDate: ${date}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${this.#keepAliveSeconds}\r\n\r\n`;
   }
 
+  /** The head of an answer whose body follows in chunks. */
+  writeHead(socket: Socket, { response, corrId }: ReadAnswer): void {
+    const suffix = this.#suffix.replace(/\r\n$/, 'Transfer-Encoding: chunked\r\n\r\n');
+    socket.write(prefixOf(response) + corrId + suffix, 'latin1');
+  }
+
   write(socket: Socket, { response, corrId }: ReadAnswer): void {
     let written = this.#written.get(response);
     if (written === undefined) {

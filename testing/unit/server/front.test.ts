@@ -157,3 +157,82 @@ test('requests in one piece are all answered, in their order', async (t) => {
   );
   assert.deepEqual(statuses(answer), [200, 200, 404, 200]);
 });
+
+const STREAM = get('/registry/stream');
+
+/** Resolves with what came so far once that matches. */
+async function heard(socket: Socket, pattern: RegExp): Promise<string> {
+  let text = '';
+  for (;;) {
+    const [chunk]: Buffer[] = await once(socket, 'data');
+    text += chunk;
+    if (pattern.test(text)) return text;
+  }
+}
+
+test('a reader of the stream that hangs up gives its place back', async (t) => {
+  const front = await frontOf(t);
+  const { feed } = front.registry;
+  for (const end of ['end', 'destroy', 'resetAndDestroy'] as const) {
+    const socket = await connected(front.address);
+    socket.write(STREAM);
+    await heard(socket, /registry\.update/);
+    assert.equal(feed.subscribers, 1, end);
+    socket[end]();
+    while (feed.subscribers > 0) await turn();
+  }
+  assert.equal(front.ready(), 3);
+});
+
+test('what is asked during a stream is answered when the stream has ended, by node:http', async (t) => {
+  const front = await frontOf(t);
+  const socket = await connected(front.address);
+  socket.write(STREAM);
+  await heard(socket, /registry\.update/);
+  const closed = untilClosed(socket);
+  socket.write(get('/registry/head', `${HOST}Connection: close\r\n`));
+  await delay(100);
+  front.registry.drain();
+  const answer = await closed;
+  assert.match(answer, /event: registry\.closing.*\r\n0\r\n\r\nHTTP\/1\.1 200 OK\r\n/s);
+  assert.deepEqual(statuses(answer), [200]);
+  assert.equal(front.ready(), 1);
+});
+
+test('after a stream the connection can be used again', async (t) => {
+  const front = await frontOf(t);
+  const socket = await connected(front.address);
+  socket.write(STREAM);
+  await heard(socket, /registry\.update/);
+  front.registry.drain();
+  await heard(socket, /\r\n0\r\n\r\n$/);
+  socket.write(HEAD);
+  assert.deepEqual(statuses(await heard(socket, /\}$/)), [200]);
+  socket.destroy();
+  assert.equal(front.ready(), 2);
+});
+
+test('who sends far too much during a stream is cut off', async (t) => {
+  const front = await frontOf(t);
+  const socket = await connected(front.address);
+  socket.write(STREAM);
+  await heard(socket, /registry\.update/);
+  const closed = untilClosed(socket);
+  socket.write(HEAD.repeat(400));
+  await closed;
+  while (front.registry.feed.subscribers > 0) await turn();
+});
+
+test('a stop lets streams end, then closes their connections', async (t) => {
+  const { server, address, registry } = await frontOf(t);
+  const socket = await connected(address);
+  socket.write(STREAM);
+  await heard(socket, /registry\.update/);
+  const closed = untilClosed(socket);
+  const stopped = server.close(10_000);
+  registry.drain();
+  const began = performance.now();
+  await stopped;
+  assert.match(await closed, /event: registry\.closing/);
+  assert.ok(performance.now() - began < 5_000);
+});

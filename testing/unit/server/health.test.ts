@@ -177,7 +177,7 @@ test('a loop that is late by the limit refuses writes for a second, by one less 
 test('a request that comes to its turn before the timer does is refused as well', () => {
   let now = 10_000;
   const gate = new LoopGate({
-    timers: { setTimeout: () => undefined, clearTimeout: () => undefined },
+    timers: { setTimeout: () => undefined, clearTimeout: () => undefined, soon: () => undefined },
     nowMs: () => now,
     limitMs: () => 250,
   });

@@ -1,0 +1,5 @@
+/** What the HTTP layer needs of time. */
+export interface HttpTimers {
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
