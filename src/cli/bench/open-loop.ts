@@ -26,12 +26,15 @@ class OpenLoop {
   readonly #everyMs: number;
   /** Jobs that fall due in the whole run. */
   readonly #limit: number;
+  /** There are fewer jobs than fall due in its time. */
+  readonly #isCutShort: boolean;
   #next = 0;
   #late = 0;
   #freeSince: number;
   #turnedAt: number;
   #idleMs = 0;
   #isTouched = false;
+  #isAsleep = false;
   #cancel = () => {};
   #isOver = false;
 
@@ -42,7 +45,9 @@ class OpenLoop {
     this.#everyMs = 1000 / rate;
     const fitting = ((options.warmupMs + options.durationMs) * rate) / 1000;
     // A rounding error is not a job.
-    this.#limit = Math.min(options.count ?? fitting, Math.ceil(fitting - 1e-6));
+    const { count = Number.POSITIVE_INFINITY } = options;
+    this.#limit = Math.min(count, Math.ceil(fitting - 1e-6));
+    this.#isCutShort = count < fitting;
     this.#freeSince = this.#beginAt;
     this.#turnedAt = this.#beginAt;
   }
@@ -69,7 +74,7 @@ class OpenLoop {
     const tolerated = TOLERATED_SHARE * (this.#tally.sent + unsent);
     const isBehind = unsent > tolerated && busyShare > FULL_SHARE;
     return {
-      elapsedMs: this.#tally.elapsedMs(false),
+      elapsedMs: this.#tally.elapsedMs(this.#isCutShort),
       sent: this.#tally.sent,
       unsent,
       unfinished: this.#tally.unfinished,
@@ -88,8 +93,9 @@ class OpenLoop {
   #turn(): void {
     if (this.#isOver) return;
     const now = this.#options.clock.now();
-    // A turn in which nothing was sent or answered is one that this thread could have spared.
-    if (!this.#isTouched) this.#idleMs += now - this.#turnedAt;
+    // A sleep, or a turn in which nothing was sent or answered, is time that this thread could have used.
+    if (this.#isAsleep || !this.#isTouched) this.#idleMs += now - this.#turnedAt;
+    this.#isAsleep = false;
     this.#isTouched = false;
     this.#turnedAt = now;
     if (now < this.#tally.endAt) this.#sendDue(now);
@@ -119,8 +125,8 @@ class OpenLoop {
   #schedule(now: number): void {
     const { clock, connections } = this.#options;
     const waitMs = Math.min(this.#job(this.#next).dueAt, this.#tally.endAt) - now;
-    if (waitMs > COARSE_MS && this.#tally.inFlight < connections)
-      this.#cancel = clock.after(waitMs - MARGIN_MS, () => this.#turn());
+    this.#isAsleep = waitMs > COARSE_MS && this.#tally.inFlight < connections;
+    if (this.#isAsleep) this.#cancel = clock.after(waitMs - MARGIN_MS, () => this.#turn());
     else clock.nextTurn(() => this.#turn());
   }
 

@@ -13,7 +13,17 @@ export interface PaceFlags {
 }
 
 export function addPaceOptions(command: Command, what: string): Command {
-  return addTimeOptions(command)
+  return command
+    .addOption(
+      new Option('--duration <time>', 'how long to measure')
+        .argParser(parseDurationOption)
+        .default(10_000, '10s'),
+    )
+    .addOption(
+      new Option('--warmup <time>', 'how long before that, without counting')
+        .argParser(parseTime)
+        .default(1_000, '1s'),
+    )
     .option(
       '--rate <number>',
       `${what} a second, at fixed times whatever is answered; default: each as soon as one is done`,
@@ -26,18 +36,12 @@ export function addPaceOptions(command: Command, what: string): Command {
     );
 }
 
-function addTimeOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--duration <time>', 'how long to measure')
-        .argParser(parseDurationOption)
-        .default(10_000, '10s'),
-    )
-    .addOption(
-      new Option('--warmup <time>', 'how long before that, without counting')
-        .argParser(parseTime)
-        .default(1_000, '1s'),
-    );
+export function addPutRateOption(command: Command): Command {
+  return command.addOption(
+    new Option('--put-rate <number>', 'cycles of propose, approve and commit a second')
+      .argParser(parseRate)
+      .default(5),
+  );
 }
 
 /** How many jobs are known to be wanted, so that they can be made ahead; in the closed loop `count` or none. */
@@ -57,7 +61,8 @@ function parseTime(text: string): number {
   return ms;
 }
 
-function parseDurationOption(text: string): number {
+/** An option's parser. */
+export function parseDurationOption(text: string): number {
   const ms = parseTime(text);
   if (ms === 0) throw new InvalidArgumentError('Expected a time above 0.');
   return ms;

@@ -5,6 +5,7 @@ import { plural, table } from '../text.ts';
 import type { Bucket, Latency } from './histogram.ts';
 import type { LoadResult } from './load.ts';
 import type { BenchResult } from './result.ts';
+import type { WatchResult } from './watch-load.ts';
 import type { WriteResult } from './write-load.ts';
 
 const BAR = 40;
@@ -75,13 +76,28 @@ export function showLoad(name: string, load: LoadResult, style: Style): string {
   ].join('\n');
 }
 
-export function showErrors(errors: Readonly<Record<string, number>>): string {
+export function showWatch(watch: WatchResult, style: Style): string {
+  const { subscribers, opened_ms, events, complete, failed, errors, early, busy_share } = watch;
+  return [
+    `watch: ${plural(subscribers, 'subscriber')} in ${(opened_ms / 1000).toFixed(2)} s; ${plural(events, 'version')}, ${complete} of them at all`,
+    '  times are from committed_at, which is milliseconds of the clock of the registry',
+    ...(failed === 0 ? [] : [style('bad', `  failed: ${showErrors(errors)}`)]),
+    ...(early === 0
+      ? []
+      : [style('warn', `  ${early} arrivals before their commit: the clocks differ`)]),
+    ...(watch.is_generator_limited
+      ? [style('warn', `  ${limitedBy({ late: 0, busy_share })}`)]
+      : []),
+  ].join('\n');
+}
+
+function showErrors(errors: Readonly<Record<string, number>>): string {
   return Object.entries(errors)
     .map(([kind, count]) => `${count} x ${kind}`)
     .join(', ');
 }
 
-function limitedBy({ late, busy_share }: LoadResult): string {
+function limitedBy({ late, busy_share }: Pick<LoadResult, 'late' | 'busy_share'>): string {
   const why =
     late > 0
       ? `${plural(late, 'request')} left late, and not because of the registry`

@@ -1,10 +1,16 @@
 /** `quorate bench`: what a running registry can do, measured from outside. */
 import type { Command } from 'commander';
 import { defineGet } from '../bench/get.ts';
+import { defineMixed } from '../bench/mixed.ts';
 import { definePut } from '../bench/put.ts';
+import { defineVerify } from '../bench/verify.ts';
+import { defineWatch } from '../bench/watch.ts';
 import type { Context } from '../context.ts';
 
 export function defineBench(command: Command, context: Context): void {
   defineGet(command, context);
   definePut(command, context);
+  defineMixed(command, context);
+  defineWatch(command, context);
+  defineVerify(command, context);
 }
