@@ -14,7 +14,7 @@ import type { Store } from '../store/store.ts';
 import { ApprovalCheck } from './approval-check.ts';
 import type { RegistryLimits, RegistryOptions } from './options.ts';
 import { assertPinned } from './pins.ts';
-import { expiredToDrop } from './proposal-room.ts';
+import { expiredToDrop, ProposalShelf } from './proposal-room.ts';
 import { makePending, type Pending, toRow, viewCommitted, viewPending } from './proposal-view.ts';
 import type { Proposals, ProposalView, PublishedHead } from './registry.ts';
 import type { Sequencer } from './sequencer.ts';
@@ -46,9 +46,9 @@ export interface ProposalBookOptions
 export class ProposalBook implements Proposals {
   readonly #options: ProposalBookOptions;
   readonly #store: Store;
-  readonly #pending = new Map<Hash, Pending>();
+  readonly #pending = new ProposalShelf();
   /** On their way into the store. */
-  readonly #arriving = new Map<Hash, Pending>();
+  readonly #arriving = new ProposalShelf();
   readonly #committing = new Map<Hash, Promise<Appended>>();
   readonly #recent: ProposalView[] = [];
   readonly #check: ApprovalCheck;
@@ -177,7 +177,10 @@ export class ProposalBook implements Proposals {
 
   async list(): Promise<readonly ProposalView[]> {
     return [
-      ...[...this.#pending.values()].reverse().map((pending) => this.#view(pending)),
+      ...this.#pending
+        .values()
+        .toReversed()
+        .map((pending) => this.#view(pending)),
       ...this.#recent,
     ];
   }
@@ -226,14 +229,9 @@ export class ProposalBook implements Proposals {
   }
 
   /** Whom to drop for it. Throws `too_many_proposals`. */
-  #expiredFor({ payloadB3, bytes }: DecodedPayload): readonly Hash[] {
-    const others = new Map([...this.#pending, ...this.#arriving]);
-    others.delete(payloadB3);
-    return expiredToDrop(others.values(), {
-      bytes: bytes.length,
-      limits: this.#options.limits,
-      now: this.#options.now(),
-    });
+  #expiredFor(proposal: DecodedPayload): readonly Hash[] {
+    const { limits, now } = this.#options;
+    return expiredToDrop([this.#pending, this.#arriving], { proposal, limits, now: now() });
   }
 
   async #drop(ids: readonly Hash[]): Promise<void> {
