@@ -3,6 +3,7 @@ import { type BenchPlan, runBench } from './bench.ts';
 import { type CommitsPlan, openCommits } from './commits.ts';
 import { openCore } from './core.ts';
 import type { Figure, Profile } from './figure.ts';
+import { openPaced, type PacedPlan } from './paced.ts';
 import type { Planted } from './planted.ts';
 import { openReads, READ_CASES, type ReadCase, type ReadsPlan } from './reads.ts';
 import { openStarts, type StartsPlan } from './starts.ts';
@@ -41,6 +42,11 @@ export function commitsPlan(
   return { name: `${plan.profile}: commits`, open, ...effort };
 }
 
+export function pacedPlan(plan: Pick<PacedPlan, 'profile'>, effort: Effort): BenchPlan {
+  const open = () => openPaced({ perSecond: 2_500, seconds: 2, commitsPerSecond: 50, ...plan });
+  return { name: `${plan.profile}: reads at a fixed rate`, open, ...effort };
+}
+
 export function startsPlan(plan: StartsPlan, effort: Effort): BenchPlan {
   return { name: `${plan.profile}: starts`, open: () => openStarts(plan), ...effort };
 }
@@ -53,12 +59,14 @@ export function corePlan(effort: Effort): BenchPlan {
 export function plansOf(profile: Profile, effort: Effort): readonly BenchPlan[] {
   if (profile === 'micronode' && effort === SHORT)
     return [readsPlan({ profile, cases: READ_CASES.slice(0, 1).map(withoutBounds) }, effort)];
-  return [
+  const plans = [
     readsPlan({ profile }, effort),
+    pacedPlan({ profile }, effort),
     commitsPlan({ profile }, effort),
     startsPlan({ profile }, effort),
-    corePlan(effort),
   ];
+  // The core is the same in both; once is enough.
+  return profile === 'macronode' ? [...plans, corePlan(effort)] : plans;
 }
 
 /** What the gate is proved on, in less than half a minute: reads, commits and memory of a macronode. */

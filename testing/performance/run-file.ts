@@ -16,6 +16,16 @@ export interface RunFile {
   readonly leftOut: readonly string[];
   readonly profiles: Readonly<Partial<Record<Profile, readonly Figure[]>>>;
   readonly curves: readonly Curve[];
+  readonly bounds: readonly Bound[];
+  /** What fails the run whatever its figures are, a line each. */
+  readonly failures: readonly string[];
+}
+
+/** A figure that needs no machine to compare with: an exponent, a count. */
+export interface Bound {
+  readonly name: string;
+  readonly value: number;
+  readonly max: number;
 }
 
 export type RunKind = 'perf' | 'nightly';

@@ -4,19 +4,25 @@
  * 2: the machine was too busy for a verdict.
  */
 import { parseArgs, styleText } from 'node:util';
+import { LONG_CURVES, measureCurves, SHORT_CURVES } from './curves.ts';
 import type { Figure, Profile } from './figure.ts';
 import { type Judgement, judge } from './gate.ts';
+import { findMissingMetrics } from './golden.ts';
 import { describeMachine, hasTool, isPinned, pinLoad, TOOLS, type Tool } from './machine.ts';
 import { LONG, plansOf, runPlans, SHORT } from './plans.ts';
+import { writeReport } from './report.ts';
 import {
+  type Curve,
   PROFILES,
   type RunFile,
   type RunKind,
   readBaseline,
+  readRuns,
   readWaivers,
   writeBaseline,
   writeRun,
 } from './run-file.ts';
+import { measureSlopes } from './slopes.ts';
 import { plainTable } from './table.ts';
 
 const { values } = parseArgs({
@@ -42,17 +48,67 @@ function findMissing(): readonly string[] {
   return isPinned ? missing : [...missing, 'servers and load share their cores'];
 }
 
-function judgeProfile(
-  profile: Profile,
-  figures: readonly Figure[],
-  isComplete: boolean,
-): Judgement {
-  const today = new Date().toISOString().slice(0, 10);
+function onRound({ name, round }: { name: string; round: number }): void {
+  say(`${name}, round ${round}`);
+}
+
+/** To whom watches; the figures themselves go to standard output. */
+function say(line: string): void {
+  console.error(styleText('dim', line));
+}
+
+async function measure(kind: RunKind, profiles: readonly Profile[]): Promise<RunFile> {
+  const began = performance.now();
+  const effort = kind === 'nightly' ? LONG : SHORT;
+  const measured: Partial<Record<Profile, readonly Figure[]>> = {};
+  const failures: string[] = [];
+  for (const profile of profiles) {
+    measured[profile] = await runPlans(plansOf(profile, effort), onRound);
+    failures.push(...(await findMissingMetrics(profile)));
+  }
+  const { curves, bounds } = await measureShapes(kind, profiles);
+  failures.push(
+    ...bounds
+      .filter(({ value, max }) => !(value <= max))
+      .map(({ name, value, max }) => `${name}: ${value.toFixed(3)}, at most ${max}`),
+  );
+  return {
+    kind,
+    at: new Date().toISOString(),
+    seconds: Math.round((performance.now() - began) / 1_000),
+    machine: describeMachine(),
+    leftOut: findMissing(),
+    profiles: measured,
+    curves,
+    bounds,
+    failures,
+  };
+}
+
+/** What is drawn, and how costs grow. */
+async function measureShapes(
+  kind: RunKind,
+  profiles: readonly Profile[],
+): Promise<Pick<RunFile, 'curves' | 'bounds'>> {
+  const curves: Curve[] = [];
+  for (const profile of kind === 'nightly' ? profiles : profiles.slice(-1)) {
+    say(`${profile}: curves`);
+    const plan = kind === 'nightly' ? LONG_CURVES : SHORT_CURVES;
+    curves.push(...(await measureCurves({ profile, ...plan })));
+  }
+  say('cost against size');
+  const { bounds, curve } = await measureSlopes();
+  return { bounds, curves: [...curves, curve] };
+}
+
+function judgeProfile(run: RunFile, profile: Profile): Judgement {
+  const figures = run.profiles[profile] ?? [];
   const judgement = judge(figures, {
     baseline: readBaseline(profile),
     waivers: readWaivers(),
-    today,
-    isComplete,
+    today: run.at.slice(0, 10),
+    // A developer's run leaves out what a night has time for.
+    isComplete: run.kind === 'nightly',
   });
   console.log(`\n${styleText('bold', profile)}\n${plainTable(figures, judgement)}`);
   for (const { waiver, verdict } of judgement.judged)
@@ -63,32 +119,9 @@ function judgeProfile(
   return judgement;
 }
 
-function onRound({ name, round }: { name: string; round: number }): void {
-  console.error(styleText('dim', `${name}, round ${round}`));
-}
-
-async function measure(kind: RunKind, profiles: readonly Profile[]): Promise<RunFile> {
-  const began = performance.now();
-  const measured: Partial<Record<Profile, readonly Figure[]>> = {};
-  for (const profile of profiles)
-    measured[profile] = await runPlans(
-      plansOf(profile, kind === 'nightly' ? LONG : SHORT),
-      onRound,
-    );
-  return {
-    kind,
-    at: new Date().toISOString(),
-    seconds: Math.round((performance.now() - began) / 1_000),
-    machine: describeMachine(),
-    leftOut: findMissing(),
-    profiles: measured,
-    curves: [],
-  };
-}
-
 /** Says it, and answers the exit status. */
-function conclude(judgements: readonly Judgement[]): number {
-  const failures = judgements.flatMap((one) => one.failures);
+function conclude(run: RunFile, judgements: readonly Judgement[]): number {
+  const failures = [...run.failures, ...judgements.flatMap((one) => one.failures)];
   const undecided = judgements.flatMap((one) => one.undecided);
   for (const line of failures) console.log(styleText('red', `worse: ${line}`));
   for (const line of undecided) console.log(styleText('yellow', `undecided: ${line}`));
@@ -103,14 +136,16 @@ const missing = findMissing();
 for (const line of missing) console.error(styleText(['red', 'bold'], line));
 if (kind === 'nightly' && missing.length > 0)
   throw new Error('expected all references and two cores for the nightly run, got less');
-pinLoad();
 const profiles = PROFILES.filter((name) => values.profile === undefined || name === values.profile);
+if (profiles.length === 0) throw new Error(`expected a profile, got ${values.profile}`);
+pinLoad();
 const run = await measure(kind, profiles);
-const isComplete = kind === 'nightly';
-const judgements = profiles.map((profile) => {
-  const figures = run.profiles[profile] ?? [];
-  if (values.update) writeBaseline(profile, { figures, machine: run.machine, at: run.at });
-  return judgeProfile(profile, figures, isComplete);
-});
-console.log(`\n${run.seconds} s; all figures are in ${writeRun(values.output, run)}`);
-process.exitCode = conclude(judgements);
+if (values.update)
+  for (const profile of profiles)
+    writeBaseline(profile, { ...run, figures: run.profiles[profile] ?? [] });
+const judgements = new Map(profiles.map((profile) => [profile, judgeProfile(run, profile)]));
+const file = writeRun(values.output, run);
+const runs = readRuns(values.output, kind);
+const page = writeReport(values.output, { run, judgements, runs });
+console.log(`\n${run.seconds} s; all figures are in ${file}, the report is ${page}`);
+process.exitCode = conclude(run, [...judgements.values()]);
