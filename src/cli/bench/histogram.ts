@@ -50,21 +50,27 @@ export class LatencyRecorder {
   /** `null` when nothing was recorded. */
   get latency(): Latency | null {
     if (this.#count === 0) return null;
-    // The histogram answers the upper end of its cell, which nothing may have reached.
-    const at = (percentile: number) =>
-      Math.min(this.#max, Math.max(this.#min, this.#histogram.percentile(percentile)));
+    // Of a thousand, so that the product is exact.
+    const at = (share: number) => this.#atRank(Math.ceil((share * this.#count) / 1000));
     return {
       count: this.#count,
       min: this.#min,
-      p50: at(50),
-      p90: at(90),
-      p95: at(95),
-      p99: at(99),
-      p99_9: at(99.9),
+      p50: at(500),
+      p90: at(900),
+      p95: at(950),
+      p99: at(990),
+      p99_9: at(999),
       max: this.#max,
       mean: Math.round(this.#sum / this.#count),
       buckets: this.#filled(),
     };
+  }
+
+  /** Of the sorted values. By its share, for the histogram rounds a percentile to the nearest rank, up or down. */
+  #atRank(rank: number): number {
+    const value = this.#histogram.percentile((100 * rank) / this.#count);
+    // It answers the upper end of a cell, which nothing may have reached.
+    return Math.min(this.#max, Math.max(this.#min, value));
   }
 
   #filled(): readonly Bucket[] {
