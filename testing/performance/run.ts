@@ -4,6 +4,7 @@
  * 2: the machine was too busy for a verdict.
  */
 import { parseArgs, styleText } from 'node:util';
+import { profileServer } from './culprit.ts';
 import { LONG_CURVES, measureCurves, SHORT_CURVES } from './curves.ts';
 import type { Figure, Profile } from './figure.ts';
 import { type Judgement, judge } from './gate.ts';
@@ -23,6 +24,7 @@ import {
   writeRun,
 } from './run-file.ts';
 import { measureSlopes } from './slopes.ts';
+import { measureSweeps } from './sweeps.ts';
 import { plainTable } from './table.ts';
 
 const { values } = parseArgs({
@@ -95,6 +97,7 @@ async function measureShapes(
     say(`${profile}: curves`);
     const plan = kind === 'nightly' ? LONG_CURVES : SHORT_CURVES;
     curves.push(...(await measureCurves({ profile, ...plan })));
+    if (kind === 'nightly') curves.push(...(await measureSweeps(profile)));
   }
   say('cost against size');
   const { bounds, curve } = await measureSlopes();
@@ -148,4 +151,10 @@ const file = writeRun(values.output, run);
 const runs = readRuns(values.output, kind);
 const page = writeReport(values.output, { run, judgements, runs });
 console.log(`\n${run.seconds} s; all figures are in ${file}, the report is ${page}`);
+if (kind === 'nightly')
+  for (const [profile, { failures }] of judgements)
+    if (failures.length > 0) {
+      const written = await profileServer(profile, values.output);
+      console.log(`to see where the time goes, beside it: ${written.join(', ')}`);
+    }
 process.exitCode = conclude(run, [...judgements.values()]);
