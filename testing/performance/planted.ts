@@ -23,7 +23,7 @@ export function formatPlan({ readUs, commitUs, memoryMib }: Planted): string {
 export function parsePlan(text: string): Planted {
   const numbers = text.split(',').map(Number);
   const [readUs = Number.NaN, commitUs = Number.NaN, memoryMib = Number.NaN] = numbers;
-  if (numbers.length !== 3 || !numbers.every((number) => number >= 0))
+  if (numbers.length !== 3 || !numbers.every((number) => number >= 0 && Number.isFinite(number)))
     throw new Error(`expected three numbers, got ${text}`);
   return { readUs, commitUs, memoryMib };
 }

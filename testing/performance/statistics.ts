@@ -30,15 +30,21 @@ export function spreadOf(values: readonly number[]): Spread {
   };
 }
 
+/** Standard error of a median over the mean deviation of all values but the farthest, times the root of their number. */
+const ERROR_OF_DEVIATION = 2.2;
+
 /**
- * The standard error of the median, as a share of it, from the median absolute deviation: one wild round
- * does not move it. 1.4826 makes a deviation of a normal spread, 1.2533 is what a median loses to a mean.
- * Of fewer than three values nothing is known, so it is infinite.
+ * About the standard error of the median, as a share of it. One wild round does not move it; two states
+ * between which a busy machine flips do, which the median absolute deviation would miss. Of fewer than
+ * three values nothing is known, so it is infinite.
  */
 export function noiseOf(values: readonly number[]): number {
   if (values.length < 3) return Number.POSITIVE_INFINITY;
-  const error = (1.2533 * 1.4826 * spreadOf(values).mad) / Math.sqrt(values.length);
-  return error / Math.abs(median(values));
+  const middle = median(values);
+  const deviations = values.map((value) => Math.abs(value - middle)).toSorted((a, b) => a - b);
+  const kept = values.length > 3 ? deviations.slice(0, -1) : deviations;
+  const mean = kept.reduce((sum, deviation) => sum + deviation, 0) / kept.length;
+  return (ERROR_OF_DEVIATION * mean) / Math.sqrt(values.length) / Math.abs(middle);
 }
 
 /** The power of the size with which a cost grew: 1 is linear, 0 is not at all. */
