@@ -1,6 +1,7 @@
 /** What a registry is opened with: everything that touches the world is handed in. */
 
 import type { RegistryError } from '../core/error.ts';
+import type { DecodedPayload } from '../core/payload.ts';
 import type { Verifier } from '../core/verifier.ts';
 import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -58,6 +59,8 @@ export interface CheckpointSigner {
 export interface RegistryOptions {
   readonly store: Store;
   readonly verifier: Verifier;
+  /** As `decodePayload`, which is the default; large payloads may be checked elsewhere. */
+  readonly decode?: (bytes: Uint8Array) => Promise<DecodedPayload>;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Milliseconds since 1970. */

@@ -33,7 +33,7 @@ export interface CommittedProposal {
 export interface ProposalBookOptions
   extends Pick<
     RegistryOptions,
-    'store' | 'verifier' | 'metrics' | 'tracer' | 'log' | 'now' | 'pins'
+    'store' | 'verifier' | 'decode' | 'metrics' | 'tracer' | 'log' | 'now' | 'pins'
   > {
   readonly sequencer: Sequencer;
   readonly limits: RegistryLimits;
@@ -52,9 +52,11 @@ export class ProposalBook implements Proposals {
   readonly #committing = new Map<Hash, Promise<Appended>>();
   readonly #recent: ProposalView[] = [];
   readonly #check: ApprovalCheck;
+  readonly #decode: NonNullable<RegistryOptions['decode']>;
 
   constructor(options: ProposalBookOptions) {
     this.#options = options;
+    this.#decode = options.decode ?? (async (bytes) => decodePayload(bytes));
     this.#store = options.store;
     this.#check = new ApprovalCheck({ ...options, chain: () => options.sequencer.chain });
   }
@@ -85,7 +87,7 @@ export class ProposalBook implements Proposals {
     bytes: Uint8Array,
     options: Parameters<Proposals['propose']>[1] = {},
   ): Promise<{ isNew: boolean; proposal: ProposalView }> {
-    const proposal = decodePayload(bytes);
+    const proposal = await this.#decode(bytes);
     await options.admit?.(proposal);
     const { payload, payloadB3 } = proposal;
     if (options.types !== undefined && !options.types.includes(payload.type))

@@ -19,6 +19,7 @@ import { loadLogKeys } from './log-keys.ts';
 import { createNativeVerifier } from './native-verifier.ts';
 import { openStore } from './open-store.ts';
 import { type Freeze, openFreeze } from './operator/freeze.ts';
+import { PayloadReader } from './payload-reader.ts';
 import type { Closers } from './running.ts';
 import { TIMERS } from './timers.ts';
 
@@ -79,9 +80,12 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     log,
   });
   closers.push(async () => health.close());
+  const payloads = new PayloadReader();
+  closers.push(() => payloads[Symbol.asyncDispose]());
   const registry = await openRegistry({
     store,
     verifier: createNativeVerifier(),
+    decode: (bytes) => payloads.decode(bytes),
     metrics,
     log,
     now: Date.now,

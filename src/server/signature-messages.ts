@@ -1,18 +1,6 @@
-/** What goes to a signature thread and comes back: many signatures in one piece of memory, handed over. */
+/** What goes to a signature thread: many signatures in one piece of memory, handed over. */
 import { RegistryError } from '../core/error.ts';
 import type { SignedMessage } from '../core/verifier.ts';
-
-export interface SignatureBatch {
-  readonly id: number;
-  /** `packSigned`'s. */
-  readonly packed: Uint8Array;
-}
-
-export interface SignatureVerdict {
-  readonly id: number;
-  /** Place of the first that does not verify; -1: all do. */
-  readonly failed: number;
-}
 
 const KEY = 32;
 const SIGNATURE = 64;

@@ -1,0 +1,15 @@
+/** A thread that checks large payloads and says what is wrong with them. */
+import { RegistryError } from '../core/error.ts';
+import { decodePayload } from '../core/payload.ts';
+import { answerQuestions } from './asked-thread.ts';
+import type { PayloadVerdict } from './payload-reader.ts';
+
+answerQuestions((bytes: Uint8Array): PayloadVerdict => {
+  try {
+    return { payloadB3: decodePayload(bytes).payloadB3 };
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    const { code, message, details } = error;
+    return { code, message, details };
+  }
+});
