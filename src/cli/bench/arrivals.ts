@@ -13,6 +13,9 @@ export class Arrivals {
   readonly #subscribers: number;
   readonly #last: (number | undefined)[];
   readonly #versions = new Map<number, Version>();
+  readonly #ended = new Set<number>();
+  /** Subscribers before this one are settled. */
+  #settled = 0;
   #from = Number.MAX_SAFE_INTEGER;
   #newest = Number.MAX_SAFE_INTEGER;
   /** Of every version at every subscriber. */
@@ -41,7 +44,7 @@ export class Arrivals {
 
   /** So many versions came after `begin`, whether or not any subscriber has seen them. */
   expect(count: number): void {
-    this.#newest = Math.max(this.#newest, this.#from + count);
+    this.#raise(this.#from + count);
   }
 
   /** Versions since `begin`. */
@@ -49,9 +52,11 @@ export class Arrivals {
     return this.#newest - this.#from;
   }
 
-  /** Whether every subscriber has seen all of them. */
+  /** Whether every subscriber that still listens has seen the newest. */
   get isSettled(): boolean {
-    return this.complete >= this.events || this.missed === 0;
+    // Goes on where it stopped: asked at every arrival, it must not look at all of them each time.
+    while (this.#settled < this.#subscribers && this.#isThrough(this.#settled)) this.#settled++;
+    return this.#settled === this.#subscribers;
   }
 
   /** Versions that a subscriber has not seen, added up. */
@@ -77,8 +82,23 @@ export class Arrivals {
     if (before !== undefined) this.#skipped += version - before - 1;
     this.#last[subscriber] = version;
     if (version <= this.#from) return;
-    this.#newest = Math.max(this.#newest, version);
+    this.#raise(version);
     this.#arrive(version, at, committedAt);
+  }
+
+  /** Its stream is over: nothing more will come. */
+  end(subscriber: number): void {
+    this.#ended.add(subscriber);
+  }
+
+  #isThrough(subscriber: number): boolean {
+    return this.#ended.has(subscriber) || (this.#last[subscriber] ?? -1) >= this.#newest;
+  }
+
+  #raise(newest: number): void {
+    if (newest <= this.#newest) return;
+    this.#newest = newest;
+    this.#settled = 0;
   }
 
   #arrive(version: number, at: number, committedAt: () => number): void {

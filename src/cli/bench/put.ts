@@ -38,14 +38,15 @@ export function definePut(command: Command, context: Context): void {
     .command('put')
     .description('Propose, approve and commit, and measure how long each takes.');
   addWriteOptions(addPaceOptions(put, 'cycles'))
-    .option('--count <count>', 'end after so many cycles, the warm-up included', parseCount)
+    .option('--count <count>', 'end after so many cycles, none of them a warm-up', parseCount)
     .option('--prepared', 'propose and approve all of them first, then measure commits alone')
     .action((flags: PutFlags) => benchPut(context, withCount(flags)));
 }
 
-/** What was prepared is not spent on a warm-up, unless the pace says how much there must be. */
+/** What is counted out is not spent on a warm-up. */
 function withCount(flags: PutFlags): PutFlags {
-  if (flags.prepared !== true || flags.rate !== undefined) return flags;
+  const isOpen = flags.prepared !== true || flags.rate !== undefined;
+  if (flags.count === undefined && isOpen) return flags;
   return { ...flags, warmup: 0, count: flags.count ?? PREPARED };
 }
 

@@ -33,6 +33,7 @@ export class Subscribers implements Disposable {
   readonly #requests: ClientRequest[] = [];
   /** Streams that broke or ended, and resets. */
   readonly errors = new ErrorCounts();
+  #opened = 0;
   #isClosing = false;
 
   constructor(options: SubscribersOptions) {
@@ -44,11 +45,10 @@ export class Subscribers implements Disposable {
   async open(onProgress: (done: number, total: number) => void): Promise<void> {
     const { count } = this.#options;
     let next = 0;
-    let done = 0;
     const openOthers = async (): Promise<void> => {
       while (next < count && !this.#isClosing) {
         await this.#openOne(next++);
-        onProgress(++done, count);
+        onProgress(++this.#opened, count);
       }
     };
     await Promise.all(Array.from({ length: Math.min(OPENING, count) }, openOthers));
@@ -67,7 +67,8 @@ export class Subscribers implements Disposable {
       if (this.#isClosing || isEnded) return;
       isEnded = true;
       this.errors.add(cause);
-      reject(refusedAfter(subscriber, cause));
+      this.#options.arrivals.end(subscriber);
+      reject(refusedAfter(this.#opened, cause));
       this.#options.onChange();
     };
     const onAnswer = (message: IncomingMessage) => {

@@ -86,6 +86,20 @@ test('a commit that reached nobody is missed by all', () => {
   assert.equal(arrivals.events, 2);
 });
 
+test('only who still listens is waited for', () => {
+  const arrivals = arrivalsFrom(3, 4);
+  arrivals.expect(2);
+  see(arrivals, 0, 6);
+  see(arrivals, 2, 5);
+  arrivals.end(1);
+  assert.equal(arrivals.isSettled, false);
+  see(arrivals, 2, 6);
+  assert.equal(arrivals.isSettled, true);
+  see(arrivals, 0, 7);
+  assert.equal(arrivals.isSettled, false, 'another version is on its way');
+  assert.deepEqual([arrivals.missed, arrivals.complete], [1 + 3 + 1, 0]);
+});
+
 test('an arrival before its commit is told: then the clocks differ', () => {
   const arrivals = arrivalsFrom(1, 0);
   see(arrivals, 0, 1, COMMITTED - 3);
