@@ -65,6 +65,11 @@ export class EventFeed implements Feed {
     this.#wakeAll(false);
   }
 
+  /** What was announced of a version lately. */
+  recent(version: number): PublishedHead | undefined {
+    return this.#ring.get(version);
+  }
+
   /** The checkpoint has new cosigners: those who wait hear it now, not with the next heartbeat. */
   announceProgress(): void {
     this.#wakeAll(true);

@@ -125,7 +125,9 @@ class OpenRegistry implements Registry {
       sequencer: this.#sequencer,
       assertWritable: () => this.#assertWritable(),
       committed: (version) => this.#reader.committed(version),
-      published: async (version) => (await this.#reader.published({ from: version, limit: 1 }))[0],
+      published: async (version) =>
+        this.#feed.recent(version) ??
+        (await this.#reader.published({ from: version, limit: 1 }))[0],
     });
     this.proposals = tracedProposals(this.book, options.tracer);
   }
