@@ -330,6 +330,8 @@ test('options that mean nothing are usage errors, and nothing is sent', async (t
     ['get', '--rate', '0'],
     ['get', '--rate', '-5'],
     ['get', '--connections', '0'],
+    ['get', '--path', '/a', 'b'],
+    ['get', '--path', '/a b'],
     ['put', '--key', 'a.pem', '--size', '4k'],
     ['put', '--key', 'a.pem', '--size', '2MiB'],
     ['watch'],

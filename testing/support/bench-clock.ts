@@ -30,9 +30,9 @@ export class DrivenBenchClock implements BenchClock {
     this.at(this.#now + TURN_MS, callback);
   }
 
-  /** As Node's: whole milliseconds, and never early. */
+  /** As Node's: whole milliseconds, never early and mostly late. */
   after(ms: number, callback: () => void): () => void {
-    return this.at(this.#now + Math.ceil(ms), callback);
+    return this.at(this.#now + Math.ceil(ms) + 0.9, callback);
   }
 
   busySince(): () => number {

@@ -1,5 +1,5 @@
 /** `quorate bench get`: reads of one path or of several in turn. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { Context } from '../context.ts';
 import { createBenchClock } from './clock.ts';
 import { ANSWER_TIMEOUT_MS, HttpSender } from './http-sender.ts';
@@ -15,8 +15,15 @@ export interface ReadFlags {
 
 export function addReadOptions(command: Command): Command {
   return command
-    .option('--path <path...>', 'what to read, in turn; default: /registry/head')
+    .option('--path <path...>', 'what to read, in turn; default: /registry/head', parsePaths)
     .option('--conditional', 'send the etag that came last: an unchanged page is then a 304');
+}
+
+/** Of a list: called once for each, with those before. */
+function parsePaths(text: string, before: readonly string[] = []): readonly string[] {
+  if (!/^\/[\x21-\x7e]*$/.test(text))
+    throw new InvalidArgumentError('Expected a path that begins with / and has no spaces.');
+  return [...before, text];
 }
 
 export function readConfig({ path = ['/registry/head'], conditional = false }: ReadFlags) {
@@ -48,7 +55,7 @@ async function benchGet(context: Context, flags: PaceFlags & ReadFlags): Promise
     show: ({ loads: { get }, ...result }) =>
       [
         showHeading(result),
-        showLoad('get', get, context.style),
+        showLoad({ name: 'get', job: 'request' }, get, context.style),
         showLatencies([['get', get.latency_us]]),
         showHistogram('get', get.latency_us),
       ].join('\n'),

@@ -70,6 +70,9 @@ function runPaced(options: PaceOptions): Promise<Paced> {
   return options.rate === undefined ? runClosedLoop(options) : runOpenLoop(options, options.rate);
 }
 
+/** Before this share of its time nothing can be guessed from a run. */
+const LEAST_SHARE = 0.001;
+
 /** In the closed loop guessed from the pace so far. */
 function totalOf(
   {
@@ -82,7 +85,7 @@ function totalOf(
 ): number {
   const byTime =
     rate === undefined
-      ? Math.round(done / Math.min(1, share))
+      ? Math.round(done / Math.max(LEAST_SHARE, Math.min(1, share)))
       : Math.ceil(((warmupMs + durationMs) * rate) / 1000);
   return Math.min(byTime, count ?? byTime);
 }

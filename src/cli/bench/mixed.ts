@@ -82,8 +82,8 @@ function showMixed({ loads, ...result }: BenchResult<MixedLoads>, { style }: Con
   const { get, put } = loads;
   return [
     showHeading(result),
-    showLoad('get', get, style),
-    showLoad('put', put, style),
+    showLoad({ name: 'get', job: 'request' }, get, style),
+    showLoad({ name: 'put', job: 'cycle' }, put, style),
     showLatencies([['get', get.latency_us], ['cycle', put.latency_us], ...showSteps(put.steps)]),
     showHistogram('get', get.latency_us),
     showHistogram('cycle', put.latency_us),

@@ -98,8 +98,8 @@ function showPut({ loads, ...result }: BenchResult<PutLoads>, { style }: Context
   const name = prepare === undefined ? 'put' : 'commit';
   return [
     showHeading(result),
-    ...(prepare === undefined ? [] : [showLoad('prepare', prepare, style)]),
-    showLoad(name, put, style),
+    ...(prepare === undefined ? [] : [showLoad({ name: 'prepare', job: 'cycle' }, prepare, style)]),
+    showLoad({ name, job: prepare === undefined ? 'cycle' : 'commit' }, put, style),
     showLatencies(
       prepare === undefined
         ? [['cycle', put.latency_us], ...showSteps(put.steps)]

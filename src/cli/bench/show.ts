@@ -63,10 +63,15 @@ function showBound(before: Bucket | undefined, upTo: number | null): string {
 }
 
 /** What came of a load beside its latencies. */
-export function showLoad(name: string, load: LoadResult, style: Style): string {
+/** `job`: what one of them is called. */
+export function showLoad(
+  { name, job }: { readonly name: string; readonly job: string },
+  load: LoadResult,
+  style: Style,
+): string {
   const { requests, elapsed_ms, rate, failed, errors, unsent, unfinished } = load;
   return [
-    `${name}: ${plural(requests, 'request')} in ${(elapsed_ms / 1000).toFixed(2)} s, ${rate} a second`,
+    `${name}: ${plural(requests, job)} in ${(elapsed_ms / 1000).toFixed(2)} s, ${rate} a second`,
     ...(failed === 0 ? [] : [style('bad', `  ${failed} failed: ${showErrors(errors)}`)]),
     ...(unsent === 0
       ? []
