@@ -32,7 +32,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   slowAfterMs: 10_000,
   maxBufferedBytes: 16 * 1024 * 1024,
   maxCachedBytes: 64 * 1024 * 1024,
-  maxReadyBytes: 32 * 1024 * 1024,
+  maxReadyBytes: 16 * 1024 * 1024,
 };
 
 export const CODINGS = ['br', 'zstd', 'gzip'] as const;

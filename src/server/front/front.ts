@@ -95,6 +95,8 @@ interface ConnectionOptions {
 }
 
 const NOTHING = Buffer.alloc(0);
+// What programs send is shorter; thousands of connections may keep one each.
+const MAX_KEPT_BYTES = 512;
 // Far more than a client has to say while it reads a stream.
 const MAX_AHEAD_BYTES = 16 * 1024;
 const LAST_CHUNK = Buffer.from('0\r\n\r\n');
@@ -157,7 +159,7 @@ class FrontConnection {
     if (this.#socket.writableLength > 0) return undefined;
     if (this.#bytes?.equals(chunk) === true) return this.#read;
     const read = readPlainGet(chunk);
-    if (read === undefined) return undefined;
+    if (read === undefined || chunk.length > MAX_KEPT_BYTES) return read;
     // A copy: the chunk is a part of something much larger.
     this.#bytes = Buffer.from(chunk);
     this.#read = read;
