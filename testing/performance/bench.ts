@@ -21,19 +21,37 @@ export interface BenchPlan {
   readonly roundsPerStart: number;
 }
 
+export interface BenchWatch {
+  readonly onRound: (progress: { readonly name: string; readonly round: number }) => void;
+  /** A round that failed; it is repeated with everything started anew. */
+  readonly onBroken: (broken: { readonly name: string; readonly error: unknown }) => void;
+}
+
+/** A disk that hangs for seconds breaks a round; more than so many are no accident. */
+const MAX_BROKEN = 2;
+
+/** Throws what the round after the last broken one that is allowed throws. */
 export async function runBench(
-  { name, open, rounds, maxRounds, roundsPerStart }: BenchPlan,
-  onRound: (progress: { name: string; round: number }) => void,
+  plan: BenchPlan,
+  { onRound, onBroken }: BenchWatch,
 ): Promise<readonly Figure[]> {
+  const { name, rounds, maxRounds, roundsPerStart } = plan;
   const samples: Sample[] = [];
   let done = 0;
-  const isSteady = () => done >= rounds && !figuresOf(samples).some(isTooNoisy);
-  while (done < maxRounds && !isSteady()) {
-    await using bench = await open();
-    for (let i = 0; i < roundsPerStart && done < maxRounds && !isSteady(); i++) {
-      samples.push(...(await bench.round()));
-      done++;
-      onRound({ name, round: done });
+  let broken = 0;
+  const isDone = () =>
+    done >= maxRounds || (done >= rounds && !figuresOf(samples).some(isTooNoisy));
+  while (!isDone()) {
+    try {
+      await using bench = await plan.open();
+      for (let i = 0; i < roundsPerStart && !isDone(); i++) {
+        samples.push(...(await bench.round()));
+        done++;
+        onRound({ name, round: done });
+      }
+    } catch (error) {
+      if (++broken > MAX_BROKEN) throw error;
+      onBroken({ name, error });
     }
   }
   return figuresOf(samples);

@@ -7,14 +7,20 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs, styleText } from 'node:util';
+import type { BenchWatch } from './bench.ts';
 import type { Figure } from './figure.ts';
 import { type Baseline, judge } from './gate.ts';
-import { describeMachine, hasTool, isPinned, pinLoad } from './machine.ts';
+import { describeMachine, endOnSignals, hasTool, isPinned, pinLoad } from './machine.ts';
 import { proofPlans, runPlans } from './plans.ts';
 import { NOTHING_PLANTED, type Planted } from './planted.ts';
 
 const SHARE = 0.2;
 const MAX_ALARMS_OF_20 = 1;
+
+const WATCH: BenchWatch = {
+  onRound: () => undefined,
+  onBroken: ({ name, error }) => console.log(`a round of ${name} failed and is repeated: ${error}`),
+};
 
 /** What is planted, and the figures that must see it. */
 interface Case {
@@ -54,7 +60,7 @@ function casesOf(figures: readonly Figure[]): readonly Case[] {
 
 async function prove({ name, planted, seenBy }: Case, baseline: Baseline): Promise<Outcome> {
   const began = performance.now();
-  const figures = await runPlans(proofPlans(planted), () => undefined);
+  const figures = await runPlans(proofPlans(planted), WATCH);
   const today = new Date().toISOString().slice(0, 10);
   const { failures, isDecided } = judge(figures, { baseline, waivers: [], today });
   const isSeen = failures.some((line) => seenBy === undefined || seenBy.test(line));
@@ -83,11 +89,12 @@ const { values } = parseArgs({
 if (!hasTool('wrk') || !hasTool('nginx') || !isPinned)
   throw new Error('expected wrk, nginx, taskset and two cores, got less');
 pinLoad();
+endOnSignals();
 const runs = Number(values.runs);
 console.log(
   `about ${Math.ceil((runs * 5 * 25 + 60) / 60)} minutes; leave the machine alone meanwhile`,
 );
-const before = await runPlans(proofPlans(NOTHING_PLANTED, { isBaseline: true }), () => undefined);
+const before = await runPlans(proofPlans(NOTHING_PLANTED, { isBaseline: true }), WATCH);
 const baseline: Baseline = Object.fromEntries(
   before
     .filter(({ isGated }) => isGated)

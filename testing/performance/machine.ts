@@ -32,6 +32,15 @@ export function pinLoad(): void {
     });
 }
 
+/** So that what a run has started ends with it, however it ends. */
+export function endOnSignals(): void {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(signal, () => process.exit(code));
+}
+
 /** The command that runs a server, on the core that is left to servers. */
 export function asServer(
   command: string,

@@ -32,9 +32,13 @@ export async function startNginx(answers: readonly Answer[]): Promise<ChildServe
     env: TOOL_ENV,
   });
   const exited = once(child, 'exit');
+  // Unlike the other servers it does not end with our standard input.
+  const kill = () => void child.kill('SIGTERM');
+  process.once('exit', kill);
   const url = `http://127.0.0.1:${port}`;
   const stop = async () => {
-    child.kill('SIGTERM');
+    process.off('exit', kill);
+    kill();
     await exited;
     rmSync(directory, { recursive: true, force: true });
   };

@@ -1,5 +1,5 @@
 /** What a run measures, and how often: the developer's three minutes, the night, and one turn of the gate's proof. */
-import { type BenchPlan, runBench } from './bench.ts';
+import { type BenchPlan, type BenchWatch, runBench } from './bench.ts';
 import { type CommitsPlan, openCommits } from './commits.ts';
 import { openCore } from './core.ts';
 import type { Figure, Profile } from './figure.ts';
@@ -92,9 +92,9 @@ export function withoutBounds(one: ReadCase): ReadCase {
 
 export async function runPlans(
   plans: readonly BenchPlan[],
-  onRound: (progress: { name: string; round: number }) => void,
+  watch: BenchWatch,
 ): Promise<readonly Figure[]> {
   const figures: Figure[] = [];
-  for (const plan of plans) figures.push(...(await runBench(plan, onRound)));
+  for (const plan of plans) figures.push(...(await runBench(plan, watch)));
   return figures;
 }

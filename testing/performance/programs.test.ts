@@ -103,7 +103,7 @@ function scripted(ratios: readonly number[]): {
 }
 
 const EFFORT = { name: 'a', rounds: 4, maxRounds: 7, roundsPerStart: 2 };
-const ignored = () => undefined;
+const ignored = { onRound: () => undefined, onBroken: () => undefined };
 
 test('a steady bench runs its rounds, started anew as often as asked', async () => {
   const { open, opened } = scripted([1, 1.01, 1, 1.01]);
@@ -120,6 +120,26 @@ test('a noisy bench runs more rounds until it is steady, or up to its bound', as
   const [noisy] = await runBench({ ...EFFORT, open: wild.open }, ignored);
   assert.equal(noisy?.rounds, 7);
   assert.deepEqual(wild.opened(), [2, 2, 2, 1]);
+});
+
+test('a round that fails is repeated with everything started anew, and a third one ends the run', async () => {
+  const steady = scripted([1, 1, 1, 1]);
+  const failing = (failures: number) => {
+    let left = failures;
+    return async (): Promise<Bench> => {
+      if (left-- > 0) throw new Error('the disk hangs');
+      return steady.open();
+    };
+  };
+  const broken: string[] = [];
+  const watch = {
+    ...ignored,
+    onBroken: ({ error }: { error: unknown }) => broken.push(`${error}`),
+  };
+  const [figure] = await runBench({ ...EFFORT, open: failing(2) }, watch);
+  assert.equal(figure?.rounds, 4);
+  assert.deepEqual(broken, ['Error: the disk hangs', 'Error: the disk hangs']);
+  await assert.rejects(runBench({ ...EFFORT, open: failing(3) }, watch), /the disk hangs/);
 });
 
 const PROFILE: CpuProfile = {

@@ -4,12 +4,21 @@
  * 2: the machine was too busy for a verdict.
  */
 import { parseArgs, styleText } from 'node:util';
+import type { BenchWatch } from './bench.ts';
 import { profileServer } from './culprit.ts';
 import { LONG_CURVES, measureCurves, SHORT_CURVES } from './curves.ts';
 import type { Figure, Profile } from './figure.ts';
 import { type Judgement, judge } from './gate.ts';
 import { findMissingMetrics } from './golden.ts';
-import { describeMachine, hasTool, isPinned, pinLoad, TOOLS, type Tool } from './machine.ts';
+import {
+  describeMachine,
+  endOnSignals,
+  hasTool,
+  isPinned,
+  pinLoad,
+  TOOLS,
+  type Tool,
+} from './machine.ts';
 import { LONG, plansOf, runPlans, SHORT } from './plans.ts';
 import { writeReport } from './report.ts';
 import {
@@ -50,10 +59,6 @@ function findMissing(): readonly string[] {
   return isPinned ? missing : [...missing, 'servers and load share their cores'];
 }
 
-function onRound({ name, round }: { name: string; round: number }): void {
-  say(`${name}, round ${round}`);
-}
-
 /** To whom watches; the figures themselves go to standard output. */
 function say(line: string): void {
   console.error(styleText('dim', line));
@@ -64,8 +69,16 @@ async function measure(kind: RunKind, profiles: readonly Profile[]): Promise<Run
   const effort = kind === 'nightly' ? LONG : SHORT;
   const measured: Partial<Record<Profile, readonly Figure[]>> = {};
   const failures: string[] = [];
+  const broken: string[] = [];
+  const watch: BenchWatch = {
+    onRound: ({ name, round }) => say(`${name}, round ${round}`),
+    onBroken: ({ name, error }) => {
+      broken.push(`a round of ${name} failed and was repeated: ${error}`);
+      say(broken.at(-1) ?? '');
+    },
+  };
   for (const profile of profiles) {
-    measured[profile] = await runPlans(plansOf(profile, effort), onRound);
+    measured[profile] = await runPlans(plansOf(profile, effort), watch);
     failures.push(...(await findMissingMetrics(profile)));
   }
   const { curves, bounds } = await measureShapes(kind, profiles);
@@ -79,7 +92,7 @@ async function measure(kind: RunKind, profiles: readonly Profile[]): Promise<Run
     at: new Date().toISOString(),
     seconds: Math.round((performance.now() - began) / 1_000),
     machine: describeMachine(),
-    leftOut: findMissing(),
+    leftOut: [...findMissing(), ...broken],
     profiles: measured,
     curves,
     bounds,
@@ -142,6 +155,7 @@ if (kind === 'nightly' && missing.length > 0)
 const profiles = PROFILES.filter((name) => values.profile === undefined || name === values.profile);
 if (profiles.length === 0) throw new Error(`expected a profile, got ${values.profile}`);
 pinLoad();
+endOnSignals();
 const run = await measure(kind, profiles);
 if (values.update)
   for (const profile of profiles)
