@@ -18,7 +18,7 @@ const SHARE = 0.2;
 const MAX_ALARMS_OF_20 = 1;
 
 const WATCH: BenchWatch = {
-  onRound: () => undefined,
+  onRound: ({ name, round }) => console.error(styleText('dim', `${name}, round ${round}`)),
   onBroken: ({ name, error }) => console.log(`a round of ${name} failed and is repeated: ${error}`),
 };
 

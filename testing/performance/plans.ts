@@ -22,7 +22,7 @@ const PROOF_BASELINE: Effort = { rounds: 10, maxRounds: 10, roundsPerStart: 1 };
 export const LONG: Effort = { rounds: 6, maxRounds: 18, roundsPerStart: 2 };
 
 const TURN_SECONDS = 1;
-const CORE_MS = 500;
+const CORE_MS = 300;
 
 export function readsPlan(
   plan: Omit<ReadsPlan, 'secondsPerTurn' | 'cases'> & { readonly cases?: readonly ReadCase[] },
