@@ -7,8 +7,9 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const REQUIRED = '24.14.1';
-// A checkout runs its source, which is never out of date; a package has only what was built.
-const MAINS = ['../src/cli/main.ts', '../dist/cli/main.js'];
+// A checkout runs its source, which is never out of date; a package has what was built: bundled, which starts
+// in half the time, or as it was compiled.
+const MAINS = ['../src/cli/main.ts', '../dist/program/main.js', '../dist/cli/main.js'];
 
 function isOlder(version, required) {
   const have = version.split('.').map(Number);

@@ -3,11 +3,13 @@
  * dependencies and nothing else. Links to the installed packages stand in for a network.
  */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -17,6 +19,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { before, test } from 'node:test';
 import { promisify } from 'node:util';
 
@@ -71,12 +74,51 @@ test('the package holds what was built and nothing of the workshop', () => {
   const kinds = new Set(packed.map((path) => path.replace(/^dist\/.*(\.d\.ts|\.js)$/, 'dist/*$1')));
   assert.ok(kinds.delete('package.json') && kinds.delete('bin/quorate.mjs'));
   assert.ok(kinds.delete('dist/*.js') && kinds.delete('dist/*.d.ts'));
+  assert.ok(kinds.delete('dist/program/LICENSES.txt'));
   for (const page of ['LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']) kinds.delete(page);
   assert.deepEqual([...kinds], []);
 });
 
 test('quorate --version runs from the package', async () => {
   assert.match(await node(join(installed, 'bin/quorate.mjs'), '--version'), new RegExp(version));
+});
+
+const COUNTING = `import { registerHooks } from 'node:module';
+const loaded = [];
+registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
+process.on('exit', () => console.log(JSON.stringify(loaded)));
+`;
+
+test('the program that a package runs is a few files, workers and licences beside them', async () => {
+  writeFileSync(join(user, 'counting.mjs'), COUNTING);
+  const bin = join(installed, 'bin/quorate.mjs');
+  const check = [bin, 'config', 'check', '--data', 'data', '--json'];
+  const loaded = (await node('--import', './counting.mjs', ...check)).trim().split('\n').at(-1);
+  const files = (JSON.parse(loaded ?? '') as string[]).filter((url) => !url.startsWith('node:'));
+  assert.ok(files.length < 40, `${files.length}: ${files}`);
+  assert.ok(files.some((url) => url.endsWith('/dist/program/main.js')));
+  const workers = packed.filter((path) => /^dist\/program\/[a-z-]+-worker\.js$/.test(path));
+  const sources = globSync('src/**/*-worker.ts', { cwd: ROOT });
+  assert.equal(workers.length, sources.length);
+  const licences = readFileSync(join(installed, 'dist/program/LICENSES.txt'), 'utf8');
+  for (const name of ['hono', 'zod', '@noble/hashes', 'pino', 'commander'])
+    assert.match(licences, new RegExp(`^${name} \\d`, 'm'));
+});
+
+test('the bundled program serves a database: its threads are found', async () => {
+  const bin = join(installed, 'bin/quorate.mjs');
+  const ports = ['--listen', '127.0.0.1:0', '--metrics-listen', 'off', '--log-level', 'error'];
+  const child = spawn(process.execPath, [bin, 'serve', '--data', 'served', ...ports], {
+    cwd: user,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const body = Buffer.alloc(100_000, '"');
+  const headers = { 'content-type': 'application/json' };
+  const refused = await fetch(`${url}/registry/proposals`, { method: 'POST', headers, body });
+  assert.deepEqual([refused.status, (await refused.json()).code], [400, 'malformed']);
+  child.kill('SIGTERM');
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
 test('a program can run a registry on a database and read it with the package alone', async () => {
