@@ -48,7 +48,11 @@ export async function openCommits(plan: CommitsPlan): Promise<Bench> {
     const commits = new Commits(plan, { server, directory, stack });
     // Programs that compile as they run are slower at first.
     await commits.warmUp();
-    return { round: () => commits.round(), [Symbol.asyncDispose]: () => stack.disposeAsync() };
+    return {
+      pids: [server.pid],
+      round: () => commits.round(),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
   } catch (error) {
     await stack.disposeAsync();
     throw error;

@@ -35,6 +35,7 @@ export async function openCore(timeMs: number): Promise<Bench> {
   const chain = chainOf(10_000);
   const pairs = [...signaturePairs(chain), ...setPairs(chain)];
   return {
+    pids: [],
     round: async () => {
       const samples: Sample[] = [];
       for (const pair of pairs) samples.push(await measurePair(pair, timeMs));

@@ -31,6 +31,10 @@ export interface Figure {
   readonly reference: string;
   readonly isGated: boolean;
   readonly rounds: number;
+  /** Rounds that are not among them, because others had too much of the machine. */
+  readonly thrownAway: number;
+  /** Rounds that are among them all the same: there were too few others. */
+  readonly disturbed: number;
   /** Medians of the rounds, in `unit`. */
   readonly ours: number;
   readonly theirs: number;
@@ -65,6 +69,8 @@ function figureOf(samples: readonly Sample[]): Figure {
     reference: first.reference,
     isGated: first.isGated ?? false,
     rounds: samples.length,
+    thrownAway: 0,
+    disturbed: 0,
     ours: median(samples.map(({ ours }) => ours)),
     theirs: median(samples.map(({ theirs }) => theirs)),
     ratio: median(ratios),

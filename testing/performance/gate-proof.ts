@@ -7,7 +7,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs, styleText } from 'node:util';
-import type { BenchWatch } from './bench.ts';
+import { type BenchWatch, formatProgress } from './bench.ts';
 import type { Figure } from './figure.ts';
 import { type Baseline, judge } from './gate.ts';
 import { describeMachine, endOnSignals, hasTool, isPinned, pinLoad } from './machine.ts';
@@ -18,7 +18,7 @@ const SHARE = 0.2;
 const MAX_ALARMS_OF_20 = 1;
 
 const WATCH: BenchWatch = {
-  onRound: ({ name, round }) => console.error(styleText('dim', `${name}, round ${round}`)),
+  onRound: (progress) => console.error(styleText('dim', formatProgress(progress))),
   onBroken: ({ name, error }) => console.log(`a round of ${name} failed and is repeated: ${error}`),
 };
 
@@ -100,6 +100,10 @@ const baseline: Baseline = Object.fromEntries(
     .filter(({ isGated }) => isGated)
     .map(({ name, ratio, noise }) => [name, { ratio, noise: noise ?? 0 }]),
 );
+if (before.some(({ disturbed }) => disturbed > 0))
+  throw new Error(
+    'expected a quiet machine, got busy neighbours: run again when nothing else runs',
+  );
 for (const [name, { ratio, noise }] of Object.entries(baseline))
   console.log(`baseline ${name}: ${ratio.toFixed(3)}x, noise ${(noise * 100).toFixed(1)} %`);
 const cases = casesOf(before);

@@ -2,7 +2,7 @@
  * When a run is worse than its baseline: the rule, without any measuring. A limit is what the project
  * allows plus what the two runs' own spread says is noise. Where noise is large against the limit, the
  * caller measures again. A figure that stays noisy is worse only by more than its noise; when it is not
- * worse it is undecided, and that is said.
+ * worse it is undecided, and so is one that was measured beside busy neighbours; and that is said.
  */
 import type { Figure, Kind } from './figure.ts';
 
@@ -74,8 +74,13 @@ export function isTooNoisy({ isGated, kind, noise }: Figure): boolean {
 }
 
 /** Noise alone fills the limit: that it is not worse says little. */
-function isUndecided({ kind, noise }: Figure): boolean {
+function isUnsteady({ kind, noise }: Figure): boolean {
   return noise === null || noise > LIMITS[kind];
+}
+
+/** Busy neighbours make everything slower but memory larger. */
+function isDisturbed({ kind, disturbed }: Figure): boolean {
+  return disturbed > 0 && kind !== 'memory';
 }
 
 /** `today` as in a waiver; `isComplete`: the run measured everything that the baseline names. */
@@ -121,8 +126,9 @@ function judgeOne(
   const without = worseningOf(figure, baseline);
   const base = { figure, baseline, waiver, ...without };
   if (baseline === undefined) return { ...base, verdict: 'new' };
+  if (isDisturbed(figure)) return { ...base, verdict: 'undecided' };
   if (without.worsening <= without.allowed) {
-    if (isUndecided(figure)) return { ...base, verdict: 'undecided' };
+    if (isUnsteady(figure)) return { ...base, verdict: 'undecided' };
     return { ...base, verdict: without.worsening < 1 / without.allowed ? 'better' : 'as before' };
   }
   if (waiver === undefined) return { ...base, verdict: 'worse' };
@@ -147,7 +153,10 @@ function failureOf({ figure, worsening, allowed, verdict }: Judged): string[] {
   return [`${figure.name}: ${percent(worsening - 1)} worse than its baseline, ${allowance}`];
 }
 
-function undecidedLine({ name, rounds, noise }: Figure): string {
+function undecidedLine(figure: Figure): string {
+  const { name, rounds, noise, disturbed } = figure;
+  if (isDisturbed(figure))
+    return `${name}: in ${disturbed} of ${rounds} rounds others had too much of the machine`;
   const size = noise === null ? 'of unknown size' : `of ${percent(noise)}`;
   return `${name}: noise ${size} after ${rounds} rounds is too much to judge by`;
 }

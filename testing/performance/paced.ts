@@ -61,7 +61,7 @@ export async function openPaced(plan: PacedPlan): Promise<Bench> {
       made += plan.commitsPerSecond * plan.seconds;
       return [...samplesOf(plan, alone, theirs), besideSample(plan, beside, alone)];
     };
-    return { round, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+    return { pids: [ours.pid, bare.pid], round, [Symbol.asyncDispose]: () => stack.disposeAsync() };
   } catch (error) {
     await stack.disposeAsync();
     throw error;

@@ -6,6 +6,7 @@ import { type Bench, runBench } from './bench.ts';
 import type { Sample } from './figure.ts';
 import { type CpuProfile, flameGraph } from './flame.ts';
 import { cpuUs, residentMib } from './machine.ts';
+import { Neighbours, parseBusyTicks } from './neighbours.ts';
 import { configOf } from './nginx-process.ts';
 import { formatPlan, parsePlan } from './planted.ts';
 import { parseTurn } from './wrk.ts';
@@ -82,6 +83,7 @@ function scripted(ratios: readonly number[]): {
       rounds.push(0);
       const which = rounds.length - 1;
       return {
+        pids: [],
         round: async () => {
           rounds[which] = (rounds[which] ?? 0) + 1;
           const ours = ratios[next++] ?? Number.NaN;
@@ -102,7 +104,8 @@ function scripted(ratios: readonly number[]): {
   };
 }
 
-const EFFORT = { name: 'a', rounds: 4, maxRounds: 7, roundsPerStart: 2 };
+const QUIET = { watchNeighbours: () => ({ share: () => 0.02 }) };
+const EFFORT = { name: 'a', rounds: 4, maxRounds: 7, roundsPerStart: 2, ...QUIET };
 const ignored = { onRound: () => undefined, onBroken: () => undefined };
 
 test('a steady bench runs its rounds, started anew as often as asked', async () => {
@@ -120,6 +123,43 @@ test('a noisy bench runs more rounds until it is steady, or up to its bound', as
   const [noisy] = await runBench({ ...EFFORT, open: wild.open }, ignored);
   assert.equal(noisy?.rounds, 7);
   assert.deepEqual(wild.opened(), [2, 2, 2, 1]);
+});
+
+/** What others have of the machine, round by round. */
+function neighbours(...shares: readonly number[]) {
+  let next = 0;
+  return { watchNeighbours: () => ({ share: () => shares[next++] ?? 0 }) };
+}
+
+test('a round beside busy neighbours is thrown away and repeated', async () => {
+  const { open } = scripted([1, 5, 1, 5, 1, 1]);
+  const plan = { ...EFFORT, open, ...neighbours(0, 0.5, 0.1, 0.11) };
+  const [figure] = await runBench(plan, ignored);
+  assert.equal(figure?.ratio, 1);
+  assert.deepEqual(figure?.spread, { min: 1, max: 1, mad: 0 });
+  assert.deepEqual([figure?.rounds, figure?.thrownAway, figure?.disturbed], [4, 2, 0]);
+});
+
+test('where neighbours never rest the least disturbed rounds are taken, and are marked', async () => {
+  const shares = Array.from({ length: 14 }, (_, i) => (i === 3 ? 0 : 0.9 - i / 100));
+  const { open, opened } = scripted(shares.map((share) => 1 + share));
+  const [figure] = await runBench({ ...EFFORT, open, ...neighbours(...shares) }, ignored);
+  assert.equal(
+    opened().reduce((sum, rounds) => sum + rounds, 0),
+    14,
+  );
+  assert.deepEqual([figure?.rounds, figure?.thrownAway, figure?.disturbed], [4, 10, 3]);
+  assert.equal(figure?.spread.max, 1.79);
+});
+
+test("what the run itself does is not what neighbours do, and idle time is nobody's", () => {
+  const before = 'cpu  100 10 50 1000 20 3 2 5 0 0\ncpu0 1 1 1 1\n';
+  assert.equal(parseBusyTicks(before), 170);
+  const seen = new Neighbours([]);
+  const end = performance.now() + 100;
+  while (performance.now() < end);
+  const share = seen.share();
+  assert.ok(share >= 0 && share <= 1, `${share}`);
 });
 
 test('a round that fails is repeated with everything started anew, and a third one ends the run', async () => {

@@ -79,6 +79,7 @@ export async function openReads(plan: ReadsPlan): Promise<Bench> {
     const bench = new Reads(plan, servers);
     await bench.warmUp();
     return {
+      pids: [...servers.values()].map(({ pid }) => pid),
       round: () => bench.round(),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };

@@ -129,6 +129,19 @@ test('a run is without a verdict when processor time or memory is undecided, not
   assert.ok(judged([figure(1)]).isDecided);
 });
 
+test('beside busy neighbours nothing is worse and nothing is good, but memory, which they do not change', () => {
+  for (const ratio of [1, 3]) {
+    const busy = (kind: Kind) => ({ ...figure(ratio, kind), disturbed: 2 });
+    for (const kind of KINDS.filter((one) => one !== 'memory'))
+      assert.equal(verdictOf(busy(kind)), 'undecided', kind);
+    const { failures, undecided, isDecided } = judged([busy('time')]);
+    assert.deepEqual(failures, []);
+    assert.deepEqual(undecided, ['a: in 2 of 5 rounds others had too much of the machine']);
+    assert.equal(isDecided, false);
+  }
+  assert.equal(verdictOf({ ...figure(3, 'memory'), disturbed: 2 }), 'worse');
+});
+
 test('a figure is measured again while its noise is above a quarter of its limit', () => {
   assert.ok(isTooNoisy(figure([0.96, 0.98, 1, 1.05, 1.06])));
   assert.ok(!isTooNoisy(figure([0.99, 0.995, 1, 1.01, 1.02])));

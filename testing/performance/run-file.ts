@@ -67,12 +67,17 @@ export function readBaseline(profile: Profile): Baseline {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).figures : {};
 }
 
-/** Gated figures alone: nothing else is compared. */
+/** Gated figures alone: nothing else is compared. Throws when others had too much of the machine meanwhile. */
 export function writeBaseline(
   profile: Profile,
   { figures, machine, at }: { figures: readonly Figure[]; machine: Machine; at: string },
 ): void {
-  const gated = figures.filter(({ isGated, noise }) => isGated && noise !== null);
+  const gated = figures.filter(({ isGated }) => isGated);
+  const bad = gated.find(({ noise, disturbed }) => noise === null || disturbed > 0);
+  if (bad !== undefined)
+    throw new Error(
+      `expected a quiet machine to make a baseline on, got ${bad.disturbed} disturbed rounds of ${bad.rounds} (${bad.name}): run again when nothing else runs`,
+    );
   const baseline = Object.fromEntries(
     gated.map(({ name, ratio, noise }) => [
       name,

@@ -4,7 +4,7 @@
  * 2: the machine was too busy for a verdict.
  */
 import { parseArgs, styleText } from 'node:util';
-import type { BenchWatch } from './bench.ts';
+import { type BenchWatch, formatProgress } from './bench.ts';
 import { profileServer } from './culprit.ts';
 import { LONG_CURVES, measureCurves, SHORT_CURVES } from './curves.ts';
 import type { Figure, Profile } from './figure.ts';
@@ -71,7 +71,7 @@ async function measure(kind: RunKind, profiles: readonly Profile[]): Promise<Run
   const failures: string[] = [];
   const broken: string[] = [];
   const watch: BenchWatch = {
-    onRound: ({ name, round }) => say(`${name}, round ${round}`),
+    onRound: (progress) => say(formatProgress(progress)),
     onBroken: ({ name, error }) => {
       broken.push(`a round of ${name} failed and was repeated: ${error}`);
       say(broken.at(-1) ?? '');

@@ -35,6 +35,8 @@ export async function openStarts(plan: StartsPlan): Promise<Bench> {
   await startOf(ours, path);
   await startOf(bare, path);
   return {
+    // Each starts and ends within its round.
+    pids: [],
     round: async () => samplesOf(await startOf(ours, path), await startOf(bare, path)),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
   };

@@ -20,16 +20,23 @@ export function rowsOf(figures: readonly Figure[], { judged }: Judgement): reado
 }
 
 function rowOf(figure: Figure, judged: Judged | undefined): string[] {
-  const { name, ours, theirs, unit, ratio, noise, rounds } = figure;
+  const { name, ours, theirs, unit, ratio, noise, rounds, thrownAway, disturbed } = figure;
   return [
     name,
     `${amount(ours)} ${unit}`,
     amount(theirs),
     `${ratio.toFixed(2)}x`,
     noise === null ? '?' : `${(noise * 100).toFixed(1)} %`,
-    String(rounds),
+    [String(rounds), ...notes({ thrownAway, disturbed })].join(', '),
     judged?.baseline === undefined ? '' : `${judged.baseline.ratio.toFixed(2)}x`,
     judged?.verdict ?? '',
+  ];
+}
+
+function notes({ thrownAway, disturbed }: Pick<Figure, 'thrownAway' | 'disturbed'>): string[] {
+  return [
+    ...(disturbed > 0 ? [`${disturbed} disturbed`] : []),
+    ...(thrownAway > 0 ? [`${thrownAway} thrown away`] : []),
   ];
 }
 
