@@ -5,11 +5,15 @@ import type { BenchClock } from '../../src/cli/bench/clock.ts';
 interface Happening {
   readonly at: number;
   readonly call: () => void;
+  /** Nothing but the end of a turn: there are millions. */
+  readonly isTurn: boolean;
   isCancelled: boolean;
 }
 
 /** How long a turn of the event loop takes when nothing happens in it. */
 const TURN_MS = 0.05;
+/** More than any chain of promises here is long. */
+const MICROTASKS = 12;
 
 export class DrivenBenchClock implements BenchClock {
   #now = 1000;
@@ -27,7 +31,7 @@ export class DrivenBenchClock implements BenchClock {
   }
 
   nextTurn(callback: () => void): void {
-    this.at(this.#now + TURN_MS, callback);
+    this.#add({ at: this.#now + TURN_MS, call: callback, isTurn: true });
   }
 
   /** As Node's: whole milliseconds, never early and mostly late. */
@@ -41,8 +45,12 @@ export class DrivenBenchClock implements BenchClock {
 
   /** Answers what cancels it. */
   at(at: number, call: () => void): () => void {
-    const happening = { at, call, isCancelled: false };
-    const place = this.#happenings.findLastIndex((other) => other.at <= at) + 1;
+    return this.#add({ at, call, isTurn: false });
+  }
+
+  #add(given: Omit<Happening, 'isCancelled'>): () => void {
+    const happening = { ...given, isCancelled: false };
+    const place = this.#happenings.findLastIndex((other) => other.at <= given.at) + 1;
     this.#happenings.splice(place, 0, happening);
     return () => {
       happening.isCancelled = true;
@@ -61,18 +69,16 @@ export class DrivenBenchClock implements BenchClock {
       isSettled = true;
     };
     running.then(settle, settle);
-    for (let turns = 0; !isSettled; turns++) {
-      // What is awaited goes on between two happenings, not at each: there are millions.
-      if (turns % 64 === 0 || this.#happenings.length === 0) await Promise.resolve();
-      if (isSettled) break;
+    while (!isSettled) {
       const next = this.#happenings.shift();
-      if (next === undefined) {
-        await new Promise((resolve) => setImmediate(resolve));
-        assert.ok(isSettled || this.#happenings.length > 0, 'waiting for nothing');
-      } else if (!next.isCancelled) {
+      if (next === undefined) await new Promise((resolve) => setImmediate(resolve));
+      else if (!next.isCancelled) {
         this.#now = Math.max(this.#now, next.at);
         next.call();
       }
+      // What awaits it goes on before time does.
+      if (next?.isTurn !== true) for (let i = 0; i < MICROTASKS; i++) await Promise.resolve();
+      assert.ok(next !== undefined || isSettled || this.#happenings.length > 0, 'nothing happens');
     }
     return running;
   }

@@ -117,8 +117,7 @@ function readAnswer(message: IncomingMessage, tell: (outcome: Outcome) => void):
   message.on('error', (error) => tell({ cause: causeOf(error) }));
   message.on('end', () => {
     const length = headers['content-length'];
-    const isWhole =
-      message.complete && (length === undefined || isBodiless(status) || Number(length) === bytes);
+    const isWhole = length === undefined || isBodiless(status) || Number(length) === bytes;
     tell({ status, etag: headers.etag, isWhole, text: Buffer.concat(kept).toString('utf8') });
   });
 }

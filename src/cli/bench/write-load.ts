@@ -6,12 +6,12 @@ import { type Fault, type LoadOptions, type LoadResult, runLoad } from './load.t
 import type { Job } from './pace.ts';
 
 export interface WriteOptions extends Omit<LoadOptions, 'begin'> {
-  readonly cycles: CycleSender;
+  readonly cycles: Pick<CycleSender, 'run' | 'recorders'>;
   readonly steps?: readonly Step[];
   /** Made ahead. */
   readonly stock: readonly Cycle[];
   /** Makes those that the stock has not; their making is not measured, but slows the closed loop down. */
-  readonly maker: CycleMaker;
+  readonly maker: Pick<CycleMaker, 'make'>;
 }
 
 export interface WriteResult extends LoadResult {
@@ -79,6 +79,9 @@ export async function prepare(
   return { load: { ...result, steps: stepLatencies(cycles, steps) }, ready };
 }
 
-function stepLatencies(cycles: CycleSender, steps: readonly Step[]): WriteResult['steps'] {
+function stepLatencies(
+  cycles: WriteOptions['cycles'],
+  steps: readonly Step[],
+): WriteResult['steps'] {
   return Object.fromEntries(steps.map((step) => [step, cycles.recorders[step].latency]));
 }

@@ -95,9 +95,9 @@ test('the closed loop sees one slow answer in the same stall, which is why it is
 test('a fixed rate is exact, and does not drift however long the run is', async () => {
   for (const [rate, seconds] of [
     [100, 10],
-    [333.3, 60],
+    [333.3, 20],
     [0.5, 60],
-    [2_500, 3],
+    [2_500, 2],
   ] as const) {
     const { jobs, startedAt, elapsedMs } = await run({ rate, durationMs: seconds * 1000 });
     assert.equal(jobs.length, Math.ceil(rate * seconds - 1e-6), `${rate}`);
@@ -110,7 +110,7 @@ test('a fixed rate is exact, and does not drift however long the run is', async 
 });
 
 test('never more is under way than there are connections, and every job is begun once, in order', async () => {
-  const service = fc.array(fc.double({ min: 0.01, max: 80, noNaN: true }), { minLength: 1 });
+  const service = fc.array(fc.double({ min: 0.5, max: 80, noNaN: true }), { minLength: 1 });
   await fc.assert(
     fc.asyncProperty(
       fc.option(fc.double({ min: 1, max: 2_000, noNaN: true }), { nil: undefined }),
@@ -136,7 +136,7 @@ test('never more is under way than there are connections, and every job is begun
         assert.equal(result.sent + result.unsent, due.filter((at) => at >= 100).length);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
