@@ -157,11 +157,11 @@ if (profiles.length === 0) throw new Error(`expected a profile, got ${values.pro
 pinLoad();
 endOnSignals();
 const run = await measure(kind, profiles);
+const file = writeRun(values.output, run);
 if (values.update)
   for (const profile of profiles)
     writeBaseline(profile, { ...run, figures: run.profiles[profile] ?? [] });
 const judgements = new Map(profiles.map((profile) => [profile, judgeProfile(run, profile)]));
-const file = writeRun(values.output, run);
 const runs = readRuns(values.output, kind);
 const page = writeReport(values.output, { run, judgements, runs });
 console.log(`\n${run.seconds} s; all figures are in ${file}, the report is ${page}`);
