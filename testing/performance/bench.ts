@@ -45,7 +45,7 @@ export interface BenchWatch {
 const MAX_BROKEN = 2;
 
 /** Others may have so much of the machine in a round, or it is thrown away and repeated. */
-const MAX_OTHERS = 0.1;
+const MAX_OTHERS = 0.05;
 
 interface Round {
   readonly samples: readonly Sample[];

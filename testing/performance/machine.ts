@@ -100,7 +100,8 @@ export interface Machine {
 export function describeMachine(): Machine {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
-    cores: availableParallelism(),
+    // Not those that are left to this process once it is pinned.
+    cores: cpus().length,
     node: process.version,
     kernel: firstLine('uname', ['-r']),
     commit: firstLine('git', ['-C', import.meta.dirname, 'rev-parse', '--short=12', 'HEAD']),

@@ -3,7 +3,7 @@
  * run itself, its servers and the load generators did. A round beside busy neighbours says little.
  */
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { cpus } from 'node:os';
 import { cpuUs } from './machine.ts';
 
 /** Of the kernel's account for programs. */
@@ -21,10 +21,10 @@ export class Neighbours {
     this.#oursUs = oursUs(pids);
   }
 
-  /** 0 to 1, of all cores, since this was made. */
+  /** 0 to 1, of all cores and not only those that this process is pinned to, since this was made. */
   share(): number {
     const others = busyUs() - this.#busyUs - (oursUs(this.#pids) - this.#oursUs);
-    const wallUs = (performance.now() - this.#beganMs) * 1_000 * availableParallelism();
+    const wallUs = (performance.now() - this.#beganMs) * 1_000 * cpus().length;
     return Math.min(1, Math.max(0, others / wallUs));
   }
 }

@@ -133,7 +133,7 @@ function neighbours(...shares: readonly number[]) {
 
 test('a round beside busy neighbours is thrown away and repeated', async () => {
   const { open } = scripted([1, 5, 1, 5, 1, 1]);
-  const plan = { ...EFFORT, open, ...neighbours(0, 0.5, 0.1, 0.11) };
+  const plan = { ...EFFORT, open, ...neighbours(0, 0.5, 0.05, 0.06) };
   const [figure] = await runBench(plan, ignored);
   assert.equal(figure?.ratio, 1);
   assert.deepEqual(figure?.spread, { min: 1, max: 1, mad: 0 });
