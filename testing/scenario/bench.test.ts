@@ -21,7 +21,7 @@ test('bench get counts the requests that the server counts, in both loops, and p
   const before = await stage.metric('http_requests_total', head);
   const closed = await stage.bench('get', ...BRIEF, '--connections', '4');
   const { get } = loadsOf(closed);
-  assert.ok(get !== undefined && get.requests > 10, closed.stdout);
+  assert.ok(get !== undefined && get.requests > 0, closed.stdout);
   assert.deepEqual([closed.code, get.failed, get.latency_us?.count], [0, 0, get.requests]);
   assert.equal(await stage.metric('http_requests_total', head), before + get.requests);
 
@@ -104,16 +104,16 @@ test('bench put at a fixed rate, and prepared with a count, does exactly that ma
   const { put } = loadsOf(fixed);
   assert.deepEqual([fixed.code, Number(put?.requests) + Number(put?.unsent)], [0, 6], fixed.stderr);
   const before = (await stage.client.head()).version;
-  const prepared = await stage.bench('put', '--prepared', '--count', '15', ...write);
+  const prepared = await stage.bench('put', '--prepared', '--count', '8', ...write);
   const loads = loadsOf(prepared);
   assert.deepEqual(
     [prepared.code, loads.prepare?.requests, loads.put?.requests],
-    [0, 15, 15],
+    [0, 8, 8],
     prepared.stderr,
   );
-  assert.equal((await stage.client.head()).version, before + 1 + 15);
+  assert.equal((await stage.client.head()).version, before + 1 + 8);
   assert.deepEqual(Object.keys(loads.put?.steps ?? {}), ['commit']);
-  assert.equal(loads.put?.steps.commit?.count, 15);
+  assert.equal(loads.put?.steps.commit?.count, 8);
 });
 
 test('bench put asks before it writes, and writes nothing without agreement or with too few keys', async (t) => {
@@ -277,7 +277,7 @@ test('a registry that answers 404 gives failures by kind, the result and a faili
 test('a registry that dies in the middle gives failures, and the run still ends with its result', async (t) => {
   let answered = 0;
   const url = await fake(t, (request, response, server) => {
-    if (request.url !== '/version' && ++answered === 20) {
+    if (request.url !== '/version' && ++answered === 3) {
       server.close();
       server.closeAllConnections();
     } else {
@@ -285,13 +285,14 @@ test('a registry that dies in the middle gives failures, and the run still ends 
       response.end('{"version":"9.9.9"}');
     }
   });
-  const run = await runCli(['--url', url, '--json', 'bench', 'get', ...BRIEF, '--rate', '100']);
+  const pace = ['--duration', '1s', '--warmup', '0s', '--rate', '20', '--connections', '1'];
+  const run = await runCli(['--url', url, '--json', 'bench', 'get', ...pace]);
   const { get } = loadsOf(run);
   assert.equal(run.code, 1);
-  assert.equal(answered, 20);
+  assert.equal(answered, 3);
   assert.equal(run.json()[0]?.server_version, '9.9.9');
-  assert.equal(Number(get?.requests) + Number(get?.unsent), 30);
-  assert.equal(get?.latency_us?.count, 19 + Number(get?.unsent));
+  assert.equal(Number(get?.requests) + Number(get?.unsent), 20);
+  assert.equal(get?.latency_us?.count, 2 + Number(get?.unsent));
   const kinds = Object.keys(get?.errors ?? {});
   assert.ok(
     kinds.length > 0 && kinds.every((kind) => /^ECONN(RESET|REFUSED)$/.test(kind)),
@@ -308,7 +309,7 @@ test('an interrupt ends the run early and prints what there is', async (t) => {
     if (++answered === 30) interruption.abort(new Interruption(130));
     else response.end('{}');
   });
-  const long = ['--duration', '10m', '--warmup', '0s', '--rate', '200'];
+  const long = ['--duration', '10m', '--warmup', '0s', '--rate', '200', '--connections', '1'];
   const world = { interrupt: interruption.signal };
   const run = await runCli(['--url', url, '--json', 'bench', 'get', ...long], world);
   const { get } = loadsOf(run);
@@ -328,6 +329,17 @@ test('the table, its warnings and the figures are on standard output, remarks on
   assert.match(run.stdout, /^get +\d+( +\d+\.\d{3}){8}$/m);
   assert.match(run.stdout, /#{40} +\d+$/m);
   assert.match(run.stderr, /does not tell its version/);
+});
+
+test('progress is shown on a terminal, and not with --quiet', async (t) => {
+  const url = await fake(t, (_request, response) => void response.end('ok'));
+  for (const quiet of [[], ['--quiet']]) {
+    const argv = ['--url', url, ...quiet, 'bench', 'get', ...BRIEF, '--rate', '50'];
+    const { code, stderr } = await runCli(argv, { isTerminal: true });
+    assert.equal(code, 0, stderr);
+    if (quiet.length === 0) assert.match(stderr, /] requests \d+\/15/);
+    else assert.equal(stderr, '');
+  }
 });
 
 test('options that mean nothing are usage errors, and nothing is sent', async (t) => {
