@@ -43,7 +43,7 @@ function hashChunk(
   input: Uint8Array,
   { counter, flags }: { readonly counter: number; readonly flags: number },
 ): Int32Array {
-  const chaining = Int32Array.from(IV);
+  const chaining = IV.slice();
   const last = Math.max(0, Math.ceil(input.length / BLOCK_BYTES) - 1);
   bytes.set(input);
   bytes.fill(0, input.length, (last + 1) * BLOCK_BYTES);
@@ -56,7 +56,7 @@ function hashChunk(
 }
 
 function hashParent(left: Int32Array, right: Int32Array, flags: number): Int32Array {
-  const chaining = Int32Array.from(IV);
+  const chaining = IV.slice();
   words.set(left);
   words.set(right, left.length);
   compress(chaining, words, { at: 0, length: BLOCK_BYTES, counter: 0, flags: PARENT | flags });
