@@ -39,24 +39,35 @@ export interface BenchWatch {
   readonly onRound: (progress: Progress) => void;
   /** A round that failed; it is repeated with everything started anew. */
   readonly onBroken: (broken: { readonly name: string; readonly error: unknown }) => void;
+  /** The share of the machine from which on a round is thrown away and repeated. */
+  readonly maxOthers?: number;
+}
+
+/** Of a command line; throws unless it is a share. */
+export function parseShare(text: string): number {
+  const share = Number(text);
+  if (text.trim() === '' || !(share >= 0 && share <= 1))
+    throw new Error(`expected a share from 0 to 1, got ${text}`);
+  return share;
 }
 
 /** A disk that hangs for seconds breaks a round; more than so many are no accident. */
 const MAX_BROKEN = 2;
 
-/** Others may have so much of the machine in a round, or it is thrown away and repeated. */
-const MAX_OTHERS = 0.05;
+/** Others may have so much of the machine in a round, unless a run was told otherwise. */
+export const MAX_OTHERS = 0.05;
 
 interface Round {
   readonly samples: readonly Sample[];
   /** The share of the machine that others had. */
   readonly others: number;
+  readonly isQuiet: boolean;
 }
 
 /** Throws what the round after the last broken one that is allowed throws. */
 export async function runBench(
   plan: BenchPlan,
-  { onRound, onBroken }: BenchWatch,
+  { onRound, onBroken, maxOthers = MAX_OTHERS }: BenchWatch,
 ): Promise<readonly Figure[]> {
   const { name, roundsPerStart } = plan;
   const rounds: Round[] = [];
@@ -68,8 +79,9 @@ export async function runBench(
         const neighbours = plan.watchNeighbours?.(bench.pids) ?? new Neighbours(bench.pids);
         const samples = await bench.round();
         const others = neighbours.share();
-        rounds.push({ samples, others });
-        onRound({ name, round: rounds.length, others, isKept: others <= MAX_OTHERS });
+        const isQuiet = others <= maxOthers;
+        rounds.push({ samples, others, isQuiet });
+        onRound({ name, round: rounds.length, others, isKept: isQuiet });
       }
     } catch (error) {
       if (++broken > MAX_BROKEN) throw error;
@@ -81,7 +93,7 @@ export async function runBench(
 
 /** Enough quiet rounds that are steady, or as many as the bounds allow. */
 function isDone({ rounds: wanted, maxRounds }: BenchPlan, rounds: readonly Round[]): boolean {
-  const quiet = rounds.filter(isQuiet);
+  const quiet = rounds.filter(({ isQuiet }) => isQuiet);
   if (quiet.length >= maxRounds || rounds.length >= maxRounds * 2) return true;
   if (quiet.length < wanted) return false;
   return !figuresOf(quiet.flatMap(({ samples }) => samples)).some(isTooNoisy);
@@ -92,8 +104,8 @@ function figuresOfRounds(
   { rounds: wanted }: BenchPlan,
   rounds: readonly Round[],
 ): readonly Figure[] {
-  const quiet = rounds.filter(isQuiet);
-  const others = rounds.filter((round) => !isQuiet(round)).toSorted((a, b) => a.others - b.others);
+  const quiet = rounds.filter(({ isQuiet }) => isQuiet);
+  const others = rounds.filter(({ isQuiet }) => !isQuiet).toSorted((a, b) => a.others - b.others);
   const disturbed = others.slice(0, Math.max(0, wanted - quiet.length));
   const samples = [...quiet, ...disturbed].flatMap((round) => round.samples);
   return figuresOf(samples).map((figure) => ({
@@ -101,10 +113,6 @@ function figuresOfRounds(
     thrownAway: others.length - disturbed.length,
     disturbed: disturbed.length,
   }));
-}
-
-function isQuiet({ others }: Round): boolean {
-  return others <= MAX_OTHERS;
 }
 
 export function formatProgress({ name, round, others, isKept }: Progress): string {

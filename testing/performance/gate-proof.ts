@@ -3,11 +3,11 @@
  * measured and judged as always; and so is the unchanged one, twice as often. In turns, so that a busy minute
  * hits all of them.
  *
- *   node testing/performance/gate-proof.ts [--runs 10] [--output FILE]
+ *   node testing/performance/gate-proof.ts [--runs 10] [--others 0.05] [--output FILE]
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs, styleText } from 'node:util';
-import { type BenchWatch, formatProgress } from './bench.ts';
+import { type BenchWatch, formatProgress, MAX_OTHERS, parseShare } from './bench.ts';
 import type { Figure } from './figure.ts';
 import { type Baseline, judge } from './gate.ts';
 import { describeMachine, endOnSignals, hasTool, isPinned, pinLoad } from './machine.ts';
@@ -17,7 +17,15 @@ import { NOTHING_PLANTED, type Planted } from './planted.ts';
 const SHARE = 0.2;
 const MAX_ALARMS_OF_20 = 1;
 
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '10' },
+    output: { type: 'string' },
+    others: { type: 'string', default: String(MAX_OTHERS) },
+  },
+});
 const WATCH: BenchWatch = {
+  maxOthers: parseShare(values.others),
   onRound: (progress) => console.error(styleText('dim', formatProgress(progress))),
   onBroken: ({ name, error }) => console.log(`a round of ${name} failed and is repeated: ${error}`),
 };
@@ -83,16 +91,13 @@ function conclude(name: string, outcomes: readonly Outcome[]): boolean {
   return isGood;
 }
 
-const { values } = parseArgs({
-  options: { runs: { type: 'string', default: '10' }, output: { type: 'string' } },
-});
 if (!hasTool('wrk') || !hasTool('nginx') || !isPinned)
   throw new Error('expected wrk, nginx, taskset and two cores, got less');
 pinLoad();
 endOnSignals();
 const runs = Number(values.runs);
 console.log(
-  `about ${Math.ceil((runs * 5 * 25 + 60) / 60)} minutes; leave the machine alone meanwhile`,
+  `about ${Math.ceil((runs * 5 * 30 + 90) / 60)} minutes; leave the machine alone meanwhile`,
 );
 const before = await runPlans(proofPlans(NOTHING_PLANTED, { isBaseline: true }), WATCH);
 const baseline: Baseline = Object.fromEntries(

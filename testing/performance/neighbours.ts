@@ -46,9 +46,12 @@ function busyUs(): number {
   return parseBusyTicks(readFileSync('/proc/stat', 'utf8')) * TICK_US;
 }
 
-/** All but idle and waiting for a disk; what the hypervisor gave to other machines counts as busy. */
+/**
+ * What programs did, and what the hypervisor gave to other machines. Not interrupts: they are the network's,
+ * which here is the run's own, and stand in no program's account.
+ */
 export function parseBusyTicks(text: string): number {
   const fields = /^cpu +(.*)$/m.exec(text)?.[1]?.split(' ').map(Number) ?? [];
-  const [user = Number.NaN, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = fields;
-  return user + nice + system + irq + softirq + steal;
+  const [user = Number.NaN, nice = 0, system = 0, , , , , steal = 0] = fields;
+  return user + nice + system + steal;
 }

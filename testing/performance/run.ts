@@ -4,7 +4,7 @@
  * 2: the machine was too busy for a verdict.
  */
 import { parseArgs, styleText } from 'node:util';
-import { type BenchWatch, formatProgress } from './bench.ts';
+import { type BenchWatch, formatProgress, MAX_OTHERS, parseShare } from './bench.ts';
 import { profileServer } from './culprit.ts';
 import { LONG_CURVES, measureCurves, SHORT_CURVES } from './curves.ts';
 import type { Figure, Profile } from './figure.ts';
@@ -39,11 +39,14 @@ import { plainTable } from './table.ts';
 const { values } = parseArgs({
   options: {
     nightly: { type: 'boolean', default: false },
+    others: { type: 'string', default: String(MAX_OTHERS) },
     output: { type: 'string', default: 'perf' },
     profile: { type: 'string' },
     update: { type: 'boolean', default: false },
   },
 });
+
+const maxOthers = parseShare(values.others);
 
 const WITHOUT: Readonly<Record<Tool, string>> = {
   wrk: 'autocannon makes the load, and is the limit for cheap requests',
@@ -59,6 +62,12 @@ function findMissing(): readonly string[] {
   return isPinned ? missing : [...missing, 'servers and load share their cores'];
 }
 
+/** A run that was told to put up with its neighbours says so. */
+function loosened(): readonly string[] {
+  if (maxOthers <= MAX_OTHERS) return [];
+  return [`quiet: rounds count in which others had up to ${maxOthers * 100} % of the machine`];
+}
+
 /** To whom watches; the figures themselves go to standard output. */
 function say(line: string): void {
   console.error(styleText('dim', line));
@@ -71,6 +80,7 @@ async function measure(kind: RunKind, profiles: readonly Profile[]): Promise<Run
   const failures: string[] = [];
   const broken: string[] = [];
   const watch: BenchWatch = {
+    maxOthers,
     onRound: (progress) => say(formatProgress(progress)),
     onBroken: ({ name, error }) => {
       broken.push(`a round of ${name} failed and was repeated: ${error}`);
@@ -92,7 +102,7 @@ async function measure(kind: RunKind, profiles: readonly Profile[]): Promise<Run
     at: new Date().toISOString(),
     seconds: Math.round((performance.now() - began) / 1_000),
     machine: describeMachine(),
-    leftOut: [...findMissing(), ...broken],
+    leftOut: [...findMissing(), ...loosened(), ...broken],
     profiles: measured,
     curves,
     bounds,
