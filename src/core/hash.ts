@@ -6,10 +6,19 @@ import { RegistryError } from './error.ts';
 
 export type Hash = `b3:${string}`;
 
-/** 32 bytes. */
-export function blake3Bytes(bytes: Uint8Array): Uint8Array {
-  return IS_LITTLE_ENDIAN ? hashBlake3(bytes) : blake3(bytes);
+/** The library's form is slower, and right on every machine. */
+export function blake3Of({
+  isLittleEndian,
+}: {
+  readonly isLittleEndian: boolean;
+}): (bytes: Uint8Array) => Uint8Array {
+  return isLittleEndian ? hashBlake3 : blake3;
 }
+
+/** 32 bytes. */
+export const blake3Bytes: (bytes: Uint8Array) => Uint8Array = blake3Of({
+  isLittleEndian: IS_LITTLE_ENDIAN,
+});
 
 export function hashOf(bytes: Uint8Array): Hash {
   return formatHash(blake3Bytes(bytes));

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { blake3 } from '@noble/hashes/blake3.js';
 import fc from 'fast-check';
 import { hashBlake3 } from '../../../src/core/blake3.ts';
+import { blake3Of } from '../../../src/core/hash.ts';
 
 const CHUNK_BYTES = 1024;
 
@@ -53,4 +54,10 @@ test('a hash does not change when the next one is made', () => {
   const kept = Uint8Array.from(first);
   hashBlake3(pattern(5000));
   assert.deepEqual(first, kept);
+});
+
+test('a machine of either byte order has the same hashes', () => {
+  const [little, big] = [true, false].map((isLittleEndian) => blake3Of({ isLittleEndian }));
+  assert.notEqual(little, big);
+  assert.deepEqual(little?.(pattern(2_000)), big?.(pattern(2_000)));
 });
