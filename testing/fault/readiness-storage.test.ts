@@ -3,6 +3,7 @@
  * come back by themselves; what a failed write did is learnt by a restart.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Hash } from '../../src/core/hash.ts';
 import { databasePath } from '../../src/server/open-store.ts';
@@ -16,6 +17,7 @@ import {
   tryWrite,
   until,
 } from '../support/fault-server.ts';
+import { memoryDir } from '../support/memory-dir.ts';
 import { ReaderLoop } from '../support/reader-loop.ts';
 import {
   beginOver,
@@ -30,7 +32,11 @@ import { type Attached, attach, isAttachMissing } from '../support/strace-attach
 const READ_BOUND_MS = 2_000;
 
 async function begun(t: TestContext): Promise<{ server: FaultServer; registry: Hash }> {
-  const server = await serve(t);
+  // What the disk of this machine takes by itself is not the fault that is looked for.
+  const server = await serve(t, {
+    data: join(memoryDir(t), 'data'),
+    settings: { shed_storage_after: '1s' },
+  });
   return { server, registry: await beginOver(server.client) };
 }
 

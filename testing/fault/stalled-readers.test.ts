@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Hash } from '../../src/core/hash.ts';
 import { CHILD_ENV } from '../support/child.ts';
 import { type FaultServer, newPayload, serve, until } from '../support/fault-server.ts';
+import { memoryDir, temporaryDir } from '../support/memory-dir.ts';
 import { untilClosed } from '../support/server-socket.ts';
 import { genesisPayload, makeGovernance, makeSigners } from '../support/signers.ts';
 import { stalledReader, UnixClient } from '../support/unix-client.ts';
@@ -28,9 +28,6 @@ const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 const ROUNDS = IS_LONG ? 10 : 1;
 const COMMITS_PER_ROUND = IS_LONG ? 250 : 60;
 
-/** A disk's own p99 moves by more than readers may add: without one, what they add is all there is. */
-const MEMORY = '/dev/shm';
-
 const SIGNERS = makeSigners(1);
 
 function isWithoutProc(t: TestContext): boolean {
@@ -44,13 +41,6 @@ function isWithoutProc(t: TestContext): boolean {
 function rssMib(pid: number): number {
   const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Number(kib) / 1024;
-}
-
-/** Its name is short enough for a socket; removed when the test ends. */
-function temporary(t: TestContext, parent = tmpdir()): string {
-  const directory = mkdtempSync(join(parent, 'quorate-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 class Stage {
@@ -69,9 +59,10 @@ class Stage {
 
   /** A server on a Unix socket, whose buffers are small: readers stall soon. */
   static async open(t: TestContext): Promise<Stage> {
-    const path = join(temporary(t), 'api.sock');
+    const path = join(temporaryDir(t), 'api.sock');
     const server = await serve(t, {
-      ...(existsSync(MEMORY) && { data: join(temporary(t, MEMORY), 'data') }),
+      // A disk's own p99 moves by more than readers may add: without one, what they add is all there is.
+      data: join(memoryDir(t), 'data'),
       // A small young generation: what is resident is what is held, and little that was dropped.
       nodeOptions: ['--max-semi-space-size=1'],
       settings: {
@@ -243,7 +234,7 @@ async function commitInTurn(times: Times, stages: { burdened: Stage; free: Stage
 
 test('the same events in a queue for each reader would cost more than that', async (t) => {
   if (isWithoutProc(t)) return;
-  const path = join(temporary(t), 'naive.sock');
+  const path = join(temporaryDir(t), 'naive.sock');
   const program = join(import.meta.dirname, '../support/naive-feed.ts');
   const child = spawn(process.execPath, ['--max-semi-space-size=1', program, path], {
     stdio: ['pipe', 'pipe', 'inherit'],

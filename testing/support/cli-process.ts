@@ -6,6 +6,9 @@ import { CHILD_ENV } from './child.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/quorate.mjs');
 
+/** The machine is shared: that it is busy is to refuse a write only where that is the test. */
+const PATIENT = { QUORATE_SHED_LOOP_AFTER: '10m', QUORATE_SHED_STORAGE_AFTER: '10m' };
+
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -37,7 +40,13 @@ export function start({ cwd, env, input }: CliOptions, ...argv: readonly string[
   const { QUORATE_URL: _url, QUORATE_REGISTRY: _registry, ...inherited } = CHILD_ENV;
   const child = spawn(process.execPath, [PROGRAM, ...argv], {
     cwd,
-    env: { ...inherited, NO_COLOR: '1', FORCE_COLOR: '0', ...env },
+    env: {
+      ...inherited,
+      ...(argv[0] === 'serve' && PATIENT),
+      NO_COLOR: '1',
+      FORCE_COLOR: '0',
+      ...env,
+    },
     stdio: 'pipe',
   });
   child.stdin.on('error', () => {});
