@@ -13,7 +13,8 @@ import { connected, exchange, statuses, untilClosed } from '../support/server-so
 import { startTestServer, type TestServer } from '../support/server-start.ts';
 
 const GET = 'GET /version HTTP/1.1\r\nHost: localhost\r\n';
-const SHORT = { headers_timeout: '300ms', request_timeout: '600ms' };
+// Long enough for a busy machine to shake hands in.
+const SHORT = { headers_timeout: '2s', request_timeout: '3s' };
 
 interface Stage {
   readonly server: TestServer;
