@@ -191,7 +191,7 @@ test('a key that others may read is refused at the start', async (t) => {
 });
 
 test('connections over a cap are reset before their handshake, and each is counted once', async (t) => {
-  const timeouts = { ...DEFAULT_TIMEOUTS, headersMs: 200, requestMs: 200 };
+  const timeouts = { ...DEFAULT_TIMEOUTS, headersMs: 2_000, requestMs: 2_000 };
   const stage = await listenerOf(t, { timeouts });
   if (stage === undefined) return;
   const served = await request(shake(stage.address));
