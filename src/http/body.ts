@@ -20,6 +20,9 @@ export async function readJsonBody(
 
 /** For requests that take none; throws `invalid_request`. */
 export async function assertNoBody(request: Request): Promise<void> {
+  // What most clients send; to look for a body costs a tenth of a millisecond.
+  if (request.headers.get('content-length') === '0' && !request.headers.has('transfer-encoding'))
+    return;
   try {
     await readBytes(request, 0);
   } catch (cause) {

@@ -6,6 +6,7 @@
 import { encodeUtf8 } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
+import type { Governance } from '../core/governance.ts';
 import { hashOf } from '../core/hash.ts';
 import type { Checkpoint } from '../core/tlog/checkpoint.ts';
 import { LogTree } from '../core/tlog/log-tree.ts';
@@ -15,7 +16,14 @@ import type { Log } from '../telemetry/log.ts';
 import type { Cosigner, CosignerPort, OpenCosigner } from './cosigners.ts';
 import type { CheckpointSigner, RegistryTimers } from './options.ts';
 import type { PublishedCheckpoint } from './registry.ts';
-import { assertReadBack, isSignable, signCheckpoint, unsignable } from './seal.ts';
+import {
+  assertReadBack,
+  isSignable,
+  type LogKeyInForce,
+  logKeysInForce,
+  signCheckpoint,
+  unsignable,
+} from './seal.ts';
 
 /** Written to the store at most this often: what is lost with a crash is signed again. */
 const KEEP_MS = 1_000;
@@ -53,6 +61,8 @@ export class Checkpoints {
   #keepTimer: unknown;
   #keeping: Promise<void> = Promise.resolve();
   #kept: string | undefined;
+  /** Asked for at every write; a governance seldom changes. */
+  #inForce: { readonly of: Governance; readonly keys: readonly LogKeyInForce[] } | undefined;
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
@@ -76,8 +86,8 @@ export class Checkpoints {
   /** Why nothing may be written; `governance` is the one in force. */
   refusal(chain: Chain | null): RegistryError | undefined {
     if (chain === null) return undefined;
-    const { signers } = this.#options;
-    if (!isSignable(chain.governance, signers)) return unsignable(chain.governance, signers);
+    if (!isSignable(this.#keysOf(chain.governance)))
+      return unsignable(chain.governance, this.#options.signers);
     if (this.#unsigned !== undefined) return this.#unsigned;
     for (const cosigner of this.#cosigners) {
       const refusal = cosigner.refusal();
@@ -130,12 +140,13 @@ export class Checkpoints {
 
   /** Of a chain whose entries are known to be durable. `undefined`: no key could; it is tried again. */
   async sign(chain: Chain): Promise<Sealed | undefined> {
-    const { signers, log, timers } = this.#options;
+    const { log, timers } = this.#options;
     timers.clearTimeout(this.#retry);
     // Without a key there is nothing to try again: `refusal` says so.
-    if (!isSignable(chain.governance, signers)) return undefined;
+    const keys = this.#keysOf(chain.governance);
+    if (!isSignable(keys)) return undefined;
     try {
-      const checkpoint = await signCheckpoint(chain, signers);
+      const checkpoint = await signCheckpoint(chain, keys);
       this.#failures = 0;
       return { checkpoint, tree: chain.tree };
     } catch (cause) {
@@ -151,6 +162,15 @@ export class Checkpoints {
       this.#retry = timers.setTimeout(() => void this.#signAgain(chain), delayMs);
       return undefined;
     }
+  }
+
+  #keysOf(governance: Governance): readonly LogKeyInForce[] {
+    if (this.#inForce?.of !== governance)
+      this.#inForce = {
+        of: governance,
+        keys: logKeysInForce(governance, this.#options.signers),
+      };
+    return this.#inForce.keys;
   }
 
   async #signAgain(chain: Chain): Promise<void> {

@@ -92,7 +92,7 @@ class OpenRegistry implements Registry {
       assertSignable: (governance) => {
         // An empty registry may be begun where its log key is not.
         const { signers } = options;
-        if (signers.length > 0 && !isSignable(governance, signers))
+        if (signers.length > 0 && !isSignable(logKeysInForce(governance, signers)))
           throw unsignable(governance, signers);
       },
       seal: (sealed, from) => {

@@ -42,12 +42,9 @@ export function isSignedByAll(
   return keys.every(({ key }) => signatures.some((line) => isSignatureBy(line, key)));
 }
 
-/** Whether a checkpoint under `governance` would have the Ed25519 signature that every reader can check. */
-export function isSignable(
-  governance: Pick<Governance, 'log_keys'>,
-  signers: readonly CheckpointSigner[],
-): boolean {
-  return logKeysInForce(governance, signers).some(({ key }) => key.type === 'ed25519');
+/** Whether a checkpoint by these keys would have the Ed25519 signature that every reader can check. */
+export function isSignable(keys: readonly LogKeyInForce[]): boolean {
+  return keys.some(({ key }) => key.type === 'ed25519');
 }
 
 /** Why it would not, and what to do. */
@@ -87,14 +84,13 @@ export async function assertReadBack(store: Store, chain: Chain, from: number): 
   if (!isSame) throw damaged(`expected the nodes of the tree of ${chain.tree.size}, got others`);
 }
 
-/** The checkpoint of the chain's tree as a note, for a signable governance. Throws what a signer throws. */
+/** The checkpoint of the chain's tree as a note, by the keys that its governance names. Throws what a signer throws. */
 export async function signCheckpoint(
-  { origin, tree, governance }: Chain,
-  signers: readonly CheckpointSigner[],
+  { origin, tree }: Chain,
+  keys: readonly LogKeyInForce[],
 ): Promise<Checkpoint & Note> {
   const checkpoint = { origin, size: tree.size, root: tree.root };
   const text = encodeCheckpoint(checkpoint);
-  const keys = logKeysInForce(governance, signers);
   const signatures = await Promise.all(
     keys.map((key) => signatureOf(key, { ...checkpoint, text })),
   );
