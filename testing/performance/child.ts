@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { CHILD_ENV } from '../support/child.ts';
-import { asServer } from './machine.ts';
+import { asServer, onlyChild } from './machine.ts';
 
 export interface ChildServer extends AsyncDisposable {
   readonly url: string;
@@ -20,17 +20,23 @@ export interface NodeChild extends ChildServer {
   readonly said: readonly string[];
 }
 
+export interface NodeChildOptions {
+  readonly nodeFlags?: readonly string[];
+  /** A program that runs the server as its only child, and its parameters: strace. */
+  readonly under?: readonly string[];
+  /** Every line that it prints but its URL, as long as it runs. */
+  readonly onSaid?: (line: string) => void;
+}
+
 /** `file`: beside this one. */
 export async function startChild(
   file: string,
   parameters: readonly string[] = [],
-  { nodeFlags = [] }: { readonly nodeFlags?: readonly string[] } = {},
+  { nodeFlags = [], under = [], onSaid }: NodeChildOptions = {},
 ): Promise<NodeChild> {
-  const server = asServer(process.execPath, [
-    ...nodeFlags,
-    join(import.meta.dirname, file),
-    ...parameters,
-  ]);
+  const node = [process.execPath, ...nodeFlags, join(import.meta.dirname, file), ...parameters];
+  const [command = process.execPath, ...rest] = [...under, ...node];
+  const server = asServer(command, rest);
   const child = spawn(server.command, server.parameters, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: CHILD_ENV,
@@ -40,16 +46,18 @@ export async function startChild(
   const started = new Promise<string>((resolve) => {
     // Goes on reading after that, so that the child never waits for a reader.
     createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line.startsWith('http://')) resolve(line);
-      else said.push(line);
+      if (line.startsWith('http://')) return resolve(line);
+      said.push(line);
+      onSaid?.(line);
     });
   });
   const url = await Promise.race([started, exited.then(() => undefined)]);
-  if (url === undefined || child.pid === undefined)
+  const pid = child.pid === undefined || under.length === 0 ? child.pid : onlyChild(child.pid);
+  if (url === undefined || pid === undefined)
     throw new Error(`expected ${file} to print its url, got its end`);
   return {
     url,
-    pid: child.pid,
+    pid,
     said,
     [Symbol.asyncDispose]: async () => {
       child.stdin.end();

@@ -12,7 +12,7 @@ import {
   makeSigners,
   type TestSigner,
 } from '../support/signers.ts';
-import { type ChildServer, type NodeChild, startChild } from './child.ts';
+import { type ChildServer, type NodeChild, type NodeChildOptions, startChild } from './child.ts';
 import type { Profile } from './figure.ts';
 import { formatPlan, NOTHING_PLANTED, type Planted } from './planted.ts';
 
@@ -22,15 +22,18 @@ const LOG_KEY = logKeyFile();
 
 export interface RegistryProcess extends ChildServer {
   readonly metricsUrl: string;
+  /** What it printed before its URL. */
+  readonly said: readonly string[];
   /** The genesis payload's hash. */
   readonly registry: Hash;
   /** As many as a commit needs. */
   readonly signers: readonly TestSigner[];
 }
 
-export interface RegistryProcessOptions {
+export interface RegistryProcessOptions extends NodeChildOptions {
   readonly planted?: Planted;
-  readonly nodeFlags?: readonly string[];
+  /** Of `quorate serve`, by name, instead of those of `registry-server.ts`. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** Default: 5 signers, 3 of whom must approve. */
   readonly signerCount?: number;
   readonly threshold?: number;
@@ -49,6 +52,7 @@ export async function startRegistry(
     url: child.url,
     pid: child.pid,
     metricsUrl: metricsUrlOf(child.said),
+    said: child.said,
     registry,
     signers: signers.slice(0, threshold),
     [Symbol.asyncDispose]: async () => {
@@ -62,11 +66,10 @@ export async function startRegistry(
 export function spawnRegistry(
   profile: Profile,
   directory: string,
-  { planted = NOTHING_PLANTED, nodeFlags = [] }: RegistryProcessOptions = {},
+  { planted = NOTHING_PLANTED, settings = {}, ...child }: RegistryProcessOptions = {},
 ): Promise<NodeChild> {
-  const plan = planted === NOTHING_PLANTED ? [] : [formatPlan(planted)];
-  const parameters = [profile, directory, LOG_KEY, ...plan];
-  return startChild('registry-server.ts', parameters, { nodeFlags });
+  const changed = [formatPlan(planted), JSON.stringify(settings)];
+  return startChild('registry-server.ts', [profile, directory, LOG_KEY, ...changed], child);
 }
 
 function metricsUrlOf(said: readonly string[]): string {

@@ -1,14 +1,15 @@
 /**
  * A registry as `quorate serve` runs it, on free ports, as a program of its own: `macronode DIRECTORY LOG_KEY`
  * or `micronode DIRECTORY LOG_KEY`. Prints the URL of its metrics, then its own; stops when its standard
- * input ends. A fourth argument plants a slowdown, for the gate to be proved on: `planted.ts`.
+ * input ends. A fourth argument plants a slowdown, for the gate to be proved on: `planted.ts`. A fifth is an
+ * object of settings that differ from those below.
  */
 import { flushCompileCache } from 'node:module';
 import { loadConfig } from '../../src/server/config.ts';
 import { startServer } from '../../src/server/start.ts';
 import { parsePlan, plant } from './planted.ts';
 
-const [profile, data, logKey, planted] = process.argv.slice(2);
+const [profile, data, logKey, planted, settings = '{}'] = process.argv.slice(2);
 if (planted !== undefined) plant(parsePlan(planted));
 const flags = {
   profile,
@@ -29,6 +30,7 @@ const flags = {
   // That the machine is busy must refuse nothing here: what is slow is to be seen as slow.
   shed_loop_after: '10m',
   shed_storage_after: '10m',
+  ...(JSON.parse(settings) as Readonly<Record<string, string>>),
 };
 const server = await startServer(loadConfig({ flags }));
 console.log(`metrics ${server.metricsUrl}`);
