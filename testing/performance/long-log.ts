@@ -1,8 +1,9 @@
-/** Makes a database with a long log of small entries, for audits to be measured on: real signatures, a real tree. */
+/** Makes a database with a long log of small entries, for audits, reads and starts: real signatures, a real tree. */
 import { parseArgs } from 'node:util';
 import { encodeUtf8 } from '../../src/core/bytes.ts';
 import { canonicalBytes } from '../../src/core/canonical.ts';
 import { type Appended, appendEntry, type Chain } from '../../src/core/chain.ts';
+import { formatHash, type Hash } from '../../src/core/hash.ts';
 import { type DecodedPayload, decodePayload } from '../../src/core/payload.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { encodeCheckpoint } from '../../src/core/tlog/checkpoint.ts';
@@ -21,53 +22,95 @@ import {
 } from '../support/signers.ts';
 
 const BATCH = 512;
-const THRESHOLD = 3;
 
-/** `count` entries after genesis, one put each, with three approvals; signed by the key of `makeGovernance`. */
-export async function makeLongLog({
-  path,
-  count,
-}: {
+export interface LongLogPlan {
   readonly path: string;
+  /** Entries after genesis, one put each. */
   readonly count: number;
-}): Promise<Chain> {
+  /** Default: each put is of a new one. Else the puts go round: all but the first of each replace. */
+  readonly descriptors?: number;
+  /** Who signs, and how many of them each entry. Default: 5, 3. */
+  readonly signerCount?: number;
+  readonly threshold?: number;
+  /** After every batch, with the entries that are durable. */
+  readonly onProgress?: (made: number) => void;
+}
+
+/** Signed by the key of `makeGovernance`, which also signs a checkpoint over all. */
+export async function makeLongLog(plan: LongLogPlan): Promise<Chain> {
   const store = await openSqliteStore({
-    path,
+    path: plan.path,
     metrics: { fsync() {}, checkpointed() {} },
     onFatal: (error) => {
       throw error;
     },
   });
   try {
-    return await fill(store, count);
+    return await fill(store, plan);
   } finally {
     await store[Symbol.asyncDispose]();
   }
 }
 
-async function fill(store: Store, count: number): Promise<Chain> {
-  const signers = makeSigners(THRESHOLD + 2);
-  const genesis = genesisPayload(makeGovernance(signers, { threshold: THRESHOLD }));
-  let chain = await write(store, [appendTo(null, genesis, signers)]);
+/** Where the log is begun by `signerCount` signers of whom `threshold` must approve. */
+export function longLogGenesis({ signerCount = 5, threshold = 3 }: Partial<LongLogPlan> = {}): {
+  readonly genesis: DecodedPayload;
+  readonly signers: readonly TestSigner[];
+} {
+  const signers = makeSigners(signerCount);
+  return { genesis: genesisPayload(makeGovernance(signers, { threshold })), signers };
+}
+
+/** Of the put with this number. */
+export function longLogId(n: number, descriptors = Number.POSITIVE_INFINITY): string {
+  const descriptor = n % descriptors;
+  return `node-${String(descriptor).padStart(7, '0')}.example.com`;
+}
+
+async function fill(store: Store, plan: LongLogPlan): Promise<Chain> {
+  const { count, threshold = 3, onProgress = () => undefined } = plan;
+  const { genesis, signers } = longLogGenesis(plan);
+  const first = appendTo(null, genesis, signers);
+  let chain = first.chain;
+  const values = new Map<string, Hash>();
+  // While a batch is written, in a thread of its own, the next one is made.
+  let writing = write(store, [first]);
   for (let made = 0; made < count; ) {
     const batch: Appended[] = [];
     for (; batch.length < BATCH && made < count; made++) {
-      const proposal = changeOf(chain, made);
-      const appended = appendTo(chain, proposal, signers.slice(made % 3, (made % 3) + THRESHOLD));
+      const id = longLogId(made, plan.descriptors);
+      const proposal = changeOf(chain, { n: made, id, replaces: values.get(id) ?? null });
+      const from = made % (signers.length - threshold + 1);
+      const appended = appendTo(chain, proposal, signers.slice(from, from + threshold));
+      if (plan.descriptors !== undefined) values.set(id, putValueOf(appended));
       batch.push(appended);
       chain = appended.chain;
     }
-    await write(store, batch);
+    await writing;
+    writing = write(store, batch);
+    onProgress(made - batch.length);
   }
+  await writing;
   await store.putCheckpoint(await signedCheckpoint(chain));
+  onProgress(count);
   return chain;
 }
 
-/** A put of a descriptor that is not there yet: the set grows with the log. */
-function changeOf(chain: Chain, n: number): DecodedPayload {
+function putValueOf({ changes: [change] }: Appended): Hash {
+  if (!change?.valueHash) throw new Error('expected the put of a value, got none');
+  return formatHash(change.valueHash);
+}
+
+interface Put {
+  readonly n: number;
+  readonly id: string;
+  readonly replaces: Hash | null;
+}
+
+function changeOf(chain: Chain, { n, id, replaces }: Put): DecodedPayload {
   const at = START + n * 10;
-  const id = `node-${String(n).padStart(7, '0')}.example.com`;
-  const spec = { address: `10.0.${n % 256}.${(n >> 8) % 256}`, port: 8000 + (n % 100) };
+  // No two puts are alike.
+  const spec = { address: `10.0.${n % 256}.${(n >> 8) % 256}`, port: 8000 + (n % 100), release: n };
   return decodePayload(
     canonicalBytes({
       schema_version: '1.0.0',
@@ -77,7 +120,7 @@ function changeOf(chain: Chain, n: number): DecodedPayload {
       created_at: formatTime(at),
       expires_at: formatTime(at + 86_400_000),
       note: '',
-      changes: [{ op: 'put', kind: 'service', id, spec, replaces: null }],
+      changes: [{ op: 'put', kind: 'service', id, spec, replaces }],
     }),
   );
 }
@@ -96,10 +139,9 @@ function appendTo(
   });
 }
 
-async function write(store: Store, batch: readonly Appended[]): Promise<Chain> {
-  const last = batch.at(-1);
-  const first = batch[0];
-  if (last === undefined || first === undefined) throw new Error('expected entries, got none');
+async function write(store: Store, batch: readonly Appended[]): Promise<void> {
+  const [first] = batch;
+  if (first === undefined) throw new Error('expected entries, got none');
   const { outcome } = await store.append({
     expected: first.chain.version - 1,
     entries: batch.map(({ chain, leaf, entry, changes, nodes }) => ({
@@ -114,7 +156,6 @@ async function write(store: Store, batch: readonly Appended[]): Promise<Chain> {
     })),
   });
   if (outcome !== 'appended') throw new Error(`expected appended, got ${outcome}`);
-  return last.chain;
 }
 
 async function signedCheckpoint({ tree, governance }: Chain): Promise<string> {
@@ -126,9 +167,18 @@ async function signedCheckpoint({ tree, governance }: Chain): Promise<string> {
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { output: { type: 'string' }, count: { type: 'string', default: '20000' } },
+    options: {
+      output: { type: 'string' },
+      count: { type: 'string', default: '20000' },
+      descriptors: { type: 'string' },
+    },
   });
   if (values.output === undefined) throw new Error('expected --output with a path');
-  const chain = await makeLongLog({ path: values.output, count: Number(values.count) });
+  const descriptors = values.descriptors === undefined ? {} : { descriptors: +values.descriptors };
+  const chain = await makeLongLog({
+    path: values.output,
+    count: Number(values.count),
+    ...descriptors,
+  });
   console.log(`${values.output}: ${chain.version + 1} entries of ${chain.registry}`);
 }
