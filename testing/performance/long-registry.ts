@@ -1,0 +1,132 @@
+/**
+ * Registries with a long log. A log is made once and kept; what is measured runs over a copy, so that the
+ * next run finds what this one found.
+ */
+import { rmSync } from 'node:fs';
+import { access, constants, copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as after } from 'node:timers/promises';
+import { SCHEMA_VERSION } from '../../src/store/sqlite-schema.ts';
+import type { ChildServer } from './child.ts';
+import { longLogGenesis, makeLongLog } from './long-log.ts';
+import { cpuUs } from './machine.ts';
+import { type RegistryProcess, spawnRegistry } from './registry-process.ts';
+
+/** To be raised when `long-log.ts` makes other logs of the same plan. */
+const FORM = 1;
+/** One signature an entry: three would take most of the time that a log is made in. */
+const SIGNERS = { signerCount: 1, threshold: 1 };
+const TELL_EVERY_MS = 10_000;
+const IDLE_SHARE = 0.03;
+const IDLE_MS = 500;
+const IDLE_TIMES = 3;
+/** A walk over 10^6 entries takes a minute or two on a busy core. */
+const IDLE_DEADLINE_MS = 900_000;
+
+export interface LongRegistryPlan {
+  /** The directory in which logs are kept from run to run. */
+  readonly cache: string;
+  readonly entries: number;
+  readonly descriptors: number;
+  /** Default: to standard error, for a log may be minutes in the making. */
+  readonly say?: (line: string) => void;
+}
+
+export interface LongRegistry
+  extends ChildServer,
+    Pick<RegistryProcess, 'registry' | 'signers'>,
+    Pick<LongRegistryPlan, 'entries' | 'descriptors'> {}
+
+/** A fresh data directory with a copy of the log, gone with the stack or with this process. */
+export async function copyLongLog(
+  plan: LongRegistryPlan,
+  stack: AsyncDisposableStack,
+): Promise<string> {
+  const kept = await keptLongLog(plan);
+  const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-long-'));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', remove);
+  stack.defer(() => {
+    process.off('exit', remove);
+    remove();
+  });
+  await copyFile(kept, join(directory, 'registry.db'), constants.COPYFILE_FICLONE);
+  return directory;
+}
+
+/** A macronode over a copy of the log, when it has walked over it and has nothing left to do. */
+export async function startLongRegistry(
+  plan: LongRegistryPlan,
+  stack: AsyncDisposableStack,
+): Promise<LongRegistry> {
+  const directory = await copyLongLog(plan, stack);
+  const child = stack.use(await spawnRegistry('macronode', directory));
+  await untilIdle(child.pid);
+  const { genesis, signers } = longLogGenesis(SIGNERS);
+  const { entries, descriptors } = plan;
+  return { ...child, entries, descriptors, registry: genesis.payloadB3, signers };
+}
+
+/** The path of the kept log, which is made first where there is none. */
+async function keptLongLog(plan: LongRegistryPlan): Promise<string> {
+  const { cache, entries, descriptors } = plan;
+  const path = join(cache, `log-${entries}-${descriptors}-${SCHEMA_VERSION}-${FORM}.db`);
+  const isThere = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) await makeKept(path, plan);
+  return path;
+}
+
+/** Beside where it will be kept, and renamed when it is whole. */
+async function makeKept(path: string, { cache, entries, descriptors, say }: LongRegistryPlan) {
+  await mkdir(cache, { recursive: true });
+  const directory = await mkdtemp(join(cache, 'making-'));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', remove);
+  try {
+    const made = join(directory, 'registry.db');
+    const onProgress = progressOf(entries, say ?? console.error);
+    await makeLongLog({ path: made, count: entries, descriptors, ...SIGNERS, onProgress });
+    await rename(made, path);
+  } finally {
+    process.off('exit', remove);
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function progressOf(entries: number, say: (line: string) => void): (made: number) => void {
+  const began = performance.now();
+  let told = began;
+  return (made) => {
+    const now = performance.now();
+    if (made < entries && now - told < TELL_EVERY_MS) return;
+    told = now;
+    const seconds = Math.round((now - began) / 1_000);
+    say(`a log of ${sizeText(entries)} entries: ${made} made in ${seconds} s`);
+  };
+}
+
+/** 10^5 and not 100000, where it is a power of ten. */
+export function sizeText(size: number): string {
+  const power = Math.round(Math.log10(size));
+  return 10 ** power === size ? `10^${power}` : size.toLocaleString('en-US');
+}
+
+/**
+ * After its start a server walks over its log on the thread that answers, and tells nobody when it is
+ * through. So it is when the process does nothing any more.
+ */
+async function untilIdle(pid: number): Promise<void> {
+  const deadline = performance.now() + IDLE_DEADLINE_MS;
+  for (let times = 0; times < IDLE_TIMES; ) {
+    const [before, began] = [cpuUs(pid), performance.now()];
+    await after(IDLE_MS);
+    const share = (cpuUs(pid) - before) / 1_000 / (performance.now() - began);
+    times = share < IDLE_SHARE ? times + 1 : 0;
+    if (performance.now() > deadline)
+      throw new Error(`expected an idle server, got one that uses ${share.toFixed(2)} of a core`);
+  }
+}
