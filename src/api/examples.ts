@@ -209,7 +209,7 @@ export const EXAMPLES = {
     detail:
       'expected 2 approvals by distinct signers, got 1; still possible: org:acme#bob-2026, org:acme#carol-2026',
     code: 'quorum_not_reached',
-    corr_id: '4f0c2d0e-6f0f-4a5a-9a2f-1c9d3f6f5f11',
+    corr_id: '4f0c2d0e6f0f4a5a9a2f1c9d3f6f5f11',
     details: {
       approvals: ['org:acme#alice-2026'],
       threshold: 2,

@@ -1,5 +1,4 @@
 /** The API as a node:http listener: the app of `http`, given what only a server knows of a request. */
-import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { createHttp } from '../http/app.ts';
@@ -14,6 +13,7 @@ import type { Tracer } from '../telemetry/tracer.ts';
 import type { BuildInfo } from './build-info.ts';
 import { COMPRESS } from './compress.ts';
 import type { Config } from './config.ts';
+import { newCorrId } from './corr-id.ts';
 import { readyListener } from './front/ready-listener.ts';
 import { createClientAddress } from './listen/client-address.ts';
 import { createTrustedPeers } from './listen/trusted-peers.ts';
@@ -57,7 +57,7 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
     timers: TIMERS,
     random: Math.random,
     monotonicSeconds: () => performance.now() / 1000,
-    newCorrId: randomUUID,
+    newCorrId,
     consumeRead: createRateLimit(() => live().limits.maxReadsPerMinute),
     consumeWrite: createRateLimit(() => live().limits.maxWritesPerMinute),
     consumeToken: createRateLimit(() => live().limits.maxTokenWritesPerMinute),

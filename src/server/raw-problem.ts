@@ -1,8 +1,8 @@
 /** The problem document for requests that never reach the application: unparsable, ambiguous, too slow. */
-import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { PROBLEM_MEDIA_TYPE, PROBLEMS, problemType } from '../api/problems.ts';
+import { newCorrId } from './corr-id.ts';
 
 export interface RawProblem {
   readonly status: number;
@@ -46,7 +46,7 @@ export function parserProblem(code = ''): RawProblem | undefined {
 }
 
 function encodeProblem({ status, detail }: RawProblem) {
-  const corrId = randomUUID();
+  const corrId = newCorrId();
   const body = JSON.stringify({
     code: RAW_PROBLEM_CODE,
     corr_id: corrId,

@@ -130,7 +130,7 @@ export async function answersTo(
 function normalised(text: string): string {
   return text
     .replace(/^retry: \d{4}$/gm, 'retry: <ms>')
-    .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<uuid>')
+    .replace(/\b[0-9a-f]{32}\b/g, '<corr id>')
     .replace(
       /^Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\r$/gm,
       'Date: <now>\r',

@@ -2,9 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ReadAnswer, ReadyResponse } from '../../http/ready-reads.ts';
-
-/** The length of the correlation ids that are made here; those of clients have any. */
-const CORR_ID_LENGTH = 36;
+import { CORR_ID_LENGTH } from '../corr-id.ts';
 
 export class Wire {
   readonly #keepAliveSeconds: number;

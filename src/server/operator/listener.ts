@@ -2,7 +2,6 @@
  * The operator's listener: acts on a Unix socket that only the server's own user can open. Whoever can
  * connect may act; nothing here approves, commits or changes governance.
  */
-import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import type { BuildInfo } from '../../http/deps.ts';
@@ -11,6 +10,7 @@ import type { Registry } from '../../registry/registry.ts';
 import type { Store } from '../../store/store.ts';
 import type { AuditTrail } from '../../telemetry/audit.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { newCorrId } from '../corr-id.ts';
 import { UnderWay } from '../listen/under-way.ts';
 import { problemResponse } from '../raw-problem.ts';
 import { TIMERS } from '../timers.ts';
@@ -47,7 +47,7 @@ export function operatorListener(parts: OperatorParts): RequestListener {
     snapshots: new Snapshots({ ...parts, monotonicMs }),
     uptimeSeconds: () => (monotonicMs() - startedMs) / 1000,
   });
-  const handler = createOperatorHandler({ acts, audit, log, newCorrId: randomUUID });
+  const handler = createOperatorHandler({ acts, audit, log, newCorrId });
   return getRequestListener((request) => underWay.run(() => handler(request)), {
     // The process belongs to whoever imports this package, and so do its globals.
     overrideGlobalObjects: false,

@@ -1,6 +1,5 @@
 /** One response for many sockets: the bytes that each of them gets, also those that wait for a slow reader. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -8,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ReadyResponse } from '../../../src/http/ready-reads.ts';
+import { newCorrId } from '../../../src/server/corr-id.ts';
 import { Wire } from '../../../src/server/front/wire.ts';
 import { untilClosed } from '../../support/server-socket.ts';
 
@@ -33,7 +33,7 @@ function idsIn(text: string): readonly (string | undefined)[] {
 
 test('every reader gets its own ids, also those whose bytes wait while another is answered', async (t) => {
   const wire = new Wire(65_000);
-  const write = (socket: Socket, corrId = randomUUID() as string): string => {
+  const write = (socket: Socket, corrId = newCorrId()): string => {
     wire.write(socket, { response: NOT_MODIFIED, corrId });
     return corrId;
   };
@@ -62,7 +62,7 @@ test('an answer is written with the time that was told last', async (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 21, 9) });
   for (let i = 0; i < 2; i++) {
     wire.tellTime();
-    wire.write(near, { response: NOT_MODIFIED, corrId: randomUUID() });
+    wire.write(near, { response: NOT_MODIFIED, corrId: newCorrId() });
     t.mock.timers.tick(1_000);
   }
   near.end();
@@ -75,7 +75,7 @@ test('every byte of a body arrives as it is', async (t) => {
   const { near, far } = await pair(t);
   const heard = untilClosed(far);
   const body = Uint8Array.from({ length: 300_000 }, (_, i) => i % 256);
-  for (const corrId of [randomUUID(), 'mine'])
+  for (const corrId of [newCorrId(), 'mine'])
     wire.write(near, { response: { status: 200, headers: [], body }, corrId });
   near.end();
   const bodies = (await heard).split(/HTTP\/1\.1 200 OK\r\n.*?\r\n\r\n/s).slice(1);
