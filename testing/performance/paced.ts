@@ -6,11 +6,11 @@
 import { createBenchClock } from '../../src/cli/bench/clock.ts';
 import type { Latency } from '../../src/cli/bench/histogram.ts';
 import { HttpSender } from '../../src/cli/bench/http-sender.ts';
-import { runLoad } from '../../src/cli/bench/load.ts';
+import { faultOf, type LoadResult, runLoad } from '../../src/cli/bench/load.ts';
 import { runReads } from '../../src/cli/bench/read-load.ts';
 import type { Bench } from './bench.ts';
 import type { ChildServer } from './child.ts';
-import { entryOf, inFlight, postEntry } from './entries.ts';
+import { type Entry, entryOf, inFlight, postEntry } from './entries.ts';
 import type { Kind, Profile, Sample } from './figure.ts';
 import { cpuUs, residentMib } from './machine.ts';
 import { Poster } from './poster.ts';
@@ -22,7 +22,7 @@ import {
 } from './registry-process.ts';
 
 const BARE = 'bare node:http';
-const HEAD = '/registry/head';
+export const HEAD = '/registry/head';
 const CONNECTIONS = 32;
 const WARMUP_MS = 250;
 const TIMEOUT_MS = 30_000;
@@ -74,11 +74,7 @@ export async function readAt(
   path: string,
   { perSecond, seconds }: Pick<PacedPlan, 'perSecond' | 'seconds'>,
 ): Promise<PacedTurn> {
-  using sender = new HttpSender({
-    url: server.url,
-    connections: CONNECTIONS,
-    timeoutMs: TIMEOUT_MS,
-  });
+  using sender = senderTo(server);
   const before = cpuUs(server.pid);
   const began = performance.now();
   const seen = await runReads({
@@ -99,39 +95,67 @@ export async function readAt(
   return { perSecond: seen.rate, latency: seen.latency_us, cpuShare, mib };
 }
 
-interface BesidePlan extends PacedPlan {
+type LoadPlan = Pick<PacedPlan, 'perSecond' | 'seconds' | 'commitsPerSecond'>;
+
+export interface BesidePlan extends LoadPlan {
+  /** Commits so far: no two may be called the same. */
   readonly firstId: number;
 }
 
-/** The commits' quorum is there before the clock runs. */
-async function readBesideCommits(server: RegistryProcess, plan: BesidePlan): Promise<PacedTurn> {
-  const { commitsPerSecond, seconds, firstId } = plan;
+/** Throws unless every answer was good and every commit was taken. */
+export async function readBesideCommits(
+  server: RegistryProcess,
+  plan: BesidePlan,
+): Promise<PacedTurn> {
+  const entries = await readyEntries(server, plan);
+  const { reads, commits } = await readAndCommit(server, entries, plan);
+  if (commits.failed > 0)
+    throw new Error(`expected all commits to be taken, got ${JSON.stringify(commits.errors)}`);
+  return reads;
+}
+
+/** Of a turn, with their quorum: what is left is the commit. */
+export async function readyEntries(
+  server: RegistryProcess,
+  { commitsPerSecond, seconds, firstId }: Omit<BesidePlan, 'perSecond'>,
+): Promise<readonly Entry[]> {
   using poster = new Poster(server.url, CONNECTIONS);
   const entries = Array.from({ length: commitsPerSecond * seconds }, (_, i) =>
     entryOf(server, { id: `beside-${firstId + i}`, bytes: 4_096 }),
   );
   await inFlight(entries, 8, (entry) => postEntry(poster, entry));
-  const commits = runLoad({
+  return entries;
+}
+
+/** Throws unless every read was answered; what became of the commits is for the caller to judge. */
+export async function readAndCommit(
+  server: RegistryProcess,
+  entries: readonly Entry[],
+  plan: LoadPlan,
+): Promise<{ readonly reads: PacedTurn; readonly commits: LoadResult }> {
+  using sender = senderTo(server);
+  const committing = runLoad({
     clock: createBenchClock(),
     warmupMs: 0,
-    durationMs: seconds * 1_000,
-    rate: commitsPerSecond,
+    durationMs: plan.seconds * 1_000,
+    rate: plan.commitsPerSecond,
     count: entries.length,
     connections: CONNECTIONS,
     signal: NEVER,
     begin: ({ index }, done) => {
       const entry = entries[index];
       if (entry === undefined) throw new Error(`expected an entry for job ${index}, got none`);
-      poster.post(entry.commitPath).then(
-        () => done(undefined),
-        (error: unknown) => done(String(error)),
+      sender.send({ method: 'POST', path: entry.commitPath }, (outcome) =>
+        done(faultOf(outcome, [200, 201])),
       );
     },
   });
-  const [reads, { failed, errors }] = await Promise.all([readAt(server, HEAD, plan), commits]);
-  if (failed > 0)
-    throw new Error(`expected all commits to be taken, got ${JSON.stringify(errors)}`);
-  return reads;
+  const [reads, commits] = await Promise.all([readAt(server, HEAD, plan), committing]);
+  return { reads, commits };
+}
+
+function senderTo({ url }: ChildServer): HttpSender {
+  return new HttpSender({ url, connections: CONNECTIONS, timeoutMs: TIMEOUT_MS });
 }
 
 function samplesOf(plan: PacedPlan, ours: PacedTurn, theirs: PacedTurn): Sample[] {
