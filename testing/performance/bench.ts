@@ -2,7 +2,7 @@
  * Rounds: a bench measures all its things and their references once a round, in turns; what comes out is
  * repeated until it is steady enough to be judged, up to a bound, with fresh servers in between.
  */
-import { type Figure, figuresOf, type Sample } from './figure.ts';
+import { assertComparable, type Figure, figuresOf, type Sample } from './figure.ts';
 import { isTooNoisy } from './gate.ts';
 import { Neighbours } from './neighbours.ts';
 
@@ -78,6 +78,7 @@ export async function runBench(
       for (let i = 0; i < roundsPerStart && !isDone(plan, rounds); i++) {
         const neighbours = plan.watchNeighbours?.(bench.pids) ?? new Neighbours(bench.pids);
         const samples = await bench.round();
+        assertComparable(samples);
         const others = neighbours.share();
         const isQuiet = others <= maxOthers;
         rounds.push({ samples, others, isQuiet });

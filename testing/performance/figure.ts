@@ -46,6 +46,15 @@ export interface Figure {
   readonly noise: number | null;
 }
 
+/** Throws unless each has a ratio. */
+export function assertComparable(samples: readonly Sample[]): void {
+  for (const { name, ours, theirs } of samples) {
+    const ratio = ours / theirs;
+    if (!(ratio > 0 && ratio < Number.POSITIVE_INFINITY))
+      throw new Error(`expected figures above 0 of ${name}, got ${ours} over ${theirs}`);
+  }
+}
+
 /** By name, in the order in which they first came. */
 export function figuresOf(samples: readonly Sample[]): readonly Figure[] {
   const byName = Map.groupBy(samples, ({ name }) => name);
@@ -55,12 +64,8 @@ export function figuresOf(samples: readonly Sample[]): readonly Figure[] {
 function figureOf(samples: readonly Sample[]): Figure {
   const [first] = samples;
   if (first === undefined) throw new Error('expected samples, got none');
+  assertComparable(samples);
   const ratios = samples.map(({ ours, theirs }) => ours / theirs);
-  const bad = ratios.findIndex((ratio) => !(ratio > 0 && ratio < Number.POSITIVE_INFINITY));
-  if (bad >= 0)
-    throw new Error(
-      `expected figures above 0 of ${first.name}, got ${samples[bad]?.ours} over ${samples[bad]?.theirs}`,
-    );
   const noise = noiseOf(ratios);
   return {
     name: first.name,

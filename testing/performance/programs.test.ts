@@ -182,6 +182,17 @@ test('a round that fails is repeated with everything started anew, and a third o
   await assert.rejects(runBench({ ...EFFORT, open: failing(3) }, watch), /the disk hangs/);
 });
 
+test('a round with a figure that has no ratio is a round that failed', async () => {
+  const broken: string[] = [];
+  const watch = {
+    ...ignored,
+    onBroken: ({ error }: { error: unknown }) => broken.push(`${error}`),
+  };
+  const [figure] = await runBench({ ...EFFORT, open: scripted([1, 0, 1, 1, 1]).open }, watch);
+  assert.deepEqual([figure?.rounds, figure?.spread.min], [4, 1]);
+  assert.deepEqual(broken, ['Error: expected figures above 0 of a, got 0 over 1']);
+});
+
 const PROFILE: CpuProfile = {
   nodes: [
     nodeOf(1, '(root)', '', [2, 5]),

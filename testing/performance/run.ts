@@ -10,15 +10,8 @@ import { LONG_CURVES, measureCurves, SHORT_CURVES } from './curves.ts';
 import type { Figure, Profile } from './figure.ts';
 import { type Judgement, judge } from './gate.ts';
 import { findMissingMetrics } from './golden.ts';
-import {
-  describeMachine,
-  endOnSignals,
-  hasTool,
-  isPinned,
-  pinLoad,
-  TOOLS,
-  type Tool,
-} from './machine.ts';
+import { describeMachine, endOnSignals, pinLoad } from './machine.ts';
+import { findMissing } from './missing.ts';
 import { LONG, plansOf, runPlans, SHORT } from './plans.ts';
 import { writeReport } from './report.ts';
 import {
@@ -47,20 +40,6 @@ const { values } = parseArgs({
 });
 
 const maxOthers = parseShare(values.others);
-
-const WITHOUT: Readonly<Record<Tool, string>> = {
-  wrk: 'autocannon makes the load, and is the limit for cheap requests',
-  nginx: 'nothing is held against nginx, and most reads are not judged',
-  taskset: 'nothing is pinned to a core',
-};
-
-/** What this machine lacks, a line each. */
-function findMissing(): readonly string[] {
-  const missing = TOOLS.filter((tool) => !hasTool(tool)).map(
-    (tool) => `${tool} is not installed: ${WITHOUT[tool]}`,
-  );
-  return isPinned ? missing : [...missing, 'servers and load share their cores'];
-}
 
 /** A run that was told to put up with its neighbours says so. */
 function loosened(): readonly string[] {

@@ -1,0 +1,97 @@
+/**
+ * `scripts/perf goals [GROUP...]`: measures what the registry is to reach, and says what it reaches. Exit status
+ * 0: all that was measured is met. 1: a goal is missed. 2: the machine was too busy to say.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs, styleText } from 'node:util';
+import {
+  type BenchPlan,
+  type BenchWatch,
+  formatProgress,
+  MAX_OTHERS,
+  parseShare,
+} from './bench.ts';
+import type { Figure } from './figure.ts';
+import { GOAL_PLANS } from './goal-plans.ts';
+import { GOALS, type JudgedBound, type JudgedGoal, judgeGoal } from './goals.ts';
+import { describeMachine, endOnSignals, pinLoad } from './machine.ts';
+import { findMissing } from './missing.ts';
+import { runPlans } from './plans.ts';
+import { amount, markdownTable } from './table.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    others: { type: 'string', default: String(MAX_OTHERS) },
+    output: { type: 'string', default: 'perf' },
+  },
+});
+
+const names = positionals.length > 0 ? positionals : Object.keys(GOALS);
+const watch: BenchWatch = {
+  maxOthers: parseShare(values.others),
+  onRound: (progress) => say(formatProgress(progress)),
+  onBroken: ({ name, error }) => say(`a round of ${name} failed and was repeated: ${error}`),
+};
+
+function say(line: string): void {
+  console.error(styleText('dim', line));
+}
+
+function plansOf(name: string): readonly BenchPlan[] {
+  const plans = GOAL_PLANS[name];
+  if (plans === undefined)
+    throw new Error(`expected one of ${Object.keys(GOAL_PLANS).join(', ')}, got ${name}`);
+  return plans(say);
+}
+
+const HEAD = ['work', 'figure', 'measured', 'reference', 'ratio', 'noise', 'goal', ''];
+
+function rowsOf({ work, bounds }: JudgedGoal): string[][] {
+  return bounds.map((judged, i) => [i === 0 ? work : '', ...cellsOf(judged)]);
+}
+
+function cellsOf({ bound, figure, verdict }: JudgedBound): string[] {
+  const goal = goalText(bound, figure);
+  if (figure === undefined) return [bound.figure, '', '', '', '', goal, verdict];
+  const { ours, theirs, unit, ratio, noise, disturbed } = figure;
+  return [
+    bound.figure,
+    `${amount(ours)} ${unit}`,
+    `${amount(theirs)}, ${figure.reference}`,
+    `${ratio.toFixed(2)}x`,
+    noise === null ? '?' : `${(noise * 100).toFixed(1)} %`,
+    goal,
+    disturbed > 0 ? `${verdict}, ${disturbed} of ${figure.rounds} rounds disturbed` : verdict,
+  ];
+}
+
+function goalText({ of, atLeast, atMost }: JudgedBound['bound'], figure?: Figure): string {
+  const unit = of === 'ratio' ? 'x' : ` ${figure?.unit ?? ''}`;
+  const bound = atLeast === undefined ? `<= ${amount(atMost ?? 0)}` : `>= ${amount(atLeast)}`;
+  return bound + unit;
+}
+
+const plans = names.map((name) => ({ name, plans: plansOf(name) }));
+for (const line of findMissing()) console.error(styleText(['red', 'bold'], line));
+pinLoad();
+endOnSignals();
+const at = new Date().toISOString();
+const measured: { group: string; figures: readonly Figure[]; goals: readonly JudgedGoal[] }[] = [];
+for (const group of plans) {
+  const figures = await runPlans(group.plans, watch);
+  const goals = (GOALS[group.name] ?? []).map((goal) => judgeGoal(goal, figures));
+  measured.push({ group: group.name, figures, goals });
+  console.log(`${markdownTable(HEAD, goals.flatMap(rowsOf))}\n`);
+}
+mkdirSync(values.output, { recursive: true });
+const file = join(values.output, `${at.replaceAll(':', '-').slice(0, 19)}-goals.json`);
+const machine = describeMachine();
+writeFileSync(file, `${JSON.stringify({ kind: 'goals', at, machine, measured }, null, 2)}\n`);
+console.log(`all figures are in ${file}`);
+const goals = measured.flatMap((one) => one.goals);
+const missed = goals.filter(({ verdict }) => verdict !== 'met');
+for (const { work, verdict } of missed) console.log(styleText('yellow', `${verdict}: ${work}`));
+const isDisturbed = measured.some(({ figures }) => figures.some(({ disturbed }) => disturbed > 0));
+process.exitCode = isDisturbed ? 2 : missed.length > 0 ? 1 : 0;
