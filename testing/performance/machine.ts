@@ -81,6 +81,13 @@ export function residentMib(pid: number): number {
   return Number(found[1]) / 1024;
 }
 
+/** How many files and sockets a process may have open: this one and, by inheritance, what it starts. */
+export function openFilesLimit(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const found = /^Max open files +(\d+|unlimited) /m.exec(limits)?.[1];
+  return found === 'unlimited' ? Number.POSITIVE_INFINITY : Number(found);
+}
+
 /** Of a process that works in one child, as nginx does. */
 export function onlyChild(pid: number): number | undefined {
   const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');

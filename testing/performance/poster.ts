@@ -1,5 +1,5 @@
 /** Requests over a few kept-alive connections, as thin as node:http allows: what this costs is in every latency. */
-import { Agent, request } from 'node:http';
+import { Agent, type OutgoingHttpHeaders, request } from 'node:http';
 
 export class Poster implements Disposable {
   readonly #agent: Agent;
@@ -11,19 +11,24 @@ export class Poster implements Disposable {
   }
 
   /** Rejects unless the answer is a 2xx. */
-  post(path: string, body: Uint8Array = new Uint8Array()): Promise<void> {
-    return this.#send('POST', path, body);
+  post(
+    path: string,
+    body: Uint8Array = new Uint8Array(),
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const length = { 'content-type': 'application/json', 'content-length': body.length };
+    return this.#send('POST', path, { body, headers: { ...length, ...more } });
   }
 
   get(path: string): Promise<void> {
-    return this.#send('GET', path, undefined);
+    return this.#send('GET', path, { body: undefined, headers: {} });
   }
 
-  #send(method: string, path: string, body: Uint8Array | undefined): Promise<void> {
-    const headers =
-      body === undefined
-        ? {}
-        : { 'content-type': 'application/json', 'content-length': body.length };
+  #send(
+    method: string,
+    path: string,
+    { body, headers }: { body: Uint8Array | undefined; headers: OutgoingHttpHeaders },
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       const sent = request(this.#url + path, { agent: this.#agent, method, headers }, (answer) => {
         const { statusCode = 0 } = answer;

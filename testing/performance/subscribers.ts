@@ -2,31 +2,47 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-const EVENT = Buffer.from('event: registry.update');
+/** What a server sends, and where. */
+export interface Stream {
+  readonly path: string;
+  /** In what comes first on a connection, once. */
+  readonly hello: string;
+  /** In each event, once. */
+  readonly event: string;
+}
+
+export const REGISTRY_STREAM: Stream = {
+  path: '/registry/stream',
+  // The newest head.
+  hello: 'event: registry.update',
+  event: 'event: registry.update',
+};
+
 /** Connecting all at once would measure the listen queue. */
 const CONNECT_AT_ONCE = 100;
+/** Read into by all sockets in turn: a buffer for each read would cost more than the read. */
+const ROOM = new Uint8Array(65_536);
 
 export class Subscribers implements AsyncDisposable {
+  readonly #url: string;
+  readonly #stream: Stream;
   readonly #sockets: Socket[] = [];
-  /** Events that have come over all sockets. */
-  #seen = 0;
+  #arrivals: number[] = [];
+  #bytes = 0;
   #wanted = Number.POSITIVE_INFINITY;
   #onReached: () => void = () => undefined;
   #failure: Error | undefined;
 
-  /** All connected, each having the head that a stream begins with. */
-  static async open(url: string, count: number): Promise<Subscribers> {
-    const subscribers = new Subscribers();
+  private constructor(url: string, stream: Stream) {
+    this.#url = url;
+    this.#stream = stream;
+  }
+
+  /** All connected, each having what a stream begins with: a registry's the newest head. */
+  static async open(url: string, count: number, stream = REGISTRY_STREAM): Promise<Subscribers> {
+    const subscribers = new Subscribers(url, stream);
     try {
-      const { hostname, port } = new URL(url);
-      for (let left = count; left > 0; left -= CONNECT_AT_ONCE) {
-        const part = Math.min(left, CONNECT_AT_ONCE);
-        const reached = subscribers.reached(part);
-        await Promise.all(
-          Array.from({ length: part }, () => subscribers.#connect(hostname, Number(port))),
-        );
-        await reached;
-      }
+      await subscribers.add(count);
       return subscribers;
     } catch (error) {
       await subscribers[Symbol.asyncDispose]();
@@ -34,34 +50,66 @@ export class Subscribers implements AsyncDisposable {
     }
   }
 
+  /** So many more. */
+  async add(count: number): Promise<void> {
+    for (let left = count; left > 0; left -= CONNECT_AT_ONCE) {
+      const part = Math.min(left, CONNECT_AT_ONCE);
+      const reached = this.reached(part);
+      await Promise.all([reached, ...Array.from({ length: part }, () => this.#connect())]);
+    }
+  }
+
   get count(): number {
     return this.#sockets.length;
   }
 
+  /** When each event came since `reached` was last called, by `performance.now()`, in their order. */
+  get arrivals(): readonly number[] {
+    return this.#arrivals;
+  }
+
+  /** That came since, framing and all. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Resolves when so many more events have come than had when this was called. */
   reached(events: number): Promise<void> {
-    this.#wanted = this.#seen + events;
+    this.#wanted = events;
+    this.#arrivals = [];
+    this.#bytes = 0;
     return new Promise((resolve, reject) => {
       this.#onReached = () => (this.#failure === undefined ? resolve() : reject(this.#failure));
       if (this.#failure !== undefined) reject(this.#failure);
     });
   }
 
-  async #connect(host: string, port: number): Promise<void> {
-    const socket = connect(port, host);
+  async #connect(): Promise<void> {
+    const { hostname, port } = new URL(this.#url);
+    const { path, hello, event } = this.#stream;
+    let awaited = Buffer.from(hello);
+    const take = (length: number, bytes: Uint8Array) => {
+      if (this.#take(Buffer.from(bytes.buffer, 0, length), awaited)) awaited = Buffer.from(event);
+      return true;
+    };
+    const onread = { buffer: ROOM, callback: take };
+    const socket = connect({ host: hostname, port: Number(port), onread });
     this.#sockets.push(socket);
     socket.on('error', (error) => this.#fail(error));
     socket.on('end', () => this.#fail(new Error('expected a stream to stay open, it ended')));
-    socket.on('data', (chunk) => this.#take(chunk));
     await once(socket, 'connect');
-    socket.write('GET /registry/stream HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    const lines = [`GET ${path} HTTP/1.1`, 'host: localhost', 'accept: text/event-stream'];
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`);
   }
 
-  /** A frame is written whole and is small: over loopback it arrives so. */
-  #take(chunk: Buffer): void {
-    for (let at = chunk.indexOf(EVENT); at >= 0; at = chunk.indexOf(EVENT, at + EVENT.length))
-      this.#seen++;
-    if (this.#seen >= this.#wanted) this.#onReached();
+  /** A frame is written whole and is small: over loopback it arrives so. Whether one did. */
+  #take(chunk: Buffer, event: Buffer): boolean {
+    const before = this.#arrivals.length;
+    this.#bytes += chunk.length;
+    for (let at = chunk.indexOf(event); at >= 0; at = chunk.indexOf(event, at + event.length))
+      this.#arrivals.push(performance.now());
+    if (this.#arrivals.length >= this.#wanted) this.#onReached();
+    return this.#arrivals.length > before;
   }
 
   #fail(error: Error): void {
