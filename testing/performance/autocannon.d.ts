@@ -6,6 +6,9 @@ declare module 'autocannon' {
     /** Seconds. */
     readonly duration: number;
     readonly headers?: Readonly<Record<string, string>>;
+    /** Default GET. */
+    readonly method?: string;
+    readonly body?: string;
   }
 
   interface Outcome {

@@ -13,6 +13,8 @@ export interface LoadOptions {
   readonly connections: number;
   readonly seconds: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** JSON to be posted. Default: a GET. */
+  readonly body?: string;
 }
 
 /** Throws unless every answer was a 2xx or 3xx. */
@@ -24,9 +26,13 @@ export function runLoad(url: string, { headers = {}, ...options }: LoadOptions):
 
 async function runAutocannon(
   url: string,
-  { connections, seconds, headers = {} }: LoadOptions,
+  { connections, seconds, headers = {}, body }: LoadOptions,
 ): Promise<Turn> {
-  const outcome = await autocannon({ url, connections, duration: seconds, headers });
+  const post =
+    body === undefined
+      ? { headers }
+      : { method: 'POST', body, headers: { ...headers, 'content-type': 'application/json' } };
+  const outcome = await autocannon({ url, connections, duration: seconds, ...post });
   const requests = outcome['2xx'] + outcome['3xx'];
   const bad = outcome['4xx'] + outcome['5xx'] + outcome.errors + outcome.timeouts;
   if (bad > 0 || requests === 0)

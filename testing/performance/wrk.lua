@@ -14,3 +14,11 @@ done = function(summary, latency, requests)
     table.concat(parts, ",")
   ))
 end
+
+-- A body that stands after the URL is posted.
+init = function(args)
+  if args[1] == nil then return end
+  wrk.method = "POST"
+  wrk.body = args[1]
+  wrk.headers["content-type"] = "application/json"
+end

@@ -20,16 +20,19 @@ export interface TurnOptions {
   readonly connections: number;
   readonly seconds: number;
   readonly headers?: readonly string[];
+  /** JSON to be posted. Default: a GET. */
+  readonly body?: string;
 }
 
 /** Throws unless every answer was a 2xx or 3xx. */
 export async function runWrk(
   url: string,
-  { connections, seconds, headers = [] }: TurnOptions,
+  { connections, seconds, headers = [], body }: TurnOptions,
 ): Promise<Turn> {
   const parameters = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', SCRIPT];
   for (const header of headers) parameters.push('-H', header);
-  const { stdout } = await run('wrk', [...parameters, url], {
+  const target = body === undefined ? [url] : [url, body];
+  const { stdout } = await run('wrk', [...parameters, ...target], {
     env: TOOL_ENV,
     timeout: seconds * 1_000 + GRACE_MS,
     killSignal: 'SIGKILL',
