@@ -54,3 +54,16 @@ export function exponentOf(
 ): number {
   return Math.log(to.cost / from.cost) / Math.log(to.size / from.size);
 }
+
+/** Where the straight line of least squares through values at even distances begins and ends; NaN of fewer than two. */
+export function lineOf(values: readonly number[]): {
+  readonly begin: number;
+  readonly end: number;
+} {
+  const middle = (values.length - 1) / 2;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const along = values.reduce((sum, value, i) => sum + (i - middle) * (value - mean), 0);
+  const across = values.reduce((sum, _, i) => sum + (i - middle) ** 2, 0);
+  const half = (along / across) * middle;
+  return { begin: mean - half, end: mean + half };
+}
