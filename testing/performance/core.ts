@@ -21,9 +21,10 @@ import {
   put,
 } from '../support/core-registry.ts';
 import type { Bench } from './bench.ts';
+import { smallPairs } from './core-parts.ts';
 import type { Sample } from './figure.ts';
 
-interface Pair {
+export interface Pair {
   readonly name: string;
   readonly run: () => unknown;
   /** What it is held against. */
@@ -33,7 +34,7 @@ interface Pair {
 /** `timeMs`: how long each of the measured things runs in a round. */
 export async function openCore(timeMs: number): Promise<Bench> {
   const chain = chainOf(10_000);
-  const pairs = [...signaturePairs(chain), ...setPairs(chain)];
+  const pairs = [...signaturePairs(chain), ...setPairs(chain), ...smallPairs()];
   return {
     pids: [],
     round: async () => {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { verifyBranch } from '../../src/core/set-proof.ts';
 import { type SetChange, SetTree } from '../../src/core/set-tree.ts';
+import { quorumOf } from './core-parts.ts';
 import type { Bound, Curve } from './run-file.ts';
 import { exponentOf, median } from './statistics.ts';
 import { appendRatio, MAX_EXPONENT, measureTree, type TreeCost, treeExponent } from './tree.ts';
@@ -10,6 +11,8 @@ const SIZES = [1_000, 10_000, 100_000];
 const SAMPLES = 400;
 /** A path is log n long: from 10^3 to 10^5 that is n^0.11. Noise and caches come on top. */
 const MAX_SET_EXPONENT = 0.3;
+/** Linear, and sorting. */
+const MAX_QUORUM_EXPONENT = 1.2;
 
 interface SetCost {
   readonly size: number;
@@ -37,6 +40,7 @@ export async function measureSlopes(): Promise<Slopes> {
       { ...logExponent('inclusion proof', ({ proofMs }) => proofMs), max: MAX_SET_EXPONENT },
       setBound('set update', sets, ({ updateUs }) => updateUs),
       setBound('set proof', sets, ({ proofUs }) => proofUs),
+      quorumBound(),
     ],
     curve: {
       title: 'Cost against size',
@@ -60,6 +64,27 @@ function setBound(name: string, sets: readonly SetCost[], cost: (at: SetCost) =>
   const at = (one: SetCost) => ({ size: one.size, cost: cost(one) });
   const value = exponentOf(at(first), at(last));
   return { name: `${name}, exponent of the set's size`, value, max: MAX_SET_EXPONENT };
+}
+
+/** Each of M signers is looked at once. */
+function quorumBound(): Bound {
+  const [few, many] = [8, 128].map((size) => ({ size, cost: quorumUs(size) }));
+  if (few === undefined || many === undefined) throw new Error('expected two sizes, got less');
+  return {
+    name: 'quorum, exponent of its signers',
+    value: exponentOf(few, many),
+    max: MAX_QUORUM_EXPONENT,
+  };
+}
+
+function quorumUs(signers: number): number {
+  const { run } = quorumOf(signers);
+  const turns = Array.from({ length: SAMPLES }, () => {
+    const began = performance.now();
+    run();
+    return (performance.now() - began) * 1_000;
+  });
+  return median(turns);
 }
 
 function measureSets(): readonly SetCost[] {
