@@ -9,17 +9,15 @@ import { Audience, type Sent } from './audience.ts';
 import type { Bench } from './bench.ts';
 import type { Sample } from './figure.ts';
 import { loopbackUs } from './loopback.ts';
-import { openFilesLimit } from './machine.ts';
 import { hasNchan } from './nchan-process.ts';
 import { NchanPublisher, type Publisher, RegistryPublisher } from './publishers.ts';
 import type { RegistryProcessOptions } from './registry-process.ts';
 import { median, quantile } from './statistics.ts';
+import { assertRoomFor } from './subscribers.ts';
 
 const FEW = 100;
 const FEW_EVENTS = 100;
 const MANY_EVENTS = 15;
-/** Files of a process that are not its subscribers. */
-const OTHER_FILES = 200;
 const FRAME_BYTES = 300;
 
 export interface EventsPlan extends RegistryProcessOptions {
@@ -34,9 +32,7 @@ interface Pair<T> {
 
 /** Servers are new in each round: what subscribers take of memory shows only the first time. */
 export async function openEvents(plan: EventsPlan): Promise<Bench> {
-  const [needed, limit] = [plan.subscribers * 2 + OTHER_FILES, openFilesLimit()];
-  if (limit < needed)
-    throw new Error(`expected ${needed} open files to be allowed, got ${limit}: raise ulimit -n`);
+  assertRoomFor(plan.subscribers * 2);
   if (!hasNchan) throw new Error('expected nchan, a module of nginx, got none: install it');
   return {
     // They start and end within a round.

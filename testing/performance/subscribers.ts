@@ -1,6 +1,7 @@
 /** Many subscribers of one server over plain sockets, thin enough that the client is not what is measured. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { openFilesLimit } from './machine.ts';
 
 /** What a server sends, and where. */
 export interface Stream {
@@ -18,10 +19,19 @@ export const REGISTRY_STREAM: Stream = {
   event: 'event: registry.update',
 };
 
+/** Files of a process that are not its subscribers. */
+const OTHER_FILES = 200;
 /** Connecting all at once would measure the listen queue. */
 const CONNECT_AT_ONCE = 100;
 /** Read into by all sockets in turn: a buffer for each read would cost more than the read. */
 const ROOM = new Uint8Array(65_536);
+
+/** Throws unless this process, and the server that it starts, may have so many connections. */
+export function assertRoomFor(count: number): void {
+  const [needed, limit] = [count + OTHER_FILES, openFilesLimit()];
+  if (limit < needed)
+    throw new Error(`expected ${needed} open files to be allowed, got ${limit}: raise ulimit -n`);
+}
 
 export class Subscribers implements AsyncDisposable {
   readonly #url: string;

@@ -1,30 +1,36 @@
-/** What only a night has time for: commits at rising rates and in bursts with more signers, and more and more subscribers. */
+/** What only a night has time for: commits at rising rates, alone and beside reads, and in bursts with more signers, and more and more subscribers. */
 import { createBenchClock } from '../../src/cli/bench/clock.ts';
+import type { Latency } from '../../src/cli/bench/histogram.ts';
 import { runLoad } from '../../src/cli/bench/load.ts';
 import { type Entry, entryOf, inFlight, postEntry } from './entries.ts';
 import type { Profile } from './figure.ts';
 import { cpuUs } from './machine.ts';
+import { readAndCommit, readyEntries } from './paced.ts';
 import { Poster } from './poster.ts';
 import { type RegistryProcess, startRegistry } from './registry-process.ts';
 import type { Curve } from './run-file.ts';
 import { quantile } from './statistics.ts';
-import { Subscribers } from './subscribers.ts';
+import { assertRoomFor, Subscribers } from './subscribers.ts';
 
 const SIGNERS = { signerCount: 7, threshold: 3 };
 const COMMIT_RATES = [1, 2, 3, 4, 5];
 const COMMIT_SECONDS = 10;
 const BURSTS = [8, 32, 128, 512];
-const SUBSCRIBERS = [100, 300, 1_000];
+const MIXED_RATES = [1, 5, 20, 50];
+const MIXED_READS = 2_500;
+const SUBSCRIBERS = [100, 300, 1_000, 3_000, 10_000];
 const EVENTS = 20;
 const CONNECTIONS = 64;
 const ENTRY_BYTES = 4_096;
 
 export async function measureSweeps(profile: Profile): Promise<readonly Curve[]> {
+  assertRoomFor(Math.max(...SUBSCRIBERS));
   await using server = await startRegistry(profile, SIGNERS);
   using poster = new Poster(server.url, CONNECTIONS);
   const writer = new Writer(server, poster);
   return [
     await measureCommitRates(profile, writer),
+    await measureMixed(profile, server),
     await measureBursts(profile, writer),
     await measureSubscribers(profile, server, writer),
   ];
@@ -88,6 +94,34 @@ async function measureCommitRates(profile: Profile, writer: Writer): Promise<Cur
     lines: [
       { name: 'p50', points: points.map(({ rate, p50 }) => [rate, p50]) },
       { name: 'p95', points: points.map(({ rate, p95 }) => [rate, p95]) },
+    ],
+  };
+}
+
+/** Reads at the objective's rate beside more and more commits. */
+async function measureMixed(profile: Profile, server: RegistryProcess): Promise<Curve> {
+  const points: { rate: number; head: Latency; commit: Latency }[] = [];
+  let made = 0;
+  for (const rate of MIXED_RATES) {
+    const plan = { perSecond: MIXED_READS, commitsPerSecond: rate, seconds: COMMIT_SECONDS };
+    const entries = await readyEntries(server, { ...plan, firstId: made });
+    made += entries.length;
+    const { reads, commits } = await readAndCommit(server, entries, plan);
+    if (commits.failed > 0 || commits.latency_us === null)
+      throw new Error(`expected all commits to be taken, got ${JSON.stringify(commits.errors)}`);
+    points.push({ rate, head: reads.latency, commit: commits.latency_us });
+  }
+  return {
+    title: `Reads and commits together, ${profile}`,
+    xLabel: `commits a second, 3 of 7, 4 KB, beside ${MIXED_READS} heads a second`,
+    yLabel: 'microseconds',
+    isLogX: true,
+    isLogY: true,
+    lines: [
+      { name: 'head p50', points: points.map(({ rate, head }) => [rate, head.p50]) },
+      { name: 'head p95', points: points.map(({ rate, head }) => [rate, head.p95]) },
+      { name: 'commit p50', points: points.map(({ rate, commit }) => [rate, commit.p50]) },
+      { name: 'commit p95', points: points.map(({ rate, commit }) => [rate, commit.p95]) },
     ],
   };
 }
