@@ -14,7 +14,7 @@ export interface Place {
 export interface ReadKind {
   readonly name: string;
   readonly path: (place: Place) => string;
-  /** It takes seconds: few are asked for. */
+  /** The set's tree at that version is made first, which may take seconds: few are asked for. */
   readonly isSlow?: boolean;
 }
 
@@ -30,12 +30,12 @@ export const READ_KINDS: readonly ReadKind[] = [
     path: ({ id }) => `/registry/head/descriptors/service/${id}?proof=1`,
   },
   {
-    name: 'a descriptor at an old version',
-    path: ({ version, id }) => `/registry/${version}/descriptors/service/${id}`,
+    name: 'a descriptor at the version before',
+    path: ({ head, id }) => `/registry/${head - 1}/descriptors/service/${id}`,
   },
   {
-    name: 'a descriptor with its proof at an old version',
-    path: ({ version, id }) => `/registry/${version}/descriptors/service/${id}?proof=1`,
+    name: 'a descriptor at an old version',
+    path: ({ version, id }) => `/registry/${version}/descriptors/service/${id}`,
     isSlow: true,
   },
   {
@@ -44,8 +44,13 @@ export const READ_KINDS: readonly ReadKind[] = [
   },
   { name: 'governance', path: ({ version }) => `/registry/${version}/governance` },
   {
-    name: 'diff of neighbours',
+    name: 'diff of the newest neighbours',
+    path: ({ head }) => `/registry/diff?from=${head - 1}&to=${head}`,
+  },
+  {
+    name: 'diff of old neighbours',
     path: ({ version }) => `/registry/diff?from=${version - 1}&to=${version}`,
+    isSlow: true,
   },
   {
     name: 'a page of 20 entries',

@@ -16,9 +16,8 @@ import {
 import { Poster } from './poster.ts';
 import { quantile } from './statistics.ts';
 
-const WARMUP_REQUESTS = 150;
-/** Of a read that takes seconds. */
-const SLOW_REQUESTS = 3;
+const WARMUP_REQUESTS = 100;
+const SLOW_REQUESTS = 5;
 const ENTRY_BYTES = 4_096;
 const POSTS_AT_ONCE = 8;
 
@@ -65,7 +64,8 @@ class Side {
   /** `share`: of the log, from 0 to 1. */
   placeAt(share: number): Place {
     const { entries, descriptors } = this.server;
-    const version = 1 + Math.min(entries - 1, Math.floor(share * entries));
+    // Not the newest: its put is not there yet at the version before it.
+    const version = 1 + Math.floor(share * (entries - 1));
     const id = longLogId(version - 1, descriptors);
     return { version, id, size: entries + 1, head: entries + this.#committed };
   }
@@ -105,7 +105,9 @@ class History {
   async measure(requests: number): Promise<readonly Sample[]> {
     const samples: Sample[] = [];
     for (const kind of READ_KINDS)
-      samples.push(await this.#reads(kind, kind.isSlow ? SLOW_REQUESTS : requests));
+      samples.push(
+        await this.#reads(kind, kind.isSlow ? Math.min(requests, SLOW_REQUESTS) : requests),
+      );
     this.#asked += requests;
     return [...samples, await this.#commits(requests)];
   }

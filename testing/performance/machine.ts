@@ -32,13 +32,13 @@ export function pinLoad(): void {
     });
 }
 
-/** So that what a run has started ends with it, however it ends. */
+/** So that what a run has started ends with it, however it ends; a second signal does not cut that short. */
 export function endOnSignals(): void {
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)
-    process.once(signal, () => process.exit(code));
+    process.on(signal, () => process.exit(code));
 }
 
 /** The command that runs a server, on the core that is left to servers. */

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bench } from './bench.ts';
-import { type NodeChild, startChild } from './child.ts';
+import { type ChildServer, startChild } from './child.ts';
 import type { Profile, Sample } from './figure.ts';
 import { residentMib } from './machine.ts';
 import { begin, type RegistryProcessOptions, spawnRegistry } from './registry-process.ts';
@@ -22,11 +22,8 @@ export async function openStarts(plan: StartsPlan): Promise<Bench> {
   const { profile } = plan;
   const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-starts-'));
   const path = PATHS[profile];
-  const answers = join(directory, 'answers.json');
-  const answer = { path, status: 200, etag: '"a"', contentType: 'text/plain', headers: [] };
-  await writeFile(answers, JSON.stringify([{ ...answer, body: 'here' }]));
   const ours = () => spawnRegistry(profile, join(directory, 'data'), plan);
-  const bare = () => startChild('bare-server.ts', [answers]);
+  const bare = await bareStart(directory, path);
   if (profile === 'macronode') {
     await using first = await ours();
     await begin(first.url);
@@ -42,12 +39,23 @@ export async function openStarts(plan: StartsPlan): Promise<Bench> {
   };
 }
 
+/** Of node:http that answers the path, and has its answer in the directory. */
+export async function bareStart(
+  directory: string,
+  path: string,
+): Promise<() => Promise<ChildServer>> {
+  const answers = join(directory, 'answers.json');
+  const answer = { path, status: 200, etag: '"a"', contentType: 'text/plain', headers: [] };
+  await writeFile(answers, JSON.stringify([{ ...answer, body: 'here' }]));
+  return () => startChild('bare-server.ts', [answers]);
+}
+
 interface Start {
   readonly ms: number;
   readonly mib: number;
 }
 
-async function startOf(start: () => Promise<NodeChild>, path: string): Promise<Start> {
+async function startOf(start: () => Promise<ChildServer>, path: string): Promise<Start> {
   const began = performance.now();
   await using child = await start();
   const { status } = await fetch(child.url + path);
