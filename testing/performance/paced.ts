@@ -114,16 +114,17 @@ export async function readBesideCommits(
   return reads;
 }
 
-/** Of a turn, with their quorum: what is left is the commit. */
+/** Of a turn, with their quorum: what is left is the commit. `post`: for who is refused and repeats. */
 export async function readyEntries(
   server: RegistryProcess,
   { commitsPerSecond, seconds, firstId }: Omit<BesidePlan, 'perSecond'>,
+  post: typeof postEntry = postEntry,
 ): Promise<readonly Entry[]> {
   using poster = new Poster(server.url, CONNECTIONS);
   const entries = Array.from({ length: commitsPerSecond * seconds }, (_, i) =>
     entryOf(server, { id: `beside-${firstId + i}`, bytes: 4_096 }),
   );
-  await inFlight(entries, 8, (entry) => postEntry(poster, entry));
+  await inFlight(entries, 8, (entry) => post(poster, entry));
   return entries;
 }
 

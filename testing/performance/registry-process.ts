@@ -44,22 +44,26 @@ export async function startRegistry(
   options: RegistryProcessOptions = {},
 ): Promise<RegistryProcess> {
   const { signerCount = SIGNERS, threshold = THRESHOLD } = options;
-  const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-'));
-  const child = await spawnRegistry(profile, directory, options);
   const signers = makeSigners(signerCount);
-  const registry = await begin(child.url, { signers, threshold });
-  return {
-    url: child.url,
-    pid: child.pid,
-    metricsUrl: metricsUrlOf(child.said),
-    said: child.said,
-    registry,
-    signers: signers.slice(0, threshold),
-    [Symbol.asyncDispose]: async () => {
-      await child[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true });
-    },
-  };
+  const stack = new AsyncDisposableStack();
+  try {
+    const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-'));
+    stack.defer(() => rm(directory, { recursive: true }));
+    const child = stack.use(await spawnRegistry(profile, directory, options));
+    const registry = await begin(child.url, { signers, threshold });
+    return {
+      url: child.url,
+      pid: child.pid,
+      metricsUrl: metricsUrlOf(child.said),
+      said: child.said,
+      registry,
+      signers: signers.slice(0, threshold),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
 }
 
 /** Over what stands in the directory. */
