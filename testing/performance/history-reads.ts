@@ -5,8 +5,6 @@ export interface Place {
   readonly version: number;
   /** Of the descriptor that the entry at `version` put. */
   readonly id: string;
-  /** Of the log as it was made. */
-  readonly size: number;
   /** The newest version now. */
   readonly head: number;
 }
@@ -54,15 +52,15 @@ export const READ_KINDS: readonly ReadKind[] = [
   },
   {
     name: 'a page of 20 entries',
-    path: ({ version, size }) => `/registry/entries?from=${Math.min(version, size - 20)}&limit=20`,
+    path: ({ version, head }) => `/registry/entries?from=${Math.min(version, head - 19)}&limit=20`,
   },
   {
     name: 'inclusion proof',
-    path: ({ version, size }) => `/registry/proof/inclusion/${version}/${size}`,
+    path: ({ version, head }) => `/registry/proof/inclusion/${version}/${head + 1}`,
   },
   {
     name: 'consistency proof',
-    path: ({ version, size }) => `/registry/proof/consistency/${version}/${size}`,
+    path: ({ version, head }) => `/registry/proof/consistency/${version}/${head + 1}`,
   },
   { name: 'proof of an entry', path: ({ version }) => `/registry/${version}/tlog-proof` },
 ];

@@ -67,7 +67,7 @@ class Side {
     // Not the newest: its put is not there yet at the version before it.
     const version = 1 + Math.floor(share * (entries - 1));
     const id = longLogId(version - 1, descriptors);
-    return { version, id, size: entries + 1, head: entries + this.#committed };
+    return { version, id, head: entries + this.#committed };
   }
 
   /** Answers the paths of commits that have their quorum. */
