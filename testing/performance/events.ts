@@ -55,7 +55,7 @@ async function measureEvents({ subscribers, ...options }: EventsPlan): Promise<r
 async function sendToFew(publisher: Publisher): Promise<readonly Sent[]> {
   await using few = await Audience.gather(publisher, FEW);
   await few.warmUp();
-  return sendTo(few, FEW_EVENTS);
+  return await sendTo(few, FEW_EVENTS);
 }
 
 async function sendTo(audience: Audience, events: number): Promise<readonly Sent[]> {

@@ -19,6 +19,8 @@ export const REGISTRY_STREAM: Stream = {
   event: 'event: registry.update',
 };
 
+/** An event that is lost ends a run, it does not hold it up. */
+const DEADLINE_MS = 60_000;
 /** Files of a process that are not its subscribers. */
 const OTHER_FILES = 200;
 /** Connecting all at once would measure the listen queue. */
@@ -83,15 +85,23 @@ export class Subscribers implements AsyncDisposable {
     return this.#bytes;
   }
 
-  /** Resolves when so many more events have come than had when this was called. */
-  reached(events: number): Promise<void> {
+  /** Resolves when so many more events have come than had when this was called; rejects when they do not. */
+  async reached(events: number): Promise<void> {
     this.#wanted = events;
     this.#arrivals = [];
     this.#bytes = 0;
-    return new Promise((resolve, reject) => {
-      this.#onReached = () => (this.#failure === undefined ? resolve() : reject(this.#failure));
-      if (this.#failure !== undefined) reject(this.#failure);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#onReached = () => (this.#failure === undefined ? resolve() : reject(this.#failure));
+    const overdue = setTimeout(() => {
+      const came = this.#arrivals.length;
+      this.#fail(new Error(`expected ${events} events in ${DEADLINE_MS} ms, got ${came}`));
+    }, DEADLINE_MS);
+    try {
+      if (this.#failure === undefined) await promise;
+      else throw this.#failure;
+    } finally {
+      clearTimeout(overdue);
+    }
   }
 
   async #connect(): Promise<void> {
@@ -128,6 +138,7 @@ export class Subscribers implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#fail(new Error('expected subscribers to stay, they were closed'));
     const closed = this.#sockets
       .filter((socket) => !socket.closed)
       .map((socket) => once(socket.removeAllListeners('end'), 'close'));
