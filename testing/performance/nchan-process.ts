@@ -24,7 +24,7 @@ export const NCHAN_STREAM: Stream = {
 
 export const hasNchan = hasTool('nginx') && existsSync(MODULE);
 
-/** For so many connections at most. */
+/** For so many connections, with as many to spare: when few are left nginx closes those that are quiet. */
 export function startNchan(connections: number): Promise<ChildServer> {
   return runNginx((place) => nchanConfigOf(place, connections), HERE);
 }
@@ -40,7 +40,7 @@ function nchanConfigOf({ directory, port, main, http }: NginxPlace, connections:
     `load_module ${MODULE};`,
     main,
     `pid ${join(directory, 'nginx.pid')};`,
-    `events { worker_connections ${connections + 100}; }`,
+    `events { worker_connections ${connections * 2 + 100}; }`,
     `http { access_log off; ${http} server { listen 127.0.0.1:${port};`,
     `location = ${HERE} { return 200; }`,
     `location = /sub { nchan_subscriber eventsource; nchan_subscriber_first_message newest; ${channel} }`,
