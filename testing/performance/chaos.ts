@@ -123,11 +123,11 @@ async function suffer(
 
 /**
  * Refused with 503 and a code that says why: nothing else may become of a write but that it is taken. Throws
- * also when none was refused for the trouble that was made.
+ * also when none was refused for the trouble that was made, and when none was taken.
  */
-function shedOf({ errors, failed }: LoadResult, expected: Trouble['sheds']): number {
+function shedOf({ errors, failed, requests }: LoadResult, expected: Trouble['sheds']): number {
   const isShed = (kind: string) => /^503 (?:storage_slow|loop_late)$/.test(kind);
-  if (!Object.keys(errors).every(isShed))
+  if (!Object.keys(errors).every(isShed) || failed === requests)
     throw new Error(`expected writes to be taken or shed, got ${JSON.stringify(errors)}`);
   if (expected !== undefined && errors[`503 ${expected}`] === undefined)
     throw new Error(`expected writes to be shed as ${expected}, got ${JSON.stringify(errors)}`);
