@@ -2,9 +2,7 @@
  * Registries with a long log. A log is made once and kept; what is measured runs over a copy, so that the
  * next run finds what this one found.
  */
-import { rmSync } from 'node:fs';
-import { access, constants, copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, constants, copyFile, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { SCHEMA_VERSION } from '../../src/store/sqlite-schema.ts';
@@ -12,6 +10,7 @@ import type { ChildServer } from './child.ts';
 import { longLogGenesis, makeLongLog } from './long-log.ts';
 import { cpuUs } from './machine.ts';
 import { type RegistryProcess, spawnRegistry } from './registry-process.ts';
+import { makeTemporary } from './temporary.ts';
 
 /** To be raised when `long-log.ts` makes other logs of the same plan. */
 const FORM = 1;
@@ -44,13 +43,7 @@ export async function copyLongLog(
   stack: AsyncDisposableStack,
 ): Promise<string> {
   const kept = await keptLongLog(plan);
-  const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-long-'));
-  const remove = () => rmSync(directory, { recursive: true, force: true });
-  process.once('exit', remove);
-  stack.defer(() => {
-    process.off('exit', remove);
-    remove();
-  });
+  const directory = await makeTemporary('quorate-perf-long-', stack);
   await copyFile(kept, join(directory, 'registry.db'), constants.COPYFILE_FICLONE);
   return directory;
 }
@@ -83,18 +76,11 @@ async function keptLongLog(plan: LongRegistryPlan): Promise<string> {
 /** Beside where it will be kept, and renamed when it is whole. */
 async function makeKept(path: string, { cache, entries, descriptors, say }: LongRegistryPlan) {
   await mkdir(cache, { recursive: true });
-  const directory = await mkdtemp(join(cache, 'making-'));
-  const remove = () => rmSync(directory, { recursive: true, force: true });
-  process.once('exit', remove);
-  try {
-    const made = join(directory, 'registry.db');
-    const onProgress = progressOf(entries, say ?? console.error);
-    await makeLongLog({ path: made, count: entries, descriptors, ...SIGNERS, onProgress });
-    await rename(made, path);
-  } finally {
-    process.off('exit', remove);
-    await rm(directory, { recursive: true, force: true });
-  }
+  await using stack = new AsyncDisposableStack();
+  const made = join(await makeTemporary('making-', stack, cache), 'registry.db');
+  const onProgress = progressOf(entries, say ?? console.error);
+  await makeLongLog({ path: made, count: entries, descriptors, ...SIGNERS, onProgress });
+  await rename(made, path);
 }
 
 function progressOf(entries: number, say: (line: string) => void): (made: number) => void {

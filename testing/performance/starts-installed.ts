@@ -4,9 +4,7 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, symlinkSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, readFile, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -15,6 +13,7 @@ import type { Bench } from './bench.ts';
 import type { ChildServer } from './child.ts';
 import { asServer } from './machine.ts';
 import { type LongStartsPlan, openStartsOver } from './starts-long.ts';
+import { makeTemporary } from './temporary.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PACKED = ['package.json', 'bin', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md'];
@@ -30,13 +29,7 @@ export function openInstalledStarts(plan: LongStartsPlan): Promise<Bench> {
 
 /** Answers the path of the program. */
 async function install(stack: AsyncDisposableStack): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-package-'));
-  const remove = () => rmSync(directory, { recursive: true, force: true });
-  process.once('exit', remove);
-  stack.defer(() => {
-    process.off('exit', remove);
-    remove();
-  });
+  const directory = await makeTemporary('quorate-perf-package-', stack);
   const staging = join(directory, 'staging');
   await mkdir(staging);
   for (const path of PACKED) await cp(join(ROOT, path), join(staging, path), { recursive: true });
@@ -57,7 +50,7 @@ async function linkDependencies(installed: string, modules: string): Promise<voi
   const { dependencies } = JSON.parse(text) as { dependencies: Readonly<Record<string, string>> };
   for (const name of Object.keys(dependencies)) {
     await mkdir(dirname(join(modules, name)), { recursive: true });
-    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
+    await symlink(join(ROOT, 'node_modules', name), join(modules, name));
   }
 }
 

@@ -1,7 +1,4 @@
 /** Starts on a registry with a long log: how long until the head is answered, and until writes are accepted. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Bench } from './bench.ts';
 import type { ChildServer } from './child.ts';
 import type { Sample } from './figure.ts';
@@ -9,6 +6,7 @@ import { copyLongLog, type LongRegistryPlan, sizeText } from './long-registry.ts
 import { spawnRegistry } from './registry-process.ts';
 import { bareStart } from './starts.ts';
 import { median } from './statistics.ts';
+import { makeTemporary } from './temporary.ts';
 
 const HEAD = '/registry/head';
 const READY = '/readyz';
@@ -40,8 +38,7 @@ export async function openStartsOver(
   try {
     const start = await begin(stack);
     const data = await copyLongLog(plan, stack);
-    const directory = await mkdtemp(join(tmpdir(), 'quorate-perf-starts-'));
-    stack.defer(() => rm(directory, { recursive: true }));
+    const directory = await makeTemporary('quorate-perf-starts-', stack);
     const ours = () => writableAfter(() => start(data));
     const bareServer = await bareStart(directory, HEAD);
     const bare = () => answersAfter(bareServer);
