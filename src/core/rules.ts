@@ -12,7 +12,7 @@ import {
   withSigners,
 } from './governance.ts';
 import { formatHash, type Hash } from './hash.ts';
-import { changesOf, type DecodedPayload, type Payload } from './payload.ts';
+import { type Change, changesOf, type DecodedPayload, type Payload } from './payload.ts';
 import type { SetTree } from './set-tree.ts';
 import type { LogTree } from './tlog/log-tree.ts';
 
@@ -117,15 +117,15 @@ export function changePaths(payload: Payload): readonly Uint8Array[] {
 }
 
 /**
- * The descriptor fences of `payload` that do not hold on `chain`; `paths` are its `changePaths`, which
- * a caller that asks again for each head makes once. Hashes nothing.
+ * The fences of `changes` that do not hold on `chain`; `paths` are theirs of `changePaths`, which a caller
+ * that asks again for each head makes once. Hashes nothing.
  */
 export function brokenFences(
   chain: Chain | null,
-  payload: Payload,
+  changes: readonly Change[],
   paths: readonly Uint8Array[],
 ): readonly BrokenFence[] {
-  return changesOf(payload).flatMap(({ kind, id, replaces }, i) => {
+  return changes.flatMap(({ kind, id, replaces }, i) => {
     const path = paths[i];
     const valueHash = path === undefined ? undefined : chain?.set.get(path);
     const actual = valueHash === undefined ? null : formatHash(valueHash);
@@ -152,7 +152,7 @@ export function assertFences(
   paths: readonly Uint8Array[],
 ): void {
   assertSupersedesHead(chain, payload);
-  const fences = brokenFences(chain, payload, paths);
+  const fences = brokenFences(chain, changesOf(payload), paths);
   const [first] = fences;
   if (first !== undefined)
     throw new RegistryError(

@@ -56,11 +56,16 @@ export interface CheckpointSigner {
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
+export interface ReadPayload extends DecodedPayload {
+  /** Its `changePaths`, where they were made with it. */
+  readonly paths?: readonly Uint8Array[];
+}
+
 export interface RegistryOptions {
   readonly store: Store;
   readonly verifier: Verifier;
   /** As `decodePayload`, which is the default; large payloads may be checked elsewhere. */
-  readonly decode?: (bytes: Uint8Array) => Promise<DecodedPayload>;
+  readonly decode?: (bytes: Uint8Array) => Promise<ReadPayload>;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Milliseconds since 1970. */

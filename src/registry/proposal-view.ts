@@ -12,6 +12,7 @@ import {
   nextGovernance,
 } from '../core/rules.ts';
 import type { StoredProposal } from '../store/store.ts';
+import type { ReadPayload, RegistryTimers } from './options.ts';
 import type { ProposalState, ProposalView } from './registry.ts';
 
 export interface Pending {
@@ -21,10 +22,12 @@ export interface Pending {
   readonly approvals: Map<string, Approval>;
   /** Made once: fences are asked for at every head. */
   readonly paths: readonly Uint8Array[];
+  /** Those that are broken at `chain`, for whoever asks again. */
+  fences?: { readonly chain: Chain | null; readonly broken: readonly BrokenFence[] };
 }
 
 export function makePending(
-  proposal: DecodedPayload,
+  proposal: ReadPayload,
   receivedAt: string,
   approvals: readonly Approval[] = [],
 ): Pending {
@@ -32,7 +35,7 @@ export function makePending(
     proposal,
     receivedAt,
     approvals: new Map(approvals.map((approval) => [approval.signer_id, approval])),
-    paths: changePaths(proposal.payload),
+    paths: proposal.paths ?? changePaths(proposal.payload),
   };
 }
 
@@ -43,12 +46,65 @@ export function toRow({ proposal, receivedAt }: Pending): StoredProposal {
   return { payloadB3, payload: bytes, receivedAt, expiresAt, approvals: [] };
 }
 
-export function viewPending(pending: Pending, chain: Chain | null, now: string): ProposalView {
-  const { proposal, paths } = pending;
+/** A payload may have ten thousand fences: tens of milliseconds in which nothing else would be answered. */
+const FENCES_AT_ONCE = 1_000;
+
+/** Gives way to what else is due, once a caller has looked at so many. */
+export type Pause = (looked: number) => Promise<void> | undefined;
+
+export function pauseBetween(soon: RegistryTimers['soon']): Pause {
+  let since = 0;
+  return (looked) => {
+    since += looked;
+    if (since < FENCES_AT_ONCE) return undefined;
+    since = 0;
+    return new Promise(soon);
+  };
+}
+
+async function fencesAt(
+  pending: Pending,
+  chain: Chain | null,
+  pause: Pause,
+): Promise<readonly BrokenFence[]> {
+  if (pending.fences?.chain === chain) return pending.fences.broken;
+  const changes = changesOf(pending.proposal.payload);
+  const broken: BrokenFence[] = [];
+  for (let from = 0; from < changes.length; from += FENCES_AT_ONCE) {
+    const to = from + FENCES_AT_ONCE;
+    const some = changes.slice(from, to);
+    broken.push(...brokenFences(chain, some, pending.paths.slice(from, to)));
+    await pause(some.length);
+  }
+  pending.fences = { chain, broken };
+  return broken;
+}
+
+export interface ViewedAt {
+  readonly chain: Chain | null;
+  readonly now: string;
+  readonly pause: Pause;
+}
+
+/** In their order, all at one head. */
+export async function viewAllPending(
+  all: readonly Pending[],
+  at: ViewedAt,
+): Promise<readonly ProposalView[]> {
+  const views: ProposalView[] = [];
+  for (const pending of all) views.push(await viewPending(pending, at));
+  return views;
+}
+
+export async function viewPending(
+  pending: Pending,
+  { chain, now, pause }: ViewedAt,
+): Promise<ProposalView> {
+  const { proposal } = pending;
   const { payload } = proposal;
+  const fences = await fencesAt(pending, chain, pause);
   const approvals = [...pending.approvals.values()];
   const quorum = countQuorum(payload, chain?.governance ?? null, pending.approvals.keys());
-  const fences = brokenFences(chain, payload, paths);
   const blockedBy = blockReason(proposal, chain, fences);
   const state: ProposalState =
     (now > payload.expires_at && 'expired') ||

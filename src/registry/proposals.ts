@@ -4,18 +4,27 @@
  * verified again.
  */
 import { type Approval, assertSignedInTime } from '../core/approval.ts';
-import { type Appended, assertLogKeysAdmitted, type Chain } from '../core/chain.ts';
+import type { Appended, Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { type Hash, hashOf } from '../core/hash.ts';
-import { type DecodedPayload, decodePayload, registryOf } from '../core/payload.ts';
-import { assertBelongs, assertUnexpired } from '../core/rules.ts';
-import { formatTime, SKEW_MS } from '../core/time.ts';
+import { type DecodedPayload, decodePayload } from '../core/payload.ts';
+import { assertUnexpired } from '../core/rules.ts';
+import { formatTime } from '../core/time.ts';
 import type { Store } from '../store/store.ts';
+import { assertAcceptable } from './acceptable.ts';
 import { ApprovalCheck } from './approval-check.ts';
 import type { RegistryLimits, RegistryOptions } from './options.ts';
-import { assertPinned } from './pins.ts';
 import { expiredToDrop, ProposalShelf } from './proposal-room.ts';
-import { makePending, type Pending, toRow, viewCommitted, viewPending } from './proposal-view.ts';
+import {
+  makePending,
+  type Pending,
+  pauseBetween,
+  toRow,
+  type ViewedAt,
+  viewAllPending,
+  viewCommitted,
+  viewPending,
+} from './proposal-view.ts';
 import type { Proposals, ProposalView, PublishedHead } from './registry.ts';
 import type { Sequencer } from './sequencer.ts';
 import { damaged } from './stored.ts';
@@ -33,7 +42,7 @@ export interface CommittedProposal {
 export interface ProposalBookOptions
   extends Pick<
     RegistryOptions,
-    'store' | 'verifier' | 'decode' | 'metrics' | 'tracer' | 'log' | 'now' | 'pins'
+    'store' | 'verifier' | 'decode' | 'metrics' | 'tracer' | 'log' | 'now' | 'timers' | 'pins'
   > {
   readonly sequencer: Sequencer;
   readonly limits: RegistryLimits;
@@ -98,7 +107,7 @@ export class ProposalBook implements Proposals {
     const known = await this.get(payloadB3);
     if (known !== undefined) return { isNew: false, proposal: known };
     this.#options.assertWritable();
-    this.#assertAcceptable(proposal);
+    assertAcceptable(proposal, { ...this.#options, chain: this.#options.sequencer.chain });
     const expired = this.#expiredFor(proposal);
     const pending = makePending(proposal, this.#now());
     // In the same turn: others that come meanwhile see that this room is taken.
@@ -125,7 +134,8 @@ export class ProposalBook implements Proposals {
     this.#options.assertWritable();
     const answer = await this.#store.putApproval(id, approval);
     if (answer === 'added') pending.approvals.set(approval.signer_id, approval);
-    const view = answer === 'no_proposal' ? await this.get(id) : this.#view(pending);
+    const view =
+      answer === 'no_proposal' ? await this.get(id) : await viewPending(pending, this.#here());
     if (view === undefined) throw unknownProposal(id);
     return view;
   }
@@ -169,7 +179,7 @@ export class ProposalBook implements Proposals {
 
   async get(id: Hash): Promise<ProposalView | undefined> {
     const pending = this.#pending.get(id);
-    if (pending !== undefined) return this.#view(pending);
+    if (pending !== undefined) return viewPending(pending, this.#here());
     const committed = await this.#committed(id);
     return (
       committed &&
@@ -178,13 +188,10 @@ export class ProposalBook implements Proposals {
   }
 
   async list(): Promise<readonly ProposalView[]> {
-    return [
-      ...this.#pending
-        .values()
-        .toReversed()
-        .map((pending) => this.#view(pending)),
-      ...this.#recent,
-    ];
+    // As of now: one that is committed meanwhile is not there twice.
+    const recent = [...this.#recent];
+    const pending = await viewAllPending(this.#pending.values().toReversed(), this.#here());
+    return [...pending, ...recent];
   }
 
   async payload(id: Hash): Promise<DecodedPayload | undefined> {
@@ -210,24 +217,6 @@ export class ProposalBook implements Proposals {
     }
     this.#recent.length = Math.min(this.#recent.length, RECENT_COMMITTED);
     this.#options.metrics.pendingProposals(this.#pending.size);
-  }
-
-  #assertAcceptable(proposal: DecodedPayload): void {
-    const { chain } = this.#options.sequencer;
-    assertBelongs(chain, proposal);
-    const found = { origin: proposal.payload.origin, registry: registryOf(proposal) };
-    assertPinned(found, { pins: this.#options.pins, code: 'wrong_registry' });
-    assertUnexpired(proposal, this.#now());
-    assertLogKeysAdmitted(proposal.payload, this.#options.verifier);
-    const latest = formatTime(this.#options.now() + SKEW_MS);
-    if (proposal.payload.created_at > latest)
-      throw new RegistryError(
-        'invalid_payload',
-        `expected created_at not after ${latest}, got ${proposal.payload.created_at}`,
-        {
-          details: { pointer: '/created_at' },
-        },
-      );
   }
 
   /** Whom to drop for it. Throws `too_many_proposals`. */
@@ -260,7 +249,10 @@ export class ProposalBook implements Proposals {
     const known = this.#pending.get(id);
     this.#pending.set(id, known ?? pending);
     this.#options.metrics.pendingProposals(this.#pending.size);
-    return { isNew: known === undefined, proposal: this.#view(known ?? pending) };
+    return {
+      isNew: known === undefined,
+      proposal: await viewPending(known ?? pending, this.#here()),
+    };
   }
 
   /** Too late to count: only the very approval that the entry holds is acknowledged. */
@@ -307,8 +299,9 @@ export class ProposalBook implements Proposals {
     return head;
   }
 
-  #view(pending: Pending): ProposalView {
-    return viewPending(pending, this.#options.sequencer.chain, this.#now());
+  #here(): ViewedAt {
+    const { sequencer, timers } = this.#options;
+    return { chain: sequencer.chain, now: this.#now(), pause: pauseBetween(timers.soon) };
   }
 
   #now(): string {

@@ -18,7 +18,7 @@ import { encodeDescriptor } from '../../../src/core/descriptor.ts';
 import { type ErrorCode, RegistryError } from '../../../src/core/error.ts';
 import { hashOf } from '../../../src/core/hash.ts';
 import { decodeLeaf, type EntryBytes, type Leaf } from '../../../src/core/leaf.ts';
-import type { DecodedPayload } from '../../../src/core/payload.ts';
+import { changesOf, type DecodedPayload } from '../../../src/core/payload.ts';
 import { brokenFences, changePaths, nextGovernance } from '../../../src/core/rules.ts';
 import { SetTree } from '../../../src/core/set-tree.ts';
 import { formatTime } from '../../../src/core/time.ts';
@@ -206,16 +206,16 @@ test('every fence holds, and a broken one says what stands there', () => {
   const { chain: later } = append(chain, descriptorsMembers(chain.registry, [put(chain, 'a')]));
   const actual = hashOf(encodeDescriptor({ kind: 'service', id: 'a', spec: {} }));
   appendRefuses('fence_broken', inputOf(change), later);
-  assert.deepEqual(brokenFences(later, change.payload, changePaths(change.payload)), [
+  assert.deepEqual(brokenFences(later, changesOf(change.payload), changePaths(change.payload)), [
     { kind: 'service', id: 'a', expected: null, actual },
   ]);
   const gone = decode(descriptorsMembers(chain.registry, [remove(later, 'a')]));
   assert.doesNotThrow(() => appendEntry(later, inputOf(gone)));
   refuses('fence_broken', () => appendEntry(chain, inputOf(gone)), /got nothing there/);
-  assert.deepEqual(brokenFences(null, gone.payload, changePaths(gone.payload)), [
+  assert.deepEqual(brokenFences(null, changesOf(gone.payload), changePaths(gone.payload)), [
     { kind: 'service', id: 'a', expected: actual, actual: null },
   ]);
-  assert.equal(brokenFences(later, gone.payload, []).length, 1);
+  assert.equal(brokenFences(later, changesOf(gone.payload), []).length, 1);
 });
 
 test('a supersede payload names the head', () => {
