@@ -1,23 +1,70 @@
 /** How each group of goals is measured: five rounds at least, with fresh servers for every second one. */
-import type { BenchPlan } from './bench.ts';
-import type { Effort } from './plans.ts';
-import { commitsPlan, pacedPlan, readsPlan } from './plans.ts';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Bench, BenchPlan } from './bench.ts';
+import { openChaos } from './chaos.ts';
+import { openEtcd } from './etcd.ts';
+import { openEvents } from './events.ts';
+import { openHistory } from './history.ts';
+import { openLargeProposal } from './large-proposal.ts';
+import { commitsPlan, type Effort, pacedPlan, readsPlan, startsPlan } from './plans.ts';
 import { openSlowDisk } from './slow-disk.ts';
+import { openInstalledStarts } from './starts-installed.ts';
+import { openSteady } from './steady.ts';
 
 const PROFILE = 'macronode';
 const EFFORT: Effort = { rounds: 5, maxRounds: 10, roundsPerStart: 2 };
+/** Fresh servers would cost more than the rounds themselves. */
+const ONE_START: Effort = { rounds: 5, maxRounds: 10, roundsPerStart: 10 };
+const ONCE: Effort = { rounds: 1, maxRounds: 1, roundsPerStart: 1 };
 
-/** Of each group of `GOALS`; `say`: what takes long tells how far it is. */
-export const GOAL_PLANS: Readonly<
-  Record<string, (say: (line: string) => void) => readonly BenchPlan[]>
-> = {
-  reads: () => [readsPlan({ profile: PROFILE }, EFFORT)],
-  paced: () => [pacedPlan({ profile: PROFILE }, EFFORT)],
-  commits: () => [commitsPlan({ profile: PROFILE }, EFFORT)],
-  'slow-disk': () =>
-    [8, 50].map((delayMs) => ({
-      name: `every fsync ${delayMs} ms slower`,
-      open: () => openSlowDisk({ delayMs }),
-      ...EFFORT,
-    })),
-};
+const START_ENTRIES = { entries: 100_000, descriptors: 50_000 };
+const SMALL = { entries: 1_000, descriptors: 1_000 };
+const LARGE = { entries: 1_000_000, descriptors: 50_000 };
+
+export interface GoalOptions {
+  /** Long logs are made once and kept here. */
+  readonly cache: string;
+  /** What takes long tells how far it is. */
+  readonly say: (line: string) => void;
+}
+
+export const DEFAULT_CACHE: string = join(tmpdir(), 'quorate-perf-logs');
+
+function plan(name: string, open: () => Promise<Bench>, effort: Effort): BenchPlan {
+  return { name, open, ...effort };
+}
+
+/** Of each group of `GOALS`. */
+export const GOAL_PLANS: Readonly<Record<string, (options: GoalOptions) => readonly BenchPlan[]>> =
+  {
+    reads: () => [readsPlan({ profile: PROFILE }, EFFORT)],
+    paced: () => [pacedPlan({ profile: PROFILE }, EFFORT)],
+    commits: () => [commitsPlan({ profile: PROFILE }, EFFORT)],
+    'slow-disk': () =>
+      [8, 50].map((delayMs) =>
+        plan(`every fsync ${delayMs} ms slower`, () => openSlowDisk({ delayMs }), EFFORT),
+      ),
+    'large-proposal': () => [plan('proposals of 1 MiB', openLargeProposal, EFFORT)],
+    events: () => [plan('events', () => openEvents({ subscribers: 5_000 }), ONE_START)],
+    starts: (options) => [
+      plan(
+        'starts as installed',
+        () => openInstalledStarts({ ...options, ...START_ENTRIES, starts: 2 }),
+        ONE_START,
+      ),
+      startsPlan({ profile: PROFILE }, EFFORT),
+    ],
+    chaos: () => [plan('troubles', openChaos, EFFORT)],
+    etcd: () => [plan('etcd', () => openEtcd({ alone: 100, together: 256, seconds: 2 }), EFFORT)],
+    history: (options) => [
+      plan(
+        'a long history',
+        () => openHistory({ ...options, small: SMALL, large: LARGE, requests: 200 }),
+        ONE_START,
+      ),
+    ],
+    steady: ({ say }) => [
+      plan('ten minutes', () => openSteady({ seconds: 600, onProgress: say }), ONCE),
+    ],
+  };

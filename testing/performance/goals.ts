@@ -1,5 +1,7 @@
 /** What the registry is to reach, as data: the work, the figures that show it, and how far they may be. */
 import type { Figure } from './figure.ts';
+import { READ_KINDS } from './history-reads.ts';
+import { TROUBLES } from './troubles.ts';
 
 /** One row. All bounds must hold. */
 export interface Goal {
@@ -116,6 +118,89 @@ export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
     {
       work: 'whole cycles: propose, three approvals, commit',
       bounds: [ours('whole cycles, 16 at a time: throughput', { atLeast: 250 })],
+    },
+  ],
+  'slow-disk': [8, 50].map((ms) => {
+    const name = `head p99 beside 50 commits/s, every fsync ${ms} ms slower`;
+    return { work: name, bounds: [ratio(name, { atMost: 10 })] };
+  }),
+  'large-proposal': [
+    {
+      work: 'head at 1,000/s beside proposals of 1 MiB',
+      bounds: [
+        ours('event loop: latest beside proposals of 1 MiB', { atMost: 20 }),
+        ours('head p99 beside proposals of 1 MiB', { atMost: 20_000 }),
+      ],
+    },
+  ],
+  events: [
+    {
+      work: 'event, commit durable to first byte, 100 subscribers',
+      bounds: [
+        ours('event to 100 subscribers: p50', { atMost: 1_000 }),
+        ours('event to 100 subscribers: p99', { atMost: 5_000 }),
+      ],
+    },
+    {
+      work: 'event to 5,000 subscribers',
+      bounds: [
+        ratio('event to 5,000 subscribers: last one', { atMost: 1 }),
+        ratio('event to 5,000 subscribers: processor', { atMost: 1 }),
+      ],
+    },
+    {
+      work: 'event to 10,000 subscribers',
+      bounds: [ours('event to 10,000 subscribers: p95', { atMost: 200 })],
+    },
+    {
+      work: 'an idle subscriber',
+      bounds: [
+        ratio('memory of an idle subscriber', { atMost: 2 }),
+        ours('memory of an idle subscriber', { atMost: 20 }),
+      ],
+    },
+  ],
+  starts: [
+    {
+      work: 'start of the installed package, 10^5 entries',
+      bounds: [
+        ours('installed, start at 10^5 entries: until it answers, beyond bare node:http', {
+          atMost: 150,
+        }),
+        ours('installed, start at 10^5 entries: until it accepts writes', { atMost: 1_000 }),
+      ],
+    },
+    { work: 'memory, idle', bounds: [ours('memory: idle', { atMost: 128 })] },
+  ],
+  chaos: TROUBLES.map(({ name }) => ({
+    work: `head with ${name}`,
+    bounds: [ratio(`head p95 with ${name}, of the objective`, { atMost: 1 })],
+  })),
+  etcd: [
+    {
+      work: 'beside etcd, through its gateway',
+      bounds: [
+        ratio('etcd: put of 4 KB beside a commit 3 of 5', { atMost: 1 }),
+        ratio('etcd: 64 puts in flight', { atLeast: 1 }),
+        ratio('etcd: get beside head', { atLeast: 1 }),
+      ],
+    },
+  ],
+  history: [
+    {
+      work: 'reads and a commit at 10^6 entries and 50,000 descriptors',
+      bounds: [...READ_KINDS.map(({ name }) => name), 'commit'].map((name) =>
+        ratio(`at 10^6 entries: ${name}`, { atMost: 1.2 }),
+      ),
+    },
+  ],
+  steady: [
+    {
+      work: 'memory at 2,500/s and 5 commits/s, 10 minutes',
+      bounds: [
+        ours('memory under steady load: most', { atMost: 256 }),
+        ratio('memory under steady load: slope', { atMost: 1.05 }),
+      ],
     },
   ],
 };
