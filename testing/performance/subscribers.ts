@@ -97,8 +97,8 @@ export class Subscribers implements AsyncDisposable {
       this.#fail(new Error(`expected ${events} events in ${DEADLINE_MS} ms, got ${came}`));
     }, DEADLINE_MS);
     try {
-      if (this.#failure === undefined) await promise;
-      else throw this.#failure;
+      if (this.#failure !== undefined) this.#onReached();
+      await promise;
     } finally {
       clearTimeout(overdue);
     }
