@@ -10,7 +10,7 @@ import { assertSuccession, type Governance, type SignerKeys } from '../core/gove
 import type { Hash } from '../core/hash.ts';
 import type { Leaf } from '../core/leaf.ts';
 import { withNamedSigners } from '../core/rules.ts';
-import { SetTree } from '../core/set-tree.ts';
+import { type SetChange, SetTree } from '../core/set-tree.ts';
 import type { Store, StoredDescriptor } from '../store/store.ts';
 import { loadTree } from './log-nodes.ts';
 import { assertPinned, type Pins } from './pins.ts';
@@ -88,11 +88,20 @@ async function loadGovernance(
   return { registry, governances, signerKeys };
 }
 
+/** Put into the tree together: what they have in common above them is hashed once, not once a page. */
+const PUT_AT_ONCE = 65_536;
+
 async function loadSet(store: ChainStore, version: number): Promise<SetTree> {
   let set = SetTree.EMPTY;
+  let waiting: SetChange[] = [];
   for await (const page of store.set(version)) {
-    page.forEach(assertDescriptor);
-    set = set.with(page.map((row) => ({ path: descriptorPath(row), valueHash: row.valueHash })));
+    for (const row of page) {
+      assertDescriptor(row);
+      waiting.push({ path: descriptorPath(row), valueHash: row.valueHash });
+    }
+    if (waiting.length < PUT_AT_ONCE) continue;
+    set = set.with(waiting);
+    waiting = [];
   }
-  return set;
+  return set.with(waiting);
 }

@@ -3,6 +3,7 @@
  * was signed: a damaged node is an error, never a proof that fails at the reader's.
  */
 import { isEqualBytes } from '../core/bytes.ts';
+import type { RegistryError } from '../core/error.ts';
 import type { LogTree } from '../core/tlog/log-tree.ts';
 import {
   isConsistent,
@@ -24,19 +25,21 @@ import {
   tileWidth,
 } from '../core/tlog/tiles.ts';
 import type { Store } from '../store/store.ts';
-import { nodeReader } from './log-nodes.ts';
+import { KeptNodes } from './log-nodes.ts';
 import { damaged } from './stored.ts';
 
 export class LogProofs {
   readonly #store: Store;
   readonly #tree: () => LogTree;
+  readonly #nodes: KeptNodes;
   readonly #read: ReadNodes;
 
   /** `tree`: of the published checkpoint; the empty one while there is none. */
   constructor(store: Store, tree: () => LogTree) {
     this.#store = store;
     this.#tree = tree;
-    this.#read = nodeReader(store);
+    this.#nodes = new KeptNodes(store);
+    this.#read = this.#nodes.read;
   }
 
   async tile(name: TileName): Promise<Uint8Array | undefined> {
@@ -63,7 +66,7 @@ export class LogProofs {
       this.#read([{ level: 0, index: version }]),
     ]);
     if (record === undefined || !isIncluded({ ...place, record, proof, root }))
-      throw damaged(`expected version ${version} in the tree of ${size}, got other nodes`);
+      throw this.#damaged(`expected version ${version} in the tree of ${size}, got other nodes`);
     return proof;
   }
 
@@ -82,7 +85,7 @@ export class LogProofs {
       proveConsistency({ from, size }, this.#read),
     ]);
     if (!isConsistent({ from, size, proof, fromRoot, root }))
-      throw damaged(
+      throw this.#damaged(
         `expected the tree of ${from} to be the start of that of ${size}, got nodes of another`,
       );
     return proof;
@@ -97,7 +100,7 @@ export class LogProofs {
       proveConsistency(sizes, this.#read),
     ]);
     if (!isConsistent({ ...sizes, proof, fromRoot, root: tree.root }))
-      throw damaged(
+      throw this.#damaged(
         `expected the tree of ${size} to be the start of the published one, got other nodes`,
       );
     return fromRoot;
@@ -110,7 +113,7 @@ export class LogProofs {
     const first = { level: level * TILE_HEIGHT, index: index * TILE_WIDTH };
     const hashes = await this.#store.nodeRun({ ...first, count: width });
     if (hashes.length !== width)
-      throw damaged(
+      throw this.#damaged(
         `expected ${width} nodes from ${first.level}/${first.index}, got ${hashes.length}`,
       );
     // Folded in complete subtrees; each must lead to the edge of the tree that was signed.
@@ -140,7 +143,7 @@ export class LogProofs {
       return index % 2 === 1 ? nodeHash(below, sibling) : nodeHash(sibling, below);
     }, hash);
     if (!isEqualBytes(folded, tree.edge[top] ?? new Uint8Array()))
-      throw damaged(
+      throw this.#damaged(
         `expected node ${place.level}/${place.index} of the published tree, got another`,
       );
   }
@@ -154,9 +157,17 @@ export class LogProofs {
     records.forEach((record, i) => {
       const leaf = leaves[i];
       if (leaf === undefined || !isEqualBytes(recordHash(leaf), record))
-        throw damaged(`expected the leaf of version ${from + i} that the tree holds, got another`);
+        throw this.#damaged(
+          `expected the leaf of version ${from + i} that the tree holds, got another`,
+        );
     });
     return encodeBundle(leaves);
+  }
+
+  /** Whichever node it was, it must not stay the answer once the store gives another. */
+  #damaged(message: string): RegistryError {
+    this.#nodes.forget();
+    return damaged(message);
   }
 }
 

@@ -4,13 +4,10 @@
  */
 import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
-import type { Store } from '../store/store.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { RegistryOptions } from './options.ts';
 import { scrubLog } from './scrub.ts';
 
-export interface LogWalkOptions {
-  readonly store: Store;
-  readonly log: Log;
+export interface LogWalkOptions extends Pick<RegistryOptions, 'store' | 'log' | 'timers' | 'walk'> {
   /** A signed checkpoint stands over the stored tree: writes need not wait. */
   readonly isVouched: boolean;
   /** Every entry was seen, and gives the chain's tree. */
@@ -32,20 +29,24 @@ export class LogWalk {
     return this.#missing;
   }
 
-  start(head: Chain): void {
-    const { store, log, isVouched, onWhole } = this.#options;
+  start({ version, entryHash, tree }: Chain): void {
+    const { store, log, timers, isVouched, onWhole } = this.#options;
     const onProgress = (checked: number): void => {
       if (isVouched) return;
-      const size = head.version + 1;
-      const text = `a check of the log: ${checked} of ${size} entries so far`;
+      const text = `a check of the log: ${checked} of ${version + 1} entries so far`;
       this.#missing = new RegistryError('not_ready', text);
     };
     onProgress(0);
-    this.#walking = scrubLog(store, { head, signal: this.#abort.signal, onProgress })
+    const pause = () => new Promise<void>((resolve) => timers.soon(resolve));
+    const { walk = (asked) => scrubLog(store, { ...asked, pause }) } = this.#options;
+    const end = { version, entryHash, root: tree.root };
+    const { signal } = this.#abort;
+    this.#walking = walk({ end, isAwaited: !isVouched, signal, onProgress })
       .then(async () => {
         if (this.#abort.signal.aborted) return;
         await onWhole();
         this.#missing = undefined;
+        log.info('every entry of the log was read and is whole', { entries: version + 1 });
       })
       .catch((cause: unknown) => {
         log.error('the log is damaged: nothing more is written', { cause });

@@ -10,6 +10,7 @@ import type { Tracer } from '../telemetry/tracer.ts';
 import type { OpenCosigner } from './cosigners.ts';
 import type { WriteGate } from './gates.ts';
 import type { Pins } from './pins.ts';
+import type { Walk } from './scrub.ts';
 
 export interface RegistryLimits {
   readonly maxPendingProposals: number;
@@ -64,6 +65,8 @@ export interface ReadPayload extends DecodedPayload {
 export interface RegistryOptions {
   readonly store: Store;
   readonly verifier: Verifier;
+  /** As `scrubLog` over the store, which is the default; a long log may be walked elsewhere. */
+  readonly walk?: (walk: Walk) => Promise<void>;
   /** As `decodePayload`, which is the default; large payloads may be checked elsewhere. */
   readonly decode?: (bytes: Uint8Array) => Promise<ReadPayload>;
   readonly metrics: Metrics;

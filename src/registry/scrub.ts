@@ -3,7 +3,6 @@
  * found by its payload, and the tree's nodes are those that the leaves give.
  */
 import { isEqualBytes } from '../core/bytes.ts';
-import type { Chain } from '../core/chain.ts';
 import type { Hash } from '../core/hash.ts';
 import { LogTree } from '../core/tlog/log-tree.ts';
 import type { TreeNode } from '../core/tlog/merkle.ts';
@@ -13,28 +12,41 @@ import { assertStoredEntry, damaged } from './stored.ts';
 /** Few enough that requests are answered in between. */
 const PAGE = 64;
 
+/** What everything must lead to. Plain data: a thread may be told it. */
+export interface LogEnd {
+  readonly version: number;
+  readonly entryHash: Hash;
+  /** Of the tree. */
+  readonly root: Uint8Array;
+}
+
+export interface Walk {
+  readonly end: LogEnd;
+  /** Whether writes wait for it. */
+  readonly isAwaited: boolean;
+  readonly onProgress: (checked: number) => void;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Throws `storage_damaged` at the first entry that is missing, altered or does not follow. `head` is
- * the entry everything must lead to. The event loop gets a turn after each page.
+ * Throws `storage_damaged` at the first entry that is missing, altered or does not follow. `pause`: after each
+ * page; a store may answer without giving others their turn.
  */
 export async function scrubLog(
   store: Pick<Store, 'entries' | 'committedVersion' | 'nodes'>,
   {
-    head,
+    end,
     onProgress,
     signal,
-  }: {
-    readonly head: Pick<Chain, 'version' | 'entryHash' | 'tree'>;
-    readonly onProgress: (checked: number) => void;
-    readonly signal: AbortSignal;
-  },
+    pause,
+  }: Omit<Walk, 'isAwaited'> & { readonly pause?: () => Promise<void> },
 ): Promise<void> {
   let previous: Hash | null = null;
   let tree = LogTree.EMPTY;
-  for (let version = 0; version <= head.version; ) {
+  for (let version = 0; version <= end.version; ) {
     const page = await store.entries({
       from: version,
-      limit: Math.min(PAGE, head.version + 1 - version),
+      limit: Math.min(PAGE, end.version + 1 - version),
     });
     if (signal.aborted) return;
     if (page.length === 0) throw damaged(`expected version ${version} in the log, got nothing`);
@@ -56,10 +68,11 @@ export async function scrubLog(
     }
     await assertNodes(store, nodes);
     onProgress(version);
+    await pause?.();
   }
-  if (previous !== head.entryHash)
-    throw damaged(`expected the log to lead to ${head.entryHash}, got ${previous}`);
-  if (!isEqualBytes(tree.root, head.tree.root))
+  if (previous !== end.entryHash)
+    throw damaged(`expected the log to lead to ${end.entryHash}, got ${previous}`);
+  if (!isEqualBytes(tree.root, end.root))
     throw damaged('expected the entries to give the tree that is published, got another');
 }
 

@@ -16,8 +16,9 @@ import { isAfterCrash } from './health/observe.ts';
 import { watchStore } from './health/watched-store.ts';
 import type { LiveConfig } from './live-config.ts';
 import { loadLogKeys } from './log-keys.ts';
+import { walkInThread } from './log-walk.ts';
 import { createNativeVerifier } from './native-verifier.ts';
-import { openStore } from './open-store.ts';
+import { databasePath, openStore } from './open-store.ts';
 import { type Freeze, openFreeze } from './operator/freeze.ts';
 import { PayloadReader } from './payload-reader.ts';
 import type { Closers } from './running.ts';
@@ -86,6 +87,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     store,
     verifier: createNativeVerifier(),
     decode: (bytes) => payloads.decode(bytes),
+    ...(isKept && { walk: walkInThread(databasePath(config.dataDir)) }),
     metrics,
     log,
     now: Date.now,

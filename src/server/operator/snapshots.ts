@@ -4,12 +4,12 @@
  */
 import { mkdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { RegistryError } from '../../core/error.ts';
 import type { Store } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { VerifiedCopy, VerifyReport } from './snapshot-messages.ts';
+import { runThread } from '../reporting-thread.ts';
 import { syncDirectory } from './sync-directory.ts';
+import type { VerifiedCopy } from './verify-copy.ts';
 
 export interface SnapshotParts {
   readonly store: Pick<Store, 'snapshot' | 'storageBytes'>;
@@ -99,7 +99,14 @@ export class Snapshots {
         onProgress: ({ doneBytes: done, totalBytes: total }) =>
           onProgress({ phase: 'copying', done, total }),
       });
-      const copy = await verifyInThread(path, { signal, onProgress });
+      const copy = await runThread<VerifiedCopy>({
+        // In src this file ends in .ts, in dist in .js, and so does the thread's.
+        program: new URL(`./snapshot-worker${extname(import.meta.url)}`, import.meta.url),
+        name: 'the verification of a snapshot',
+        data: path,
+        signal,
+        onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
+      });
       const { size: bytes } = await stat(path);
       const file = `registry-${copy.version}-${copy.entryHash.slice(3, 15)}.db`;
       await rename(path, join(directory, file));
@@ -138,42 +145,4 @@ function failure(cause: unknown, directory: string): unknown {
     `expected to write a snapshot in ${directory}, got ${cause.code}`,
     { cause },
   );
-}
-
-interface VerifyInThread {
-  readonly signal: AbortSignal;
-  readonly onProgress: (state: SnapshotState) => void;
-}
-
-/** Settles when the thread is gone. */
-function verifyInThread(
-  path: string,
-  { signal, onProgress }: VerifyInThread,
-): Promise<VerifiedCopy> {
-  return new Promise((resolve, reject) => {
-    // In src this file ends in .ts, in dist in .js, and so does the worker's.
-    const file = new URL(`./snapshot-worker${extname(import.meta.url)}`, import.meta.url);
-    const worker = new Worker(file, { name: 'snapshot-verify', workerData: path });
-    let outcome: VerifiedCopy | Error = new RegistryError(
-      'unavailable',
-      'expected a verified snapshot, got the end of its verification: it was given up',
-    );
-    worker.on('message', (report: VerifyReport) => {
-      if (report.type === 'progress')
-        onProgress({ phase: 'verifying', done: report.done, total: report.total });
-      else if (report.type === 'verified') outcome = report.copy;
-      else outcome = new RegistryError(report.code, report.message);
-    });
-    worker.once('error', (error) => {
-      outcome = error;
-    });
-    const stop = () => void worker.terminate();
-    signal.addEventListener('abort', stop, { once: true });
-    worker.once('exit', () => {
-      signal.removeEventListener('abort', stop);
-      if (outcome instanceof Error) reject(outcome);
-      else resolve(outcome);
-    });
-    if (signal.aborted) stop();
-  });
 }

@@ -6,7 +6,7 @@
 import { encodeBase64, isEqualBytes } from '../../core/bytes.ts';
 import { descriptorValueHash, encodeDescriptor } from '../../core/descriptor.ts';
 import { RegistryError } from '../../core/error.ts';
-import { hashOf } from '../../core/hash.ts';
+import { type Hash, hashOf } from '../../core/hash.ts';
 import { type Change, changesOf, decodePayload } from '../../core/payload.ts';
 import type { NoteVerifier } from '../../core/tlog/note-signatures.ts';
 import { loadKept } from '../../registry/kept-checkpoint.ts';
@@ -15,7 +15,14 @@ import { scrubLog } from '../../registry/scrub.ts';
 import { damaged, storedPayload } from '../../registry/stored.ts';
 import { openSqliteReader } from '../../store/sqlite.ts';
 import type { ReadStore } from '../../store/sqlite-read.ts';
-import type { VerifiedCopy } from './snapshot-messages.ts';
+
+/** What a verified copy holds. Plain data: a thread tells it. */
+export interface VerifiedCopy {
+  readonly version: number;
+  readonly entryHash: Hash;
+  /** The newest signed one in it, with its root in base64; `undefined`: none was kept yet. */
+  readonly checkpoint: { readonly size: number; readonly root: string } | undefined;
+}
 
 export interface VerifyOptions {
   readonly verifier: NoteVerifier;
@@ -37,7 +44,7 @@ export async function verifyCopy(
   const { checkpoint } = await loadKept(store, { ...loaded, verifier });
   const total = chain.version + 1;
   await scrubLog(store, {
-    head: chain,
+    end: { ...chain, root: chain.tree.root },
     // Two walks: the second one is over the rows.
     onProgress: (checked) => onProgress(Math.floor(checked / 2), total),
     signal: new AbortController().signal,
