@@ -18,7 +18,7 @@ const EFFORT: Effort = { rounds: 5, maxRounds: 10, roundsPerStart: 2 };
 const ONE_START: Effort = { rounds: 5, maxRounds: 10, roundsPerStart: 10 };
 const ONCE: Effort = { rounds: 1, maxRounds: 1, roundsPerStart: 1 };
 
-const START_ENTRIES = { entries: 100_000, descriptors: 50_000 };
+const START_ENTRIES = { entries: 100_000, descriptors: 1_000 };
 const SMALL = { entries: 1_000, descriptors: 1_000 };
 const LARGE = { entries: 1_000_000, descriptors: 50_000 };
 

@@ -16,7 +16,8 @@ import { Poster } from './poster.ts';
 import { type RegistryProcess, startRegistry } from './registry-process.ts';
 
 const READS = { perSecond: 1_000, seconds: 3 };
-const PROPOSALS_PER_SECOND = 4;
+/** One at a time: the next comes when the one before has long been answered. */
+const PROPOSALS_PER_SECOND = 1;
 const PROPOSALS = PROPOSALS_PER_SECOND * READS.seconds;
 /** 64 MiB may be in flight: what was proposed in earlier rounds makes room. */
 const LIFETIME_MS = 30_000;
