@@ -1,206 +1,110 @@
-/** What the registry is to reach, as data: the work, the figures that show it, and how far they may be. */
+/**
+ * `scripts/perf goals [GROUP...]`: measures what the registry is to reach, and says what it reaches. Exit status
+ * 0: all that was measured is met. 1: a goal is missed. 2: the machine was too busy to say.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs, styleText } from 'node:util';
+import {
+  type BenchPlan,
+  type BenchWatch,
+  formatProgress,
+  MAX_OTHERS,
+  parseShare,
+} from './bench.ts';
 import type { Figure } from './figure.ts';
-import { READ_KINDS } from './history-reads.ts';
-import { TROUBLES } from './troubles.ts';
+import { DEFAULT_CACHE, GOAL_PLANS } from './goal-plans.ts';
+import { GOALS, type JudgedBound, type JudgedGoal, judgeGoal } from './goal-table.ts';
+import { describeMachine, endOnSignals, pinLoad } from './machine.ts';
+import { findMissing } from './missing.ts';
+import { runPlans } from './plans.ts';
+import { amount, markdownTable } from './table.ts';
 
-/** One row. All bounds must hold. */
-export interface Goal {
-  readonly work: string;
-  readonly bounds: readonly GoalBound[];
-}
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    cache: { type: 'string', default: DEFAULT_CACHE },
+    others: { type: 'string', default: String(MAX_OTHERS) },
+    output: { type: 'string', default: 'perf' },
+  },
+});
 
-/** Of the ratio to the reference, or of our own figure in its unit. */
-export interface GoalBound {
-  readonly figure: string;
-  readonly of: 'ratio' | 'ours';
-  readonly atLeast?: number;
-  readonly atMost?: number;
-}
-
-export type Verdict = 'met' | 'missed' | 'not measured';
-
-export interface JudgedBound {
-  readonly bound: GoalBound;
-  readonly figure: Figure | undefined;
-  readonly verdict: Verdict;
-}
-
-export interface JudgedGoal {
-  readonly work: string;
-  readonly bounds: readonly JudgedBound[];
-  readonly verdict: Verdict;
-}
-
-export function judgeGoal({ work, bounds }: Goal, figures: readonly Figure[]): JudgedGoal {
-  const judged = bounds.map((bound) => judgeBound(bound, figures));
-  const verdict =
-    judged.find((one) => one.verdict === 'missed')?.verdict ??
-    judged.find((one) => one.verdict === 'not measured')?.verdict ??
-    'met';
-  return { work, bounds: judged, verdict };
-}
-
-function judgeBound(bound: GoalBound, figures: readonly Figure[]): JudgedBound {
-  const figure = figures.find(({ name }) => name === bound.figure);
-  if (figure === undefined) return { bound, figure, verdict: 'not measured' };
-  const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = bound;
-  const value = figure[bound.of];
-  return { bound, figure, verdict: value >= atLeast && value <= atMost ? 'met' : 'missed' };
-}
-
-type Range = { readonly atLeast: number } | { readonly atMost: number };
-
-function ratio(figure: string, range: Range): GoalBound {
-  return { figure, of: 'ratio', ...range };
-}
-
-function ours(figure: string, range: Range): GoalBound {
-  return { figure, of: 'ours', ...range };
-}
-
-/** By the group that measures them. */
-export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
-  reads: [
-    {
-      work: 'head 200, 64 connections',
-      bounds: [
-        ratio('head 200: throughput, of nginx', { atLeast: 1 }),
-        ratio('head 200: p99, of nginx', { atMost: 1 }),
-        ratio('head 200: throughput, of bare node:http', { atLeast: 1.7 }),
-      ],
-    },
-    {
-      work: 'head 304, 64 connections',
-      bounds: [ratio('head 304: throughput, of nginx', { atLeast: 0.8 })],
-    },
-    ...['4 KB', '64 KB'].map((size) => ({
-      work: `version of ${size}, 64 connections`,
-      bounds: [
-        ratio(`version of ${size}: throughput, of nginx`, { atLeast: 0.8 }),
-        ratio(`version of ${size}: throughput, of bare node:http`, { atLeast: 1.1 }),
-      ],
-    })),
-  ],
-  paced: [
-    {
-      work: 'head at 2,500/s',
-      bounds: [
-        ours('head at 2,500/s: p50', { atMost: 500 }),
-        ours('head at 2,500/s: p99', { atMost: 2_000 }),
-        ours('head at 2,500/s: processor', { atMost: 60 }),
-      ],
-    },
-    {
-      work: 'head beside 50 commits/s',
-      bounds: [ratio('head p99 beside 50 commits/s', { atMost: 6 })],
-    },
-  ],
-  commits: [
-    {
-      work: 'approval accepted',
-      bounds: [ratio('approval accepted: p50', { atMost: 1.5 })],
-    },
-    {
-      work: 'one commit, 3 of 5, 4 KB',
-      bounds: [
-        ours('commit alone: p50', { atMost: 2_000 }),
-        ratio('commit alone: p50', { atMost: 5 }),
-        ours('commit alone: p99', { atMost: 10_000 }),
-      ],
-    },
-    {
-      work: 'commits, 64 in flight',
-      bounds: [
-        ratio('commits, 64 in flight: throughput, of SQLite FULL, one insert', { atLeast: 0.5 }),
-        ratio('commits, 64 in flight: throughput, of crypto.verify of 3', { atLeast: 0.6 }),
-      ],
-    },
-    {
-      work: 'whole cycles: propose, three approvals, commit',
-      bounds: [ours('whole cycles, 16 at a time: throughput', { atLeast: 250 })],
-    },
-  ],
-  'slow-disk': [8, 50].map((ms) => {
-    const name = `head p99 beside 50 commits/s, every fsync ${ms} ms slower`;
-    return { work: name, bounds: [ratio(name, { atMost: 10 })] };
-  }),
-  'large-proposal': [
-    {
-      work: 'head at 1,000/s beside proposals of 1 MiB',
-      bounds: [
-        ours('event loop: latest beside proposals of 1 MiB', { atMost: 20 }),
-        ours('head p99 beside proposals of 1 MiB', { atMost: 20_000 }),
-      ],
-    },
-  ],
-  events: [
-    {
-      work: 'event, commit durable to first byte, 100 subscribers',
-      bounds: [
-        ours('event to 100 subscribers: p50', { atMost: 1_000 }),
-        ours('event to 100 subscribers: p99', { atMost: 5_000 }),
-      ],
-    },
-    {
-      work: 'event to 5,000 subscribers',
-      bounds: [
-        ratio('event to 5,000 subscribers: last one', { atMost: 1 }),
-        ratio('event to 5,000 subscribers: processor', { atMost: 1 }),
-      ],
-    },
-    {
-      work: 'event to 10,000 subscribers',
-      bounds: [ours('event to 10,000 subscribers: p95', { atMost: 200 })],
-    },
-    {
-      work: 'an idle subscriber',
-      bounds: [
-        ratio('memory of an idle subscriber', { atMost: 2 }),
-        ours('memory of an idle subscriber', { atMost: 20 }),
-      ],
-    },
-  ],
-  starts: [
-    {
-      work: 'start of the installed package, 10^5 entries',
-      bounds: [
-        ours('installed, start at 10^5 entries: until it answers, beyond bare node:http', {
-          atMost: 150,
-        }),
-        ours('installed, start at 10^5 entries: until it accepts writes', { atMost: 1_000 }),
-      ],
-    },
-    { work: 'memory, idle', bounds: [ours('memory: idle', { atMost: 128 })] },
-  ],
-  chaos: TROUBLES.map(({ name }) => ({
-    work: `head with ${name}`,
-    bounds: [ratio(`head p95 with ${name}, of the objective`, { atMost: 1 })],
-  })),
-  etcd: [
-    {
-      work: 'beside etcd, through its gateway',
-      bounds: [
-        ratio('etcd: put of 4 KB beside a commit 3 of 5', { atMost: 1 }),
-        ratio('etcd: 64 puts in flight', { atLeast: 1 }),
-        ratio('etcd: get beside head', { atLeast: 1 }),
-      ],
-    },
-  ],
-  history: [
-    {
-      work: 'reads and a commit at 10^6 entries and 50,000 descriptors',
-      bounds: [...READ_KINDS.map(({ name }) => name), 'commit'].map((name) =>
-        ratio(`at 10^6 entries: ${name}`, { atMost: 1.2 }),
-      ),
-    },
-  ],
-  steady: [
-    {
-      work: 'memory at 2,500/s and 5 commits/s, 10 minutes',
-      bounds: [
-        ours('memory under steady load: most', { atMost: 256 }),
-        ratio('memory under steady load: slope', { atMost: 1.05 }),
-      ],
-    },
-  ],
+const names = positionals.length > 0 ? positionals : Object.keys(GOALS);
+const watch: BenchWatch = {
+  maxOthers: parseShare(values.others),
+  onRound: (progress) => say(formatProgress(progress)),
+  onBroken: ({ name, error }) => say(`a round of ${name} failed and was repeated: ${error}`),
 };
+
+function say(line: string): void {
+  console.error(styleText('dim', line));
+}
+
+function plansOf(name: string): readonly BenchPlan[] {
+  const plans = GOAL_PLANS[name];
+  if (plans === undefined)
+    throw new Error(`expected one of ${Object.keys(GOAL_PLANS).join(', ')}, got ${name}`);
+  return plans({ cache: values.cache, say });
+}
+
+/** What one group lacks is no reason to leave the others out. */
+async function figuresOf(plans: readonly BenchPlan[]): Promise<readonly Figure[]> {
+  const figures: Figure[] = [];
+  for (const plan of plans)
+    try {
+      figures.push(...(await runPlans([plan], watch)));
+    } catch (error) {
+      console.error(styleText(['red', 'bold'], `${plan.name} is not measured: ${error}`));
+    }
+  return figures;
+}
+
+const HEAD = ['work', 'figure', 'measured', 'reference', 'ratio', 'noise', 'goal', ''];
+
+function rowsOf({ work, bounds }: JudgedGoal): string[][] {
+  return bounds.map((judged, i) => [i === 0 ? work : '', ...cellsOf(judged)]);
+}
+
+function cellsOf({ bound, figure, verdict }: JudgedBound): string[] {
+  const goal = goalText(bound, figure);
+  if (figure === undefined) return [bound.figure, '', '', '', '', goal, verdict];
+  const { ours, theirs, unit, ratio, noise, disturbed } = figure;
+  return [
+    bound.figure,
+    `${amount(ours)} ${unit}`,
+    `${amount(theirs)}, ${figure.reference}`,
+    `${ratio.toFixed(2)}x`,
+    noise === null ? '?' : `${(noise * 100).toFixed(1)} %`,
+    goal,
+    disturbed > 0 ? `${verdict}, ${disturbed} of ${figure.rounds} rounds disturbed` : verdict,
+  ];
+}
+
+function goalText({ of, atLeast, atMost }: JudgedBound['bound'], figure?: Figure): string {
+  const unit = of === 'ratio' ? 'x' : ` ${figure?.unit ?? ''}`;
+  const bound = atLeast === undefined ? `<= ${amount(atMost ?? 0)}` : `>= ${amount(atLeast)}`;
+  return bound + unit;
+}
+
+const plans = names.map((name) => ({ name, plans: plansOf(name) }));
+for (const line of findMissing()) console.error(styleText(['red', 'bold'], line));
+pinLoad();
+endOnSignals();
+const at = new Date().toISOString();
+const measured: { group: string; figures: readonly Figure[]; goals: readonly JudgedGoal[] }[] = [];
+for (const group of plans) {
+  const figures = await figuresOf(group.plans);
+  const goals = (GOALS[group.name] ?? []).map((goal) => judgeGoal(goal, figures));
+  measured.push({ group: group.name, figures, goals });
+  console.log(`${markdownTable(HEAD, goals.flatMap(rowsOf))}\n`);
+}
+mkdirSync(values.output, { recursive: true });
+const file = join(values.output, `${at.replaceAll(':', '-').slice(0, 19)}-goals.json`);
+const machine = describeMachine();
+writeFileSync(file, `${JSON.stringify({ kind: 'goals', at, machine, measured }, null, 2)}\n`);
+console.log(`all figures are in ${file}`);
+const goals = measured.flatMap((one) => one.goals);
+const missed = goals.filter(({ verdict }) => verdict !== 'met');
+for (const { work, verdict } of missed) console.log(styleText('yellow', `${verdict}: ${work}`));
+const isDisturbed = measured.some(({ figures }) => figures.some(({ disturbed }) => disturbed > 0));
+process.exitCode = isDisturbed ? 2 : missed.length > 0 ? 1 : 0;

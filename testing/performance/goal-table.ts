@@ -1,0 +1,206 @@
+/** What the registry is to reach, as data: the work, the figures that show it, and how far they may be. */
+import type { Figure } from './figure.ts';
+import { READ_KINDS } from './history-reads.ts';
+import { TROUBLES } from './troubles.ts';
+
+/** One row. All bounds must hold. */
+export interface Goal {
+  readonly work: string;
+  readonly bounds: readonly GoalBound[];
+}
+
+/** Of the ratio to the reference, or of our own figure in its unit. */
+export interface GoalBound {
+  readonly figure: string;
+  readonly of: 'ratio' | 'ours';
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+export type Verdict = 'met' | 'missed' | 'not measured';
+
+export interface JudgedBound {
+  readonly bound: GoalBound;
+  readonly figure: Figure | undefined;
+  readonly verdict: Verdict;
+}
+
+export interface JudgedGoal {
+  readonly work: string;
+  readonly bounds: readonly JudgedBound[];
+  readonly verdict: Verdict;
+}
+
+export function judgeGoal({ work, bounds }: Goal, figures: readonly Figure[]): JudgedGoal {
+  const judged = bounds.map((bound) => judgeBound(bound, figures));
+  const verdict =
+    judged.find((one) => one.verdict === 'missed')?.verdict ??
+    judged.find((one) => one.verdict === 'not measured')?.verdict ??
+    'met';
+  return { work, bounds: judged, verdict };
+}
+
+function judgeBound(bound: GoalBound, figures: readonly Figure[]): JudgedBound {
+  const figure = figures.find(({ name }) => name === bound.figure);
+  if (figure === undefined) return { bound, figure, verdict: 'not measured' };
+  const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = bound;
+  const value = figure[bound.of];
+  return { bound, figure, verdict: value >= atLeast && value <= atMost ? 'met' : 'missed' };
+}
+
+type Range = { readonly atLeast: number } | { readonly atMost: number };
+
+function ratio(figure: string, range: Range): GoalBound {
+  return { figure, of: 'ratio', ...range };
+}
+
+function ours(figure: string, range: Range): GoalBound {
+  return { figure, of: 'ours', ...range };
+}
+
+/** By the group that measures them. */
+export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
+  reads: [
+    {
+      work: 'head 200, 64 connections',
+      bounds: [
+        ratio('head 200: throughput, of nginx', { atLeast: 1 }),
+        ratio('head 200: p99, of nginx', { atMost: 1 }),
+        ratio('head 200: throughput, of bare node:http', { atLeast: 1.7 }),
+      ],
+    },
+    {
+      work: 'head 304, 64 connections',
+      bounds: [ratio('head 304: throughput, of nginx', { atLeast: 0.8 })],
+    },
+    ...['4 KB', '64 KB'].map((size) => ({
+      work: `version of ${size}, 64 connections`,
+      bounds: [
+        ratio(`version of ${size}: throughput, of nginx`, { atLeast: 0.8 }),
+        ratio(`version of ${size}: throughput, of bare node:http`, { atLeast: 1.1 }),
+      ],
+    })),
+  ],
+  paced: [
+    {
+      work: 'head at 2,500/s',
+      bounds: [
+        ours('head at 2,500/s: p50', { atMost: 500 }),
+        ours('head at 2,500/s: p99', { atMost: 2_000 }),
+        ours('head at 2,500/s: processor', { atMost: 60 }),
+      ],
+    },
+    {
+      work: 'head beside 50 commits/s',
+      bounds: [ratio('head p99 beside 50 commits/s', { atMost: 6 })],
+    },
+  ],
+  commits: [
+    {
+      work: 'approval accepted',
+      bounds: [ratio('approval accepted: p50', { atMost: 1.5 })],
+    },
+    {
+      work: 'one commit, 3 of 5, 4 KB',
+      bounds: [
+        ours('commit alone: p50', { atMost: 2_000 }),
+        ratio('commit alone: p50', { atMost: 5 }),
+        ours('commit alone: p99', { atMost: 10_000 }),
+      ],
+    },
+    {
+      work: 'commits, 64 in flight',
+      bounds: [
+        ratio('commits, 64 in flight: throughput, of SQLite FULL, one insert', { atLeast: 0.5 }),
+        ratio('commits, 64 in flight: throughput, of crypto.verify of 3', { atLeast: 0.6 }),
+      ],
+    },
+    {
+      work: 'whole cycles: propose, three approvals, commit',
+      bounds: [ours('whole cycles, 16 at a time: throughput', { atLeast: 250 })],
+    },
+  ],
+  'slow-disk': [8, 50].map((ms) => {
+    const name = `head p99 beside 50 commits/s, every fsync ${ms} ms slower`;
+    return { work: name, bounds: [ratio(name, { atMost: 10 })] };
+  }),
+  'large-proposal': [
+    {
+      work: 'head at 1,000/s beside proposals of 1 MiB',
+      bounds: [
+        ours('event loop: latest beside proposals of 1 MiB', { atMost: 20 }),
+        ours('head p99 beside proposals of 1 MiB', { atMost: 20_000 }),
+      ],
+    },
+  ],
+  events: [
+    {
+      work: 'event, commit durable to first byte, 100 subscribers',
+      bounds: [
+        ours('event to 100 subscribers: p50', { atMost: 1_000 }),
+        ours('event to 100 subscribers: p99', { atMost: 5_000 }),
+      ],
+    },
+    {
+      work: 'event to 5,000 subscribers',
+      bounds: [
+        ratio('event to 5,000 subscribers: last one', { atMost: 1 }),
+        ratio('event to 5,000 subscribers: processor', { atMost: 1 }),
+      ],
+    },
+    {
+      work: 'event to 10,000 subscribers',
+      bounds: [ours('event to 10,000 subscribers: p95', { atMost: 200 })],
+    },
+    {
+      work: 'an idle subscriber',
+      bounds: [
+        ratio('memory of an idle subscriber', { atMost: 2 }),
+        ours('memory of an idle subscriber', { atMost: 20 }),
+      ],
+    },
+  ],
+  starts: [
+    {
+      work: 'start of the installed package, 10^5 entries',
+      bounds: [
+        ours('installed, start at 10^5 entries: until it answers, beyond bare node:http', {
+          atMost: 150,
+        }),
+        ours('installed, start at 10^5 entries: until it accepts writes', { atMost: 1_000 }),
+      ],
+    },
+    { work: 'memory, idle', bounds: [ours('memory: idle', { atMost: 128 })] },
+  ],
+  chaos: TROUBLES.map(({ name }) => ({
+    work: `head with ${name}`,
+    bounds: [ratio(`head p95 with ${name}, of the objective`, { atMost: 1 })],
+  })),
+  etcd: [
+    {
+      work: 'beside etcd, through its gateway',
+      bounds: [
+        ratio('etcd: put of 4 KB beside a commit 3 of 5', { atMost: 1 }),
+        ratio('etcd: 64 puts in flight', { atLeast: 1 }),
+        ratio('etcd: get beside head', { atLeast: 1 }),
+      ],
+    },
+  ],
+  history: [
+    {
+      work: 'reads and a commit at 10^6 entries and 50,000 descriptors',
+      bounds: [...READ_KINDS.map(({ name }) => name), 'commit'].map((name) =>
+        ratio(`at 10^6 entries: ${name}`, { atMost: 1.2 }),
+      ),
+    },
+  ],
+  steady: [
+    {
+      work: 'memory at 2,500/s and 5 commits/s, 10 minutes',
+      bounds: [
+        ours('memory under steady load: most', { atMost: 256 }),
+        ratio('memory under steady load: slope', { atMost: 1.05 }),
+      ],
+    },
+  ],
+};
