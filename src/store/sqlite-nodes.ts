@@ -16,16 +16,22 @@ interface NodeQueries {
 
 export class NodeReader {
   readonly #sql: NodeQueries;
+  /** In one read transaction: to begin one costs half as much as to look up a node. */
+  readonly #at: (places: readonly NodePlace[]) => readonly (Uint8Array | undefined)[];
 
   constructor(db: Database.Database) {
-    this.#sql = prepareNodeQueries(db);
+    const sql = prepareNodeQueries(db);
+    this.#sql = sql;
+    this.#at = db.transaction((places) =>
+      places.map(({ level, index }) => {
+        const hash = sql.node.get({ level, index });
+        return hash && plainBytes(hash);
+      }),
+    );
   }
 
   at(places: readonly NodePlace[]): readonly (Uint8Array | undefined)[] {
-    return places.map(({ level, index }) => {
-      const hash = this.#sql.node.get({ level, index });
-      return hash && plainBytes(hash);
-    });
+    return this.#at(places);
   }
 
   run({ level, index, count }: NodePlace & { readonly count: number }): readonly Uint8Array[] {

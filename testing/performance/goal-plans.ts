@@ -45,7 +45,14 @@ export const GOAL_PLANS: Readonly<Record<string, (options: GoalOptions) => reado
       [8, 50].map((delayMs) =>
         plan(`every fsync ${delayMs} ms slower`, () => openSlowDisk({ delayMs }), EFFORT),
       ),
-    'large-proposal': () => [plan('proposals of 1 MiB', openLargeProposal, EFFORT)],
+    'large-proposal': () =>
+      [1_000, 10_000].map((changes) =>
+        plan(
+          `proposals of 1 MiB, ${changes} changes`,
+          () => openLargeProposal({ changes }),
+          EFFORT,
+        ),
+      ),
     events: () => [plan('events', () => openEvents({ subscribers: 5_000 }), ONE_START)],
     starts: (options) => [
       plan(

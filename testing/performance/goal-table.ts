@@ -124,15 +124,16 @@ export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
     const name = `head p99 beside 50 commits/s, every fsync ${ms} ms slower`;
     return { work: name, bounds: [ratio(name, { atMost: 10 })] };
   }),
-  'large-proposal': [
-    {
-      work: 'head at 1,000/s beside proposals of 1 MiB',
+  'large-proposal': ['1,000', '10,000'].map((changes) => {
+    const beside = `beside proposals of 1 MiB, ${changes} changes`;
+    return {
+      work: `head at 1,000/s ${beside}`,
       bounds: [
-        ours('event loop: latest beside proposals of 1 MiB', { atMost: 20 }),
-        ours('head p99 beside proposals of 1 MiB', { atMost: 20_000 }),
+        ours(`event loop: latest ${beside}`, { atMost: 20 }),
+        ours(`head p99 ${beside}`, { atMost: 20_000 }),
       ],
-    },
-  ],
+    };
+  }),
   events: [
     {
       work: 'event, commit durable to first byte, 100 subscribers',

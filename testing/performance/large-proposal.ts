@@ -1,12 +1,12 @@
 /**
- * Reads of the head, and the server's event loop, beside proposals as large as they may be: 1 MiB and ten
- * thousand changes, each checked, kept and synced. Alone and beside them in one server.
+ * Reads of the head, and the server's event loop, beside proposals of 1 MiB, as large as they may be: each is
+ * checked, kept and synced. Alone and beside them in one server.
  */
 import { join } from 'node:path';
 import { createBenchClock } from '../../src/cli/bench/clock.ts';
 import { runLoad } from '../../src/cli/bench/load.ts';
 import type { Hash } from '../../src/core/hash.ts';
-import { type Change, MAX_CHANGES, MAX_PAYLOAD_BYTES } from '../../src/core/payload.ts';
+import { type Change, MAX_PAYLOAD_BYTES } from '../../src/core/payload.ts';
 import { put } from '../support/registry.ts';
 import { descriptorsPayload } from '../support/signers.ts';
 import type { Bench } from './bench.ts';
@@ -21,25 +21,34 @@ const PROPOSALS_PER_SECOND = 1;
 const PROPOSALS = PROPOSALS_PER_SECOND * READS.seconds;
 /** 64 MiB may be in flight: what was proposed in earlier rounds makes room. */
 const LIFETIME_MS = 30_000;
-const BESIDE = 'beside proposals of 1 MiB';
 
-export async function openLargeProposal(): Promise<Bench> {
+export interface LargeProposalPlan {
+  /** In each; ten thousand are the most that it may have. */
+  readonly changes: number;
+}
+
+export async function openLargeProposal({ changes }: LargeProposalPlan): Promise<Bench> {
   const stack = new AsyncDisposableStack();
   try {
     const loop = new LoopWatch();
     const server = stack.use(await loop.start());
     await readAt(server, HEAD, { ...READS, seconds: 1 });
-    await propose(server, largeProposals(server.registry, 'warm', 2));
+    await propose(server, largeProposals(server.registry, { name: 'warm', count: 2, changes }));
     let rounds = 0;
     const round = async () => {
       await loop.latestMs();
       const alone = await readAt(server, HEAD, READS);
       const aloneMs = await loop.latestMs();
-      const proposals = largeProposals(server.registry, `${rounds++}`, PROPOSALS);
+      const proposals = largeProposals(server.registry, {
+        name: `${rounds++}`,
+        count: PROPOSALS,
+        changes,
+      });
       await loop.latestMs();
       const [beside] = await Promise.all([readAt(server, HEAD, READS), propose(server, proposals)]);
       const besideMs = await loop.latestMs();
       return samplesOf(
+        changes,
         { p99: beside.latency.p99, lateMs: besideMs },
         { p99: alone.latency.p99, lateMs: aloneMs },
       );
@@ -76,20 +85,23 @@ class LoopWatch {
   }
 }
 
-/** Bytes of payloads, no two the same, as large and of as many changes as a payload may be. */
-function largeProposals(registry: Hash, name: string, count: number): readonly Uint8Array[] {
+/** Bytes of payloads, no two the same, as large as a payload may be. */
+function largeProposals(
+  registry: Hash,
+  { name, count, changes }: LargeProposalPlan & { readonly name: string; readonly count: number },
+): readonly Uint8Array[] {
   const payload = (i: number, filler: number) =>
-    descriptorsPayload(registry, changes(`${name}-${String(i).padStart(2, '0')}`, filler), {
+    descriptorsPayload(registry, puts(`${name}-${String(i).padStart(2, '0')}`, changes, filler), {
       createdAt: Date.now() - 1_000,
       lifetimeMs: LIFETIME_MS,
     }).bytes;
-  const filler = Math.floor((MAX_PAYLOAD_BYTES - payload(0, 0).length) / MAX_CHANGES);
+  const filler = Math.floor((MAX_PAYLOAD_BYTES - payload(0, 0).length) / changes);
   return Array.from({ length: count }, (_, i) => payload(i, filler));
 }
 
-function changes(name: string, filler: number): readonly Change[] {
+function puts(name: string, count: number, filler: number): readonly Change[] {
   const text = 'x'.repeat(filler);
-  return Array.from({ length: MAX_CHANGES }, (_, i) =>
+  return Array.from({ length: count }, (_, i) =>
     put(`${name}-${String(i).padStart(5, '0')}`, { text }),
   );
 }
@@ -121,10 +133,11 @@ interface Turn {
   readonly lateMs: number;
 }
 
-function samplesOf(beside: Turn, alone: Turn): readonly Sample[] {
+function samplesOf(changes: number, beside: Turn, alone: Turn): readonly Sample[] {
+  const what = `beside proposals of 1 MiB, ${changes.toLocaleString('en-US')} changes`;
   return [
     {
-      name: `head p99 ${BESIDE}`,
+      name: `head p99 ${what}`,
       kind: 'latency',
       unit: 'us',
       reference: 'head p99 alone',
@@ -132,7 +145,7 @@ function samplesOf(beside: Turn, alone: Turn): readonly Sample[] {
       theirs: alone.p99,
     },
     {
-      name: `event loop: latest ${BESIDE}`,
+      name: `event loop: latest ${what}`,
       kind: 'latency',
       unit: 'ms',
       reference: 'the same without proposals',
