@@ -22,7 +22,7 @@ export class NodeReader {
   constructor(db: Database.Database) {
     const sql = prepareNodeQueries(db);
     this.#sql = sql;
-    this.#at = db.transaction((places) =>
+    this.#at = db.transaction((places: readonly NodePlace[]) =>
       places.map(({ level, index }) => {
         const hash = sql.node.get({ level, index });
         return hash && plainBytes(hash);
