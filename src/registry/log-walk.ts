@@ -5,7 +5,10 @@
 import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import type { RegistryOptions } from './options.ts';
-import { scrubLog } from './scrub.ts';
+import { scrubLog, type Walk } from './scrub.ts';
+
+/** Entries that are read in less time than a thread takes to start: of such a log writes need not wait at all. */
+const SHORT = 1_024;
 
 export interface LogWalkOptions extends Pick<RegistryOptions, 'store' | 'log' | 'timers' | 'walk'> {
   /** A signed checkpoint stands over the stored tree: writes need not wait. */
@@ -30,25 +33,24 @@ export class LogWalk {
   }
 
   start({ version, entryHash, tree }: Chain): void {
-    const { store, log, timers, isVouched, onWhole } = this.#options;
+    const { log, isVouched, onWhole } = this.#options;
     const onProgress = (checked: number): void => {
       if (isVouched) return;
       const text = `a check of the log: ${checked} of ${version + 1} entries so far`;
       this.#missing = new RegistryError('not_ready', text);
     };
     onProgress(0);
-    const pause = () => new Promise<void>((resolve) => timers.soon(resolve));
-    const { walk = (asked) => scrubLog(store, { ...asked, pause }) } = this.#options;
     const end = { version, entryHash, root: tree.root };
     const { signal } = this.#abort;
-    this.#walking = walk({ end, isAwaited: !isVouched, signal, onProgress })
+    this.#walking = this.#walk({ end, isAwaited: !isVouched, signal, onProgress })
       .then(async () => {
-        if (this.#abort.signal.aborted) return;
+        if (signal.aborted) return;
         await onWhole();
         this.#missing = undefined;
         log.info('every entry of the log was read and is whole', { entries: version + 1 });
       })
       .catch((cause: unknown) => {
+        if (signal.aborted) return;
         log.error('the log is damaged: nothing more is written', { cause });
         this.#missing = new RegistryError(
           'storage_damaged',
@@ -56,6 +58,20 @@ export class LogWalk {
           { cause },
         );
       });
+  }
+
+  /** A long one elsewhere if it can be: that a thread fails says nothing of the log. */
+  async #walk(asked: Walk): Promise<void> {
+    const { store, log, timers, walk } = this.#options;
+    if (asked.end.version < SHORT) return await scrubLog(store, asked);
+    try {
+      if (walk !== undefined) return await walk(asked);
+    } catch (cause) {
+      if (isOfStore(cause)) throw cause;
+      log.warn('the walk over the log ended early and begins again in the main thread', { cause });
+    }
+    const pause = () => new Promise<void>((resolve) => timers.soon(resolve));
+    await scrubLog(store, { ...asked, pause });
   }
 
   /** Throws `missing` as a refusal of a write. */
@@ -77,4 +93,8 @@ export class LogWalk {
   async idle(): Promise<void> {
     await this.#walking;
   }
+}
+
+function isOfStore(error: unknown): boolean {
+  return error instanceof RegistryError && error.code.startsWith('storage_');
 }

@@ -77,5 +77,10 @@ export function reportOutcome<D, O>(
 
 /** Nobody waits for it as requests do. On Linux a priority is a thread's own, elsewhere the whole process's. */
 function yieldToOthers(): void {
-  if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW);
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(0, constants.priority.PRIORITY_LOW);
+  } catch {
+    // A hardened service may not, not even lower itself: then it shares.
+  }
 }
