@@ -15,7 +15,7 @@ import {
 } from './etcd-process.ts';
 import type { Sample } from './figure.ts';
 import { runLoad } from './load.ts';
-import { Poster } from './poster.ts';
+import { Poster, usOf } from './poster.ts';
 import { type RegistryProcess, startRegistry } from './registry-process.ts';
 import { quantile } from './statistics.ts';
 
@@ -165,12 +165,6 @@ class BesideEtcd {
     const second = await theirs();
     return [await ours(), second];
   }
-}
-
-async function usOf(run: () => Promise<void>): Promise<number> {
-  const began = performance.now();
-  await run();
-  return (performance.now() - began) * 1_000;
 }
 
 /** A second, with `AT_ONCE` of them in flight. */

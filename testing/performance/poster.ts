@@ -49,3 +49,10 @@ export class Poster implements Disposable {
     this.#agent.destroy();
   }
 }
+
+/** How long it took, in microseconds. */
+export async function usOf(request: () => Promise<void>): Promise<number> {
+  const began = performance.now();
+  await request();
+  return (performance.now() - began) * 1_000;
+}
