@@ -2,12 +2,13 @@
 import { scrubLog } from '../registry/scrub.ts';
 import { openSqliteReader } from '../store/sqlite.ts';
 import type { WalkData } from './log-walk.ts';
-import { reportOutcome } from './reporting-thread.ts';
+import { reportOutcome, yieldToOthers } from './reporting-thread.ts';
 
 /** A few times a second is often enough to be told. */
 const TELL_EVERY = 1_024;
 
-reportOutcome(async ({ path, end }: WalkData, onProgress) => {
+reportOutcome(async ({ path, end, isAwaited }: WalkData, onProgress) => {
+  if (!isAwaited) yieldToOthers();
   await using store = openSqliteReader({ path });
   const total = end.version + 1;
   let told = 0;

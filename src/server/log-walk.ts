@@ -9,6 +9,7 @@ export interface WalkData {
   /** Of the database. */
   readonly path: string;
   readonly end: LogEnd;
+  readonly isAwaited: boolean;
 }
 
 /** Where nobody waits for the walk: until then a start has the machine for itself. */
@@ -17,7 +18,7 @@ const BEGIN_AFTER_MS = 1_000;
 /** As `scrubLog`; resolves also when it was given up. */
 export function walkInThread(path: string): NonNullable<RegistryOptions['walk']> {
   return async ({ end, isAwaited, onProgress, signal }) => {
-    const data: WalkData = { path, end };
+    const data: WalkData = { path, end, isAwaited };
     try {
       if (!isAwaited) await setTimeout(BEGIN_AFTER_MS, undefined, { signal, ref: false });
       await runThread<null>({

@@ -64,7 +64,6 @@ export function reportOutcome<D, O>(
   if (parentPort === null) return;
   const port = parentPort;
   const report = (message: Report<O>): void => port.postMessage(message);
-  yieldToOthers();
   run(workerData as D, (progress) => report({ type: 'progress', progress })).then(
     (outcome) => report({ type: 'done', outcome }),
     (error: unknown) => {
@@ -75,8 +74,8 @@ export function reportOutcome<D, O>(
   );
 }
 
-/** Nobody waits for it as requests do. On Linux a priority is a thread's own, elsewhere the whole process's. */
-function yieldToOthers(): void {
+/** For a thread whose outcome nobody waits for. On Linux a priority is a thread's own, elsewhere the whole process's. */
+export function yieldToOthers(): void {
   if (process.platform !== 'linux') return;
   try {
     setPriority(0, constants.priority.PRIORITY_LOW);
