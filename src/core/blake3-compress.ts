@@ -13,7 +13,7 @@ export const IV = Int32Array.of(
 );
 const PERMUTATION = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
 /** Which word of the block goes where, for each of the seven rounds. */
-const SCHEDULE = Uint8Array.from(schedule());
+export const SCHEDULE: Uint8Array = Uint8Array.from(schedule());
 
 function* schedule(): Generator<number> {
   let order = PERMUTATION.map((_, i) => i);

@@ -5,9 +5,9 @@
  */
 import { compress, IV } from './blake3-compress.ts';
 
-const CHUNK_BYTES = 1024;
+export const CHUNK_BYTES = 1024;
 const BLOCK_BYTES = 64;
-const [CHUNK_START, CHUNK_END, PARENT, ROOT] = [1, 2, 4, 8];
+export const FLAGS = { chunkStart: 1, chunkEnd: 2, parent: 4, root: 8 } as const;
 
 /** Words are read and written in the machine's own order, which must be BLAKE3's. */
 export const IS_LITTLE_ENDIAN: boolean = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
@@ -19,7 +19,7 @@ const bytes = new Uint8Array(words.buffer);
 /** Answers 32 bytes. Only where `IS_LITTLE_ENDIAN`. */
 export function hashBlake3(input: Uint8Array): Uint8Array {
   const last = Math.max(0, Math.ceil(input.length / CHUNK_BYTES) - 1);
-  if (last === 0) return toBytes(hashChunk(input, { counter: 0, flags: ROOT }));
+  if (last === 0) return toBytes(hashChunk(input, { counter: 0, flags: FLAGS.root }));
   /** Of whole subtrees that wait for what is on their right, the largest first. */
   const waiting: Int32Array[] = [];
   for (let counter = 0; counter < last; counter++) {
@@ -33,13 +33,13 @@ export function hashBlake3(input: Uint8Array): Uint8Array {
   let right = hashChunk(input.subarray(last * CHUNK_BYTES), { counter: last, flags: 0 });
   while (waiting.length > 0) {
     const left = waiting.pop() as Int32Array;
-    right = hashParent(left, right, waiting.length === 0 ? ROOT : 0);
+    right = hashParent(left, right, waiting.length === 0 ? FLAGS.root : 0);
   }
   return toBytes(right);
 }
 
-/** `flags`: beside those of every chunk. */
-function hashChunk(
+/** Answers the chaining value. `flags`: beside those of every chunk. */
+export function hashChunk(
   input: Uint8Array,
   { counter, flags }: { readonly counter: number; readonly flags: number },
 ): Int32Array {
@@ -49,17 +49,23 @@ function hashChunk(
   bytes.fill(0, input.length, (last + 1) * BLOCK_BYTES);
   for (let i = 0; i <= last; i++) {
     const length = i === last ? input.length - i * BLOCK_BYTES : BLOCK_BYTES;
-    const own = (i === 0 ? CHUNK_START : 0) | (i === last ? CHUNK_END | flags : 0);
+    const own = (i === 0 ? FLAGS.chunkStart : 0) | (i === last ? FLAGS.chunkEnd | flags : 0);
     compress(chaining, words, { at: i * 16, length, counter, flags: own });
   }
   return chaining;
 }
 
-function hashParent(left: Int32Array, right: Int32Array, flags: number): Int32Array {
+/** Of two chaining values. */
+export function hashParent(left: Int32Array, right: Int32Array, flags: number): Int32Array {
   const chaining = IV.slice();
   words.set(left);
   words.set(right, left.length);
-  compress(chaining, words, { at: 0, length: BLOCK_BYTES, counter: 0, flags: PARENT | flags });
+  compress(chaining, words, {
+    at: 0,
+    length: BLOCK_BYTES,
+    counter: 0,
+    flags: FLAGS.parent | flags,
+  });
   return chaining;
 }
 

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeUtf8 } from '../../../src/core/bytes.ts';
-import { blake3Bytes, formatHash, hashOf, isHash, parseHash } from '../../../src/core/hash.ts';
+import {
+  blake3Bytes,
+  createBlake3,
+  formatHash,
+  hashOf,
+  isHash,
+  parseHash,
+} from '../../../src/core/hash.ts';
 import { refuses } from '../../support/core-assert.ts';
 
 const ABC = 'b3:6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85';
@@ -30,4 +37,12 @@ test('every other spelling of a hash is refused', () => {
     refuses('malformed', () => parseHash(text), /got \d+ characters/);
   }
   assert.ok(!isHash(1));
+});
+
+test('input in pieces hashes as the whole does, and more may come after a digest', () => {
+  const hasher = createBlake3();
+  hasher.update(encodeUtf8('a'));
+  assert.deepEqual(hasher.digest(), blake3Bytes(encodeUtf8('a')));
+  hasher.update(encodeUtf8('bc'));
+  assert.equal(formatHash(hasher.digest()), ABC);
 });
