@@ -4,7 +4,13 @@
  */
 import { z } from 'zod';
 import { MAX_SIGNERS } from '../core/governance.ts';
-import { MAX_CHANGES, PAYLOAD_TYPES, SCHEMA_VERSION, SUPERSEDE_REASONS } from '../core/payload.ts';
+import {
+  ERASE_REASONS,
+  MAX_CHANGES,
+  PAYLOAD_TYPES,
+  SCHEMA_VERSION,
+  SUPERSEDE_REASONS,
+} from '../core/payload.ts';
 import {
   Hash,
   Id,
@@ -121,12 +127,28 @@ export const SupersedePayload = z
   })
   .meta({ id: 'SupersedePayload', description: '`supersedes` is the entry hash of the head.' });
 
+const ErasePayload = z
+  .strictObject({
+    ...common,
+    type: z.literal('erase'),
+    registry: Hash,
+    erases: Hash,
+    version: z.int().min(1),
+    reason: z.enum(ERASE_REASONS),
+  })
+  .meta({
+    id: 'ErasePayload',
+    description:
+      '`erases` is the entry hash of an earlier entry, of type descriptors or supersede, and `version` its version.',
+  });
+
 export const Payload = z
   .discriminatedUnion('type', [
     GenesisPayload,
     DescriptorsPayload,
     GovernancePayload,
     SupersedePayload,
+    ErasePayload,
   ])
   .meta({
     id: 'Payload',

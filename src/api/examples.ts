@@ -144,6 +144,17 @@ export const EXAMPLES = {
   },
   entry: { approvals, leaf, payload },
   set: { items: [descriptor], origin, set_root: setRoot, version: 1 },
+  setHashes: {
+    items: [
+      {
+        path: 'b3:7490643fba8d96a61df261f6614278f7623802b052647bfa03b6d144b0b295fd',
+        value_hash: valueHash,
+      },
+    ],
+    origin,
+    set_root: setRoot,
+    version: 1,
+  },
   descriptor: {
     descriptor,
     origin,

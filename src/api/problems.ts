@@ -5,7 +5,7 @@
 import type { ErrorCode } from '../core/error.ts';
 
 export interface ProblemKind {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 429 | 500 | 503;
   /** Constant for the code. */
   readonly title: string;
   /** When the same request may succeed; always there for 429 and 503. */
@@ -24,6 +24,8 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemKind>> = {
   invalid_request: { status: 400, title: 'A parameter or header is not valid' },
   invalid_payload: { status: 400, title: 'The payload is not valid' },
   not_found: { status: 404, title: 'There is nothing here' },
+  pruned: { status: 410, title: 'The version was pruned' },
+  erased: { status: 410, title: 'The payload was erased' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
   unauthenticated: { status: 401, title: 'The request brings no valid access token' },
   forbidden: { status: 403, title: 'The request is not allowed' },

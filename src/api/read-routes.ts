@@ -10,6 +10,7 @@ import {
   GovernanceAtVersion,
   Head,
   History,
+  SetHashes,
   StreamUpdate,
 } from './schemas.ts';
 
@@ -148,6 +149,26 @@ export const READ_ROUTES = {
         mediaType: json,
         schema: DescriptorSet,
         example: EXAMPLES.set,
+      },
+    },
+    errors: ['not_initialised'],
+  },
+  readSetHashes: {
+    method: 'get',
+    path: '/registry/{version}/set/hashes',
+    tag: 'read',
+    summary: 'The hashes of the descriptor set at a version',
+    description:
+      'What the set root is made of, also where values in the set were erased: with it a reader goes on verifying.',
+    caching: 'version',
+    params: PATHS.versionOrHead,
+    query: QUERIES.none,
+    answers: {
+      200: {
+        description: 'Path and value hash of every descriptor; br, zstd or gzip when accepted.',
+        mediaType: json,
+        schema: SetHashes,
+        example: EXAMPLES.setHashes,
       },
     },
     errors: ['not_initialised'],

@@ -40,6 +40,18 @@ export const DescriptorSet = z
   .looseObject({ items: z.array(Descriptor), origin: Origin, set_root: Hash, version: Version })
   .meta({ id: 'DescriptorSet', description: 'All descriptors at a version, by kind, then id.' });
 
+export const SetHashes = z
+  .looseObject({
+    items: z.array(z.looseObject({ path: Hash, value_hash: Hash })),
+    origin: Origin,
+    set_root: Hash,
+    version: Version,
+  })
+  .meta({
+    id: 'SetHashes',
+    description: 'The hashes that the set root at a version is made of, by path.',
+  });
+
 const SetProof = z
   .looseObject({
     siblings: z.array(Hash).max(256),

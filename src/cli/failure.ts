@@ -118,6 +118,8 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   invalid_request: EXIT.failed,
   invalid_payload: EXIT.failed,
   not_found: EXIT.failed,
+  pruned: EXIT.failed,
+  erased: EXIT.failed,
   method_not_allowed: EXIT.failed,
   unauthenticated: EXIT.failed,
   forbidden: EXIT.failed,
@@ -167,6 +169,8 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
     'give a token of this registry in QUORATE_TOKEN or with --token-file: its operator mints one with `quorate token mint`',
   forbidden:
     '`quorate token inspect` shows what a token allows; without tokens, writes are open to the machine of the registry only',
+  pruned: '--accept-pruned goes on without what is gone; `quorate head` tells of it from then on',
+  erased: 'the signers had it forgotten: `quorate log` shows which entry says so',
   not_initialised: 'the registry is empty: `quorate init` begins it',
   wrong_registry: 'compare --registry and --url with what the operator published',
   unknown_proposal: '`quorate proposals` lists what is there',

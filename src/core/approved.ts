@@ -2,7 +2,12 @@
  * Whether approvals carry a payload: their signers may approve it, their signatures hold, they are
  * enough, and every key that a governance names can be used. The order of entries is `chain`'s.
  */
-import { type Approval, approvalStatement, assertSignedInTime } from './approval.ts';
+import {
+  type Approval,
+  approvalStatement,
+  assertSignedInTime,
+  type Statement,
+} from './approval.ts';
 import { decodeBase64, parseBase64 } from './bytes.ts';
 import { RegistryError } from './error.ts';
 import type { Governance } from './governance.ts';
@@ -65,6 +70,15 @@ export function approvalChecks(
   const keys = eligibleSigners(proposal.payload, chain?.governance ?? null);
   const { origin } = proposal.payload;
   const statement = { origin, registry: registryOf(proposal), payloadB3: proposal.payloadB3 };
+  return checksOf(approvals, keys, statement);
+}
+
+/** The same where the payload is known by what its approvals state of it. */
+export function checksOf(
+  approvals: readonly Approval[],
+  keys: ReadonlyMap<string, string>,
+  statement: Omit<Statement, 'signedAt'>,
+): readonly ApprovalCheck[] {
   return approvals.map((approval) => ({
     signerId: approval.signer_id,
     signed: {
@@ -80,13 +94,20 @@ export async function assertApprovals(
   chain: Governed,
   { proposal, approvals, verifier }: Approved & { readonly verifier: Verifier },
 ): Promise<void> {
-  const checks = approvalChecks(chain, { proposal, approvals });
+  await assertSigned(approvalChecks(chain, { proposal, approvals }), verifier);
+  assertAdmitted(chain, proposal, verifier);
+}
+
+/** Throws `invalid_signature` for the first that does not verify. */
+export async function assertSigned(
+  checks: readonly ApprovalCheck[],
+  verifier: Pick<Verifier, 'verify'>,
+): Promise<void> {
   await Promise.all(
     checks.map(async ({ signerId, signed }) => {
       if (!(await verifier.verify(signed))) throw unsigned(signerId);
     }),
   );
-  assertAdmitted(chain, proposal, verifier);
 }
 
 /** What a signature that does not verify is refused with. */

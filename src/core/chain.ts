@@ -135,7 +135,8 @@ function assertInTurn(
     );
 }
 
-function nextVersion(chain: Chain | null): number {
+/** Of the entry after `chain`. */
+export function nextVersion(chain: Chain | null): number {
   return chain === null ? 0 : chain.version + 1;
 }
 
@@ -195,7 +196,8 @@ export function replayEntry(
   return appended;
 }
 
-function assertFollows(chain: Chain | null, leaf: Leaf): void {
+/** Throws `fork` for the next version after another head. */
+export function assertFollows(chain: Chain | null, leaf: Leaf): void {
   const head = chain?.entryHash ?? null;
   if (leaf.version === nextVersion(chain) && leaf.prev_hash !== head)
     throw new RegistryError(

@@ -15,6 +15,8 @@ export const ERROR_CODES = [
   'invalid_request',
   'invalid_payload',
   'not_found',
+  'pruned',
+  'erased',
   'method_not_allowed',
   'unauthenticated',
   'forbidden',

@@ -51,6 +51,7 @@ export {
   descriptorValueHash,
   encodeDescriptor,
 } from './descriptor.ts';
+export { assertErasable, type ErasureTarget } from './erasure.ts';
 export { ERROR_CODES, type ErrorCode, escapeText, RegistryError } from './error.ts';
 export { type Governance, governanceHash, type Signer } from './governance.ts';
 export { formatHash, type Hash, hashOf, isHash, parseHash } from './hash.ts';

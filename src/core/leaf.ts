@@ -30,6 +30,13 @@ export interface EntryBytes {
   readonly approvals: Uint8Array;
 }
 
+/** An entry whose payload was erased. Its hash stays in the leaf, and the approvals are of that hash. */
+export interface ErasedBytes {
+  readonly leaf: Uint8Array;
+  readonly payload: null;
+  readonly approvals: Uint8Array;
+}
+
 const MEMBERS = [
   'approvals_b3',
   'committed_at',

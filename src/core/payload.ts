@@ -1,5 +1,5 @@
 /**
- * What signers approve: the four payload types, read strictly from their canonical bytes. Checks that
+ * What signers approve: the five payload types, read strictly from their canonical bytes. Checks that
  * need the registry's state (fences, quorum, succession, expiry) are in `chain`.
  */
 import { type Json, type JsonObject, parseCanonical } from './canonical.ts';
@@ -19,6 +19,7 @@ export const SUPERSEDE_REASONS = [
   'GovernanceAction',
   'Other',
 ] as const;
+export const ERASE_REASONS = ['PersonalData', 'Secret', 'LegalOrder', 'Other'] as const;
 
 /** What is registered. One per `(kind, id)` in a descriptor set. */
 export interface Descriptor {
@@ -83,9 +84,31 @@ export interface SupersedePayload extends Common {
   readonly changes: readonly Change[];
 }
 
-export type Payload = GenesisPayload | DescriptorsPayload | GovernancePayload | SupersedePayload;
+/** The payload of an earlier entry is to be forgotten. Changes nothing in the set. */
+export interface ErasePayload extends Common {
+  readonly type: 'erase';
+  readonly registry: Hash;
+  /** The entry hash of that entry. */
+  readonly erases: Hash;
+  /** Of that entry, which is no genesis. */
+  readonly version: number;
+  readonly reason: (typeof ERASE_REASONS)[number];
+}
+
+export type Payload =
+  | GenesisPayload
+  | DescriptorsPayload
+  | GovernancePayload
+  | SupersedePayload
+  | ErasePayload;
 export type PayloadType = Payload['type'];
-export const PAYLOAD_TYPES = ['genesis', 'descriptors', 'governance', 'supersede'] as const;
+export const PAYLOAD_TYPES = [
+  'genesis',
+  'descriptors',
+  'governance',
+  'supersede',
+  'erase',
+] as const;
 
 /** A payload together with the bytes that are its truth. */
 export interface DecodedPayload {
@@ -101,6 +124,7 @@ const MEMBERS: Record<PayloadType, readonly string[]> = {
   descriptors: [...COMMON, 'registry', 'changes'],
   governance: [...COMMON, 'registry', 'governance', 'replaces'],
   supersede: [...COMMON, 'registry', 'supersedes', 'reason', 'changes'],
+  erase: [...COMMON, 'registry', 'erases', 'version', 'reason'],
 };
 
 const check = new Check('invalid_payload');
@@ -171,6 +195,15 @@ function readPayload(value: Json): Payload {
         supersedes: check.hash(object.supersedes, '/supersedes'),
         reason: check.literal(object.reason, '/reason', ...SUPERSEDE_REASONS),
         changes: readChanges(object.changes, 0),
+      };
+    case 'erase':
+      return {
+        ...common,
+        type,
+        registry,
+        erases: check.hash(object.erases, '/erases'),
+        version: check.integer(object.version, '/version', { min: 1 }),
+        reason: check.literal(object.reason, '/reason', ...ERASE_REASONS),
       };
   }
 }

@@ -32,10 +32,15 @@ export function eligibleSigners(
   payload: Payload,
   governance: Governance | null,
 ): ReadonlyMap<string, string> {
-  const next = 'governance' in payload ? payload.governance.signers : [];
+  const next = 'governance' in payload ? keysOf(payload.governance) : [];
   const before = payload.type === 'genesis' ? payload.previous?.governance : governance;
-  const current = before?.signers ?? [];
-  return new Map([...next, ...current].map((s) => [s.signer_id, s.public_key]));
+  const current = before === null || before === undefined ? [] : keysOf(before);
+  return new Map([...next, ...current]);
+}
+
+/** `signer_id` to base64 key. */
+export function keysOf({ signers }: Governance): ReadonlyMap<string, string> {
+  return new Map(signers.map((s) => [s.signer_id, s.public_key]));
 }
 
 /** `approved`: ids whose approvals verified. `governance`: in force before the payload, `null` before genesis. */
@@ -44,10 +49,22 @@ export function countQuorum(
   governance: Governance | null,
   approved: Iterable<string>,
 ): Quorum {
-  const keys = eligibleSigners(payload, governance);
+  return count(rulesFor(payload, governance), eligibleSigners(payload, governance), approved);
+}
+
+/** The same for an entry whose payload is gone, of a type that the governance in force alone decides about. */
+export function countErasedQuorum(governance: Governance, approved: Iterable<string>): Quorum {
+  return count([ruleOf('current', governance)], keysOf(governance), approved);
+}
+
+function count(
+  needed: readonly Omit<QuorumRule, 'approved'>[],
+  keys: ReadonlyMap<string, string>,
+  approved: Iterable<string>,
+): Quorum {
   const present = new Set([...approved].filter((id) => keys.has(id)));
   const presentKeys = new Set([...present].map((id) => keys.get(id)));
-  const rules = rulesFor(payload, governance).map((rule) => ({
+  const rules = needed.map((rule) => ({
     ...rule,
     approved: rule.signers.filter((id) => presentKeys.has(keys.get(id))),
   }));

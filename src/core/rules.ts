@@ -145,6 +145,23 @@ export function assertSupersedesHead(chain: Chain | null, payload: Payload): voi
     );
 }
 
+/**
+ * Throws `fence_broken` unless an `erase` payload names an entry before its own: at the head by its hash
+ * too. What stands at a version further back is `assertErasable`'s, for whoever knows it.
+ */
+export function assertErasesEarlier(chain: Lineage | null, payload: Payload): void {
+  if (payload.type !== 'erase') return;
+  const head = chain?.version ?? -1;
+  const isHeadOrBefore =
+    payload.version < head || (payload.version === head && payload.erases === chain?.entryHash);
+  if (!isHeadOrBefore)
+    throw new RegistryError(
+      'fence_broken',
+      `expected the payload to erase an entry up to ${head} ${chain?.entryHash}, got ${payload.version} ${payload.erases}`,
+      { details: { entry_hash: chain?.entryHash, version: chain?.version } },
+    );
+}
+
 /** Throws `fence_broken` when any fence of `payload` does not hold. */
 export function assertFences(
   chain: Chain | null,
@@ -152,6 +169,7 @@ export function assertFences(
   paths: readonly Uint8Array[],
 ): void {
   assertSupersedesHead(chain, payload);
+  assertErasesEarlier(chain, payload);
   const fences = brokenFences(chain, changesOf(payload), paths);
   const [first] = fences;
   if (first !== undefined)

@@ -13,10 +13,8 @@ export interface SetChange {
   readonly valueHash: Uint8Array | null;
 }
 
-interface LeafNode {
+interface LeafNode extends SetLeaf {
   readonly hash: Uint8Array;
-  readonly path: Uint8Array;
-  readonly valueHash: Uint8Array;
 }
 
 interface InnerNode {
@@ -35,7 +33,13 @@ type SetNode = LeafNode | InnerNode | StubNode | null;
 /** Siblings from the root down, and what stands at the end: the leaf there, or nothing. */
 export interface SetBranch {
   readonly siblings: readonly Uint8Array[];
-  readonly leaf: { readonly path: Uint8Array; readonly valueHash: Uint8Array } | null;
+  readonly leaf: SetLeaf | null;
+}
+
+/** Both 32 bytes. */
+export interface SetLeaf {
+  readonly path: Uint8Array;
+  readonly valueHash: Uint8Array;
 }
 
 export const EMPTY_HASH: Uint8Array = new Uint8Array(32);
@@ -84,6 +88,11 @@ export class SetTree {
     return { siblings, leaf: node };
   }
 
+  /** Every leaf, in the order of paths. Throws `invalid_proof` where only a hash is known. */
+  leaves(): Generator<SetLeaf, void, void> {
+    return leavesOf(this.#root);
+  }
+
   /**
    * The tree after `changes` (each path at most once). Costs hashes in proportion to changes times
    * log N. Throws `invalid_proof` where only a hash is known: a tree from proofs is then not enough.
@@ -124,6 +133,14 @@ function prefixed(prefix: number, left: Uint8Array, right: Uint8Array): Uint8Arr
 /** Bit `depth` of a path, most significant first. */
 export function bitAt(path: Uint8Array, depth: number): 0 | 1 {
   return ((path[depth >> 3]! >> (7 - (depth & 7))) & 1) as 0 | 1;
+}
+
+function* leavesOf(node: SetNode): Generator<SetLeaf, void, void> {
+  if (node === null) return;
+  if (isLeaf(node)) return yield node;
+  const { left, right } = known(node);
+  yield* leavesOf(left);
+  yield* leavesOf(right);
 }
 
 interface LeafChange {

@@ -1,12 +1,17 @@
-/** The bytes of a set: one canonical object around stored descriptor bytes, whole or in pieces. */
+/** The bytes of a set: one canonical object around stored descriptor bytes or hashes, whole or in pieces. */
 import { encodeUtf8 } from '../core/bytes.ts';
-import { canonicalText } from '../core/canonical.ts';
+import { canonicalBytes, canonicalText } from '../core/canonical.ts';
+import { formatHash } from '../core/hash.ts';
+import type { SetLeaf } from '../core/set-tree.ts';
 import type { SetAnswer } from '../registry/registry.ts';
 import { concat } from './splice.ts';
 
+/** What an answer is made of; `pages` has the items, each canonical. */
+export type SetBytes = Pick<SetAnswer, 'pages' | 'setRoot' | 'version'>;
+
 /** `undefined` once it is larger than `maxBytes`; the rest is not read. */
 export async function collectSet(
-  set: SetAnswer,
+  set: SetBytes,
   origin: string,
   maxBytes: number,
 ): Promise<Uint8Array | undefined> {
@@ -21,7 +26,7 @@ export async function collectSet(
 }
 
 /** A page is read from the store when the client has taken the one before. */
-export function streamSet(set: SetAnswer, origin: string): ReadableStream<Uint8Array> {
+export function streamSet(set: SetBytes, origin: string): ReadableStream<Uint8Array> {
   const parts = setParts(set, origin);
   return new ReadableStream<Uint8Array>(
     {
@@ -38,7 +43,24 @@ export function streamSet(set: SetAnswer, origin: string): ReadableStream<Uint8A
   );
 }
 
-async function* setParts(set: SetAnswer, origin: string): AsyncGenerator<Uint8Array, undefined> {
+const HASHES_AT_ONCE = 1_000;
+
+/** A set's hashes as items of an answer. */
+export async function* hashItems(
+  leaves: Iterable<SetLeaf>,
+): AsyncGenerator<readonly Uint8Array[], void, void> {
+  let page: Uint8Array[] = [];
+  for (const { path, valueHash } of leaves) {
+    const item = { path: formatHash(path), value_hash: formatHash(valueHash) };
+    page.push(canonicalBytes(item));
+    if (page.length < HASHES_AT_ONCE) continue;
+    yield page;
+    page = [];
+  }
+  yield page;
+}
+
+async function* setParts(set: SetBytes, origin: string): AsyncGenerator<Uint8Array, undefined> {
   yield encodeUtf8('{"items":[');
   let isFirst = true;
   for await (const page of set.pages) {

@@ -1,10 +1,9 @@
 /**
- * The descriptor set at a version. A set that fits is held whole, compressed once and cached; a larger
- * one is streamed from the store as it is, a page at a time.
+ * The descriptor set at a version, or its hashes. What fits is held whole, compressed once and cached; a
+ * larger set is streamed from the store as it is, a page at a time.
  */
 import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
 import type { Hash } from '../core/hash.ts';
-import type { SetAnswer } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { BodyCache } from './body-cache.ts';
 import { acceptedCodings, codedEtag, codingHeaders, type Representation } from './compress.ts';
@@ -12,25 +11,36 @@ import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps, HttpLimits } from './deps.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, type Place, placeOf, setRootAt } from './place.ts';
-import { collectSet, streamSet } from './set-body.ts';
+import { collectSet, hashItems, type SetBytes, streamSet } from './set-body.ts';
+
+/** Descriptors, or the path and value hash of each. */
+type Form = 'items' | 'hashes';
 
 interface SetKey {
+  readonly form: Form;
   readonly version: number;
   readonly setRoot: Hash;
+}
+
+export interface SetRoutes {
+  readonly readSet: Handler;
+  readonly readSetHashes: Handler;
 }
 
 export function setRoutes(
   deps: Pick<HttpDeps, 'registry' | 'compress'>,
   limits: Pick<HttpLimits, 'maxBufferedBytes'>,
   cache: BodyCache,
-): { readonly readSet: Handler } {
+): SetRoutes {
   const bodies = new SetBodies(deps, limits, cache);
-  return {
-    readSet: async (c) => {
+  const read =
+    (form: Form): Handler =>
+    async (c) => {
       readQuery(QUERIES.none, c.req.url);
       const { version } = readParameters(PATHS.versionOrHead, c.req.param(), 'path');
       const place = placeOf(deps.registry, version);
       const key = {
+        form,
         version: place.version,
         setRoot: await setRootAt(deps.registry, place.version),
       };
@@ -44,12 +54,12 @@ export function setRoutes(
       if (body !== undefined) return answerSet(body, { key, place, coding });
       const stream = streamSet(await bodies.open(key), currentHead(deps.registry).object.origin);
       return answerSet(stream, { key, place, coding: 'identity' });
-    },
-  };
+    };
+  return { readSet: read('items'), readSetHashes: read('hashes') };
 }
 
-function etagOf({ setRoot, version }: SetKey, coding: Representation): string {
-  return codedEtag(`${setRoot}.${version}`, coding);
+function etagOf({ form, setRoot, version }: SetKey, coding: Representation): string {
+  return codedEtag(`${setRoot}.${version}${form === 'hashes' ? '.hashes' : ''}`, coding);
 }
 
 function answerSet(
@@ -61,7 +71,7 @@ function answerSet(
     etag: etagOf(key, coding),
     headers: {
       ...codingHeaders(coding),
-      ...place.locate('/set'),
+      ...place.locate(key.form === 'hashes' ? '/set/hashes' : '/set'),
     },
   });
 }
@@ -89,10 +99,16 @@ class SetBodies {
     return this.#cache.get(etagOf(key, coding), () => this.#deps.compress[coding](whole));
   }
 
-  async open({ version }: SetKey): Promise<SetAnswer> {
-    const set = await this.#deps.registry.reader.set(version);
-    if (set === undefined) throw noSuchVersion(this.#deps.registry, version);
-    return set;
+  async open({ form, version }: SetKey): Promise<SetBytes> {
+    const { registry } = this.#deps;
+    if (form === 'items') {
+      const set = await registry.reader.set(version);
+      if (set !== undefined) return set;
+    } else {
+      const set = await registry.reader.setHashes(version);
+      if (set !== undefined) return { ...set, pages: hashItems(set.leaves) };
+    }
+    throw noSuchVersion(registry, version);
   }
 
   async #collect(key: SetKey): Promise<Uint8Array> {

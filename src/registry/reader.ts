@@ -22,6 +22,7 @@ import type {
   PublishedHead,
   Reader,
   SetAnswer,
+  SetHashes,
 } from './registry.ts';
 import { assertStoredEntry, assertStoredLeaves, damaged, storedPayload } from './stored.ts';
 import type { Trees } from './trees.ts';
@@ -81,6 +82,13 @@ export class LogReader implements Reader {
       size: leaf.set_size,
       pages: this.#pages(version, tree),
     };
+  }
+
+  async setHashes(version: number): Promise<SetHashes | undefined> {
+    const leaf = await this.#leaf(version);
+    if (leaf === undefined) return undefined;
+    const tree = await this.#options.trees.at(leaf);
+    return { version, setRoot: leaf.set_root, leaves: tree.leaves() };
   }
 
   async descriptor(query: {

@@ -10,6 +10,7 @@ import type { EntryBytes } from '../core/leaf.ts';
 import type { DecodedPayload, PayloadType } from '../core/payload.ts';
 import type { Quorum } from '../core/quorum.ts';
 import type { SetProof } from '../core/set-proof.ts';
+import type { SetLeaf } from '../core/set-tree.ts';
 import type { Checkpoint } from '../core/tlog/checkpoint.ts';
 import type { TileName } from '../core/tlog/tiles.ts';
 
@@ -113,6 +114,13 @@ export interface DescriptorAnswer {
   readonly proof: SetProof | null;
 }
 
+export interface SetHashes {
+  readonly version: number;
+  readonly setRoot: Hash;
+  /** Sorted by path. */
+  readonly leaves: Iterable<SetLeaf>;
+}
+
 export interface SetAnswer {
   readonly version: number;
   readonly setRoot: Hash;
@@ -151,6 +159,8 @@ export interface Reader {
     version: number,
   ): Promise<{ readonly version: number; readonly governance: Governance } | undefined>;
   set(version: number): Promise<SetAnswer | undefined>;
+  /** The same set by its hashes, which stay when values are erased. */
+  setHashes(version: number): Promise<SetHashes | undefined>;
   descriptor(query: {
     readonly version: number;
     readonly kind: string;

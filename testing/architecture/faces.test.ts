@@ -27,7 +27,7 @@ test('quorate/core is the wire format', () => {
   assertNames(
     core,
     `ERROR_CODES LogTree NO_WITNESSES RegistryError SCHEMA_VERSION SetTree admitKey appendEntry
-    approvalStatement brokenFences canonicalBytes canonicalText changePaths changesOf compareKeys
+    approvalStatement assertErasable brokenFences canonicalBytes canonicalText changePaths changesOf compareKeys
     cosignedMessage cosignedSubtree countQuorum createPortableVerifier decodeApprovals decodeBase64
     decodeBundle decodeDescriptor decodeLeaf decodePayload decodeSetProof decodeTile descriptorPath
     descriptorValueHash eligibleSigners encodeAddCheckpoint encodeApprovals encodeBase64 encodeBundle

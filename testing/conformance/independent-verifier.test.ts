@@ -7,8 +7,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeUtf8, encodeUtf8 } from '../../src/core/bytes.ts';
 import { type Appended, type Chain, verifyEntry } from '../../src/core/chain.ts';
+import { assertErasable } from '../../src/core/erasure.ts';
+import type { Hash } from '../../src/core/hash.ts';
 import type { EntryBytes } from '../../src/core/leaf.ts';
-import { decodePayload } from '../../src/core/payload.ts';
+import { decodePayload, type PayloadType } from '../../src/core/payload.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { codeOf } from '../support/core-assert.ts';
 import { ed25519Cases } from '../support/core-ed25519-cases.ts';
@@ -22,9 +24,11 @@ import {
   CAROL,
   DAVE,
   descriptorsMembers,
+  eraseMembers,
   genesisMembers,
   governanceMembers,
   governanceOf,
+  type PayloadMembers,
   put,
   remove,
   supersedeMembers,
@@ -80,6 +84,8 @@ function history(): readonly Appended[] {
   log.push(append(head(), governanceMembers(head(), next), [ALICE, CAROL, DAVE]));
   log.push(append(head(), supersedeMembers(head(), []), [BOB, DAVE]));
   log.push(append(head(), supersedeMembers(head(), [put(head(), 's-01')]), [BOB, renamed]));
+  log.push(append(head(), eraseMembers(log[2]!.chain), [BOB, DAVE]));
+  log.push(append(head(), eraseMembers(log[5]!.chain, { reason: 'Secret' }), [BOB, renamed]));
   return log;
 }
 
@@ -104,6 +110,7 @@ test('both verifiers refuse the same damaged registries', NEEDS_PYTHON, async (t
     ['entries in another order', [log[0]!, log[2]!, log[1]!]],
     ['no genesis', log.slice(1)],
     ['two of genesis', [log[0]!, log[0]!]],
+    ...wrongErasures(),
   ];
   const edits: readonly (readonly [keyof EntryBytes, string, string])[] = [
     ['payload', '"s-11"', '"s-60"'],
@@ -124,7 +131,9 @@ test('both verifiers refuse the same damaged registries', NEEDS_PYTHON, async (t
       const changed = { ...entry, [part]: encodeUtf8(text.replace(from, to)) };
       damaged.push([`version ${version}, ${part}: ${from} to ${to}`, log.with(version, changed)]);
     });
-  const chosen = sampled(t, damaged, 6);
+  const isErasure = ([what]: (typeof damaged)[number]) => what.startsWith('erases');
+  const others = damaged.filter((each) => !isErasure(each));
+  const chosen = [...damaged.filter(isErasure), ...sampled(t, others, 6)];
   for (const [what, entries] of chosen) {
     await assert.rejects(replay(entries), { name: 'RegistryError' }, what);
     assert.match(audit(entries).refusal, /^invalid: /, what);
@@ -132,16 +141,45 @@ test('both verifiers refuse the same damaged registries', NEEDS_PYTHON, async (t
   assert.ok(chosen.length >= 5, `${chosen.length} cases`);
 });
 
+/** Histories that end with an entry that nobody who knows the log from its genesis may believe. */
+function wrongErasures(): [string, EntryBytes[]][] {
+  const log = history();
+  const last = log.at(-1)!.chain;
+  const at = (version: number) => log[version]!.chain;
+  const wrong: Readonly<Record<string, PayloadMembers>> = {
+    'erases the same entry again': eraseMembers(at(2), { reason: 'Other' }),
+    'erases an entry by another hash': eraseMembers(at(1), { erases: at(2).entryHash }),
+    'erases governance': eraseMembers(at(3)),
+    'erases an erasure': eraseMembers(at(6)),
+  };
+  return Object.entries(wrong).map(([what, members]) => {
+    const entries = [...log, append(last, members, [BOB, DAVE])].map(({ entry }) => entry);
+    return [what, entries];
+  });
+}
+
 async function replay(entries: readonly EntryBytes[]): Promise<void> {
   const verifier = createNativeVerifier();
   const seen = new Set<string>();
+  const past: { entryHash: Hash; type: PayloadType; isErased: boolean }[] = [];
   let chain: Chain | null = null;
   for (const entry of entries) {
     const verified: Appended = await verifyEntry(chain, entry, {
       verifier,
       isCommitted: (hash) => seen.has(hash),
     });
+    const { payload } = decodePayload(entry.payload);
+    if (payload.type === 'erase') {
+      const target = past[payload.version];
+      assertErasable(chain, payload, target && { ...target, current: [] });
+      if (target !== undefined) target.isErased = true;
+    }
     seen.add(verified.leaf.payload_b3);
+    past.push({
+      entryHash: verified.chain.entryHash,
+      type: verified.leaf.type,
+      isErased: false,
+    });
     chain = verified.chain;
   }
 }
@@ -167,6 +205,7 @@ test('both readers accept and refuse the same payloads', NEEDS_PYTHON, () => {
     descriptorsMembers(chain.registry, changes),
     governanceMembers(chain, governanceOf([ALICE, BOB], { version: 2 })),
     supersedeMembers(chain, changes),
+    eraseMembers(chain, { version: 1 }),
   ];
   const mutants = fc.sample(mutantArbitrary(bases), { numRuns: 2000, seed: 2026 });
   const ours = mutants.map((bytes) => codeOf(() => decodePayload(bytes)) === undefined);

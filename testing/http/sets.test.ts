@@ -4,6 +4,8 @@ import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { decodeUtf8 } from '../../src/core/bytes.ts';
 import { canonicalBytes } from '../../src/core/canonical.ts';
 import { RegistryError } from '../../src/core/error.ts';
+import { parseHash } from '../../src/core/hash.ts';
+import { SetTree } from '../../src/core/set-tree.ts';
 import type { Compress } from '../../src/http/deps.ts';
 import type { Registry, SetAnswer } from '../../src/registry/registry.ts';
 import { COMPRESS } from '../../src/server/compress.ts';
@@ -204,4 +206,29 @@ test('a set of a version that is not there is 404 under any coding', async () =>
   const { get } = await openTestApp();
   const response = await get('/registry/5/set', { 'accept-encoding': 'br' });
   assert.equal(await codeOf(response), 'not_found');
+});
+
+test('the hashes of a set give its root, by path, under a tag of their own', async () => {
+  const { get, registry } = await openWithSet(2_500);
+  const response = await get('/registry/1/set/hashes');
+  const body = await response.text();
+  const { items, origin, set_root, version } = JSON.parse(body);
+  assert.equal(decodeUtf8(canonicalBytes(JSON.parse(body))), body);
+  const leaves = items.map((item: { path: string; value_hash: string }) => ({
+    path: parseHash(item.path),
+    valueHash: parseHash(item.value_hash),
+  }));
+  const tree = SetTree.EMPTY.with(leaves);
+  const head = registry.head()?.object;
+  assert.deepEqual([origin, set_root, version, tree.size], [head?.origin, tree.root, 1, 2_500]);
+  assert.equal(set_root, head?.set_root);
+  const paths = items.map((item: { path: string }) => item.path);
+  assert.deepEqual(paths, [...paths].sort());
+  const etag = response.headers.get('etag') ?? '';
+  assert.notEqual(etag, (await get('/registry/1/set')).headers.get('etag'));
+  assert.equal((await get('/registry/1/set/hashes', { 'if-none-match': etag })).status, 304);
+  const atHead = await get('/registry/head/set/hashes');
+  assert.equal(atHead.headers.get('content-location'), '/registry/1/set/hashes');
+  assert.deepEqual((await (await get('/registry/0/set/hashes')).json()).items, []);
+  assert.equal(await codeOf(await get('/registry/2/set/hashes')), 'not_found');
 });

@@ -5,6 +5,7 @@ import { canonicalBytes } from '../../src/core/canonical.ts';
 const REPLACEMENTS: readonly unknown[] = [
   ...[null, true, 0, 1, -1, 2, 1.5, 255, 256, 2 ** 53, '', 'x', '..', 'a/b', '\u200b', 'é', [], {}],
   ...['genesis', 'descriptors', 'governance', 'supersede', 'put', 'remove', 'DataError', '1.0.0'],
+  ...['erase', 'Secret', 'Other'],
   ...['2026-11-21T09:00:00.000Z', '2026-12-21T09:00:00.000Z', '2026-12-21T09:00:00.001Z'],
   ...[
     '0000-02-29T00:00:00.000Z',

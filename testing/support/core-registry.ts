@@ -125,6 +125,20 @@ export function supersedeMembers(
   };
 }
 
+/** `target`: the head, or a chain that the log has left behind. */
+export function eraseMembers(target: Chain, members: PayloadMembers = {}): PayloadMembers {
+  const { registry, entryHash: erases, version } = target;
+  return {
+    ...COMMON,
+    type: 'erase',
+    registry,
+    erases,
+    version,
+    reason: 'PersonalData',
+    ...members,
+  };
+}
+
 export function decode(members: PayloadMembers): DecodedPayload {
   return decodePayload(canonicalBytes(members));
 }

@@ -16,8 +16,13 @@ FURTHER = {
     "descriptors": ("registry", "changes"),
     "governance": ("registry", "governance", "replaces"),
     "supersede": ("registry", "supersedes", "reason", "changes"),
+    "erase": ("registry", "erases", "version", "reason"),
 }
-REASONS = ("KeyCompromise", "DataError", "GovernanceAction", "Other")
+REASONS = {
+    "supersede": ("KeyCompromise", "DataError", "GovernanceAction", "Other"),
+    "erase": ("PersonalData", "Secret", "LegalOrder", "Other"),
+}
+ERASABLE = ("descriptors", "supersede")
 
 
 def read_payload(data):
@@ -43,7 +48,11 @@ def read_payload(data):
         is_hash(payload["replaces"])
     if kind == "supersede":
         is_hash(payload["supersedes"])
-        must(payload["reason"] in REASONS, "reason")
+    if kind == "erase":
+        is_hash(payload["erases"])
+        is_integer(payload["version"], 1)
+    if "reason" in payload:
+        must(payload["reason"] in REASONS[kind], "reason")
     if "changes" in payload:
         for change in is_list(payload["changes"], int(kind == "descriptors"), 10_000):
             check_change(change)
@@ -212,6 +221,7 @@ class Registry:
         self.registry = self.origin = self.entry_hash = self.governance = None
         self.version, self.committed_at = -1, ""
         self.signer_keys, self.set, self.seen = {}, {}, set()
+        self.past, self.erased = [], {}  # (entry hash, type) of each version; which entry erased it
 
     def audit(self, leaf_bytes, payload_bytes, approval_bytes):
         leaf = read_leaf(leaf_bytes)
@@ -230,6 +240,7 @@ class Registry:
         must(self.committed_at <= committed_at <= payload["expires_at"], "time")
         check_quorum(payload, self.governance, approved)
         governance = self.succeed(payload)
+        self.check_erasure(payload)
         descriptors = self.change(payload)
 
         expected = {
@@ -252,6 +263,9 @@ class Registry:
         self.signer_keys.update({**self.keys_before(payload), **keys_of(governance)})
         self.set = descriptors
         self.seen.add(payload_b3)
+        self.past.append((self.entry_hash, payload["type"]))
+        if payload["type"] == "erase":
+            self.erased[int(payload["version"])] = self.version
 
     def check_approvals(self, payload, payload_b3, registry, approvals, committed_at):
         keys, approved = eligible(payload, self.governance), set()
@@ -294,6 +308,16 @@ class Registry:
     @staticmethod
     def keys_before(payload):
         return keys_of(payload["previous"]["governance"]) if "previous" in payload else {}
+
+    def check_erasure(self, payload):
+        if payload["type"] != "erase":
+            return
+        version = int(payload["version"])
+        must(version <= self.version, "erases an earlier entry")
+        entry_hash, kind = self.past[version]
+        must(entry_hash == payload["erases"], "erases the entry of that version")
+        must(kind in ERASABLE, "erases descriptors or supersede")
+        must(version not in self.erased, "erases an entry once")
 
     def change(self, payload):
         if payload["type"] == "supersede":

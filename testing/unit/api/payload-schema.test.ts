@@ -16,6 +16,7 @@ import {
   append,
   appendGenesis,
   descriptorsMembers,
+  eraseMembers,
   genesisMembers,
   governanceMembers,
   governanceOf,
@@ -49,6 +50,7 @@ const PAYLOADS: readonly Json[] = [
   ]),
   governanceMembers(GENESIS.chain, governanceOf([ALICE], { version: 2, threshold: 1 })),
   supersedeMembers(GENESIS.chain, []),
+  eraseMembers(FIRST.chain),
 ].map(plain);
 
 /** What a schema without code cannot say: order, uniqueness, relations, and which years leap. */
@@ -69,7 +71,7 @@ const BEYOND_SCHEMAS = [
 
 /** Values that are near something valid for some member. */
 const NEAR: readonly Json[] = [
-  ...[null, true, '', 'genesis', 'supersede', 'put', '1.0.0', [], {}, { constructor: 1 }],
+  ...[null, true, '', 'genesis', 'supersede', 'erase', 'put', '1.0.0', [], {}, { constructor: 1 }],
   ...['2026-02-29T00:00:00.000Z', '2028-02-29T00:00:00.000Z', '2026-02-30T00:00:00.000Z'],
   ...['2026-11-31T00:00:00.000Z', '2026-11-21T24:00:00.000Z', '2026-11-21T09:00:00Z'],
   ...['2026-11-23T09:00:00.000Z', '2026-11-23T09:00:00.00Z', '2026-13-01T09:00:00.000Z'],

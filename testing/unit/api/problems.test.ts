@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<number, readonly ErrorCode[]>> = {
   404: ['not_found', 'unknown_proposal', 'not_initialised'],
   405: ['method_not_allowed'],
   409: ['quorum_not_reached', 'fence_broken', 'replayed', 'conflict', 'expired'],
+  410: ['pruned', 'erased'],
   413: ['too_large'],
   415: ['unsupported_media_type', 'unsupported_encoding'],
   422: ['wrong_registry', 'unknown_signer', 'invalid_signature', 'invalid_governance'],

@@ -7,6 +7,7 @@ import {
   changesOf,
   compareKeys,
   decodePayload,
+  ERASE_REASONS,
   MAX_CHANGES,
   MAX_PAYLOAD_BYTES,
   PAYLOAD_TYPES,
@@ -17,12 +18,14 @@ import { encodeVerifierKey } from '../../../src/core/vkey.ts';
 import { refuses } from '../../support/core-assert.ts';
 import {
   ALICE,
+  append,
   appendGenesis,
   BOB,
   CAROL,
   DAVE,
   decode,
   descriptorsMembers,
+  eraseMembers,
   genesisMembers,
   governanceMembers,
   governanceOf,
@@ -34,6 +37,7 @@ import {
 } from '../../support/core-registry.ts';
 
 const { chain } = appendGenesis();
+const { chain: later } = append(chain, descriptorsMembers(chain.registry, [put(null, 'a')]));
 const HASH = `b3:${'ab'.repeat(32)}`;
 const next = governanceOf([ALICE, BOB, DAVE], { version: 2 });
 
@@ -42,6 +46,7 @@ const VALID: Readonly<Record<string, PayloadMembers>> = {
   descriptors: descriptorsMembers(chain.registry, [put(null, 'a')]),
   governance: governanceMembers(chain, next),
   supersede: supersedeMembers(chain, [put(null, 'a')]),
+  erase: eraseMembers(later),
 };
 
 function refusesMembers(members: unknown, message?: RegExp): void {
@@ -69,7 +74,7 @@ test('each member is required, and no other is allowed', () => {
   for (const [type, members] of Object.entries(VALID)) {
     for (const name of Object.keys(members)) {
       refusesMembers(without(members, name), new RegExp(`/${name}`));
-      refusesMembers({ ...members, [name]: 7 }, new RegExp(`/${name}`));
+      refusesMembers({ ...members, [name]: 7.5 }, new RegExp(`/${name}`));
       refusesMembers({ ...members, [name]: null }, new RegExp(`/${name}`));
     }
     const foreign = type === 'genesis' ? { registry: HASH } : { rules: [] };
@@ -79,7 +84,7 @@ test('each member is required, and no other is allowed', () => {
 });
 
 test('schema version, origin, note and hashes are checked where they stand', () => {
-  const { genesis, descriptors, governance, supersede } = VALID;
+  const { genesis, descriptors, governance, supersede, erase } = VALID;
   refusesMembers({ ...genesis, schema_version: '1.0.1' }, /\/schema_version/);
   refusesMembers({ ...genesis, origin: 'Example.com' }, /\/origin/);
   refusesMembers({ ...genesis, note: 'a\nb' }, /\/note/);
@@ -89,6 +94,10 @@ test('schema version, origin, note and hashes are checked where they stand', () 
   refusesMembers({ ...supersede, reason: 'Because' }, /\/reason/);
   for (const reason of SUPERSEDE_REASONS)
     assert.deepEqual(decode({ ...supersede, reason }).payload, { ...supersede, reason });
+  refusesMembers({ ...erase, erases: 'x' }, /\/erases/);
+  refusesMembers({ ...erase, reason: 'DataError' }, /\/reason/);
+  for (const reason of ERASE_REASONS)
+    assert.deepEqual(decode({ ...erase, reason }).payload, { ...erase, reason });
 });
 
 test('a payload expires after it was created, by at most 30 days', () => {
@@ -122,6 +131,13 @@ test('changes are sorted by kind and id, one for each', () => {
   assert.equal(compareKeys({ kind: 'a', id: 'a' }, { kind: 'a', id: 'a' }), 0);
   // ASCII order, not a locale's: '-' is before '0', and upper case before lower.
   assert.equal(compareKeys({ kind: 'a', id: 'B' }, { kind: 'a', id: 'a' }), -1);
+});
+
+test('an erase payload names a version of 1 or more, and changes nothing', () => {
+  for (const version of [0, -1, 1.5, '1', 2 ** 53])
+    refusesMembers({ ...VALID.erase, version }, /\/version/);
+  const payload = decode({ ...VALID.erase, version: 2 ** 53 - 1 }).payload;
+  assert.deepEqual(changesOf(payload), []);
 });
 
 test('a descriptors payload has a change, a supersede payload may have none', () => {

@@ -216,3 +216,17 @@ test('a partial tree of nothing is the empty tree', () => {
     treeOf().with([{ path: hashedPath(1), valueHash: value(1) }]).root,
   );
 });
+
+test('the leaves of a tree come in the order of paths, and are the tree', () => {
+  assert.deepEqual([...SetTree.EMPTY.leaves()], []);
+  const paths = Array.from({ length: 40 }, (_, i) => hashedPath(i));
+  const tree = treeOf(...paths);
+  const leaves = [...tree.leaves()];
+  assert.deepEqual(
+    leaves.map(({ path }) => toHex(path)),
+    paths.map(toHex).sort(),
+  );
+  assert.equal(SetTree.EMPTY.with(leaves).root, tree.root);
+  const bare = SetTree.fromRoot({ root: tree.rootHash, size: tree.size });
+  refuses('invalid_proof', () => [...bare.leaves()]);
+});
