@@ -24,6 +24,14 @@ interface Rule {
 // `sun_path` has 108 bytes, one of which ends it.
 const MAX_SOCKET_PATH_BYTES = 107;
 
+const NEEDS_DISK = [
+  'high_water',
+  'min_free_space',
+  'warn_free_space',
+  'ballast',
+  'audit_max_size',
+] as const;
+
 const RULES: readonly Rule[] = [
   { of: ['tls_cert', 'tls_key'], violation: halfOfTls },
   { of: ['clock_name', 'clock_key'], violation: nameWithoutClock },
@@ -34,7 +42,8 @@ const RULES: readonly Rule[] = [
   { of: ['profile', 'data'], violation: dataOnDisk },
   { of: ['profile', 'listen'], violation: listenOnDisk },
   { of: ['profile', 'operator_listen'], violation: operatorOnDisk },
-  ...(['high_water', 'min_free_space', 'audit_max_size'] as const).map(
+  { of: ['min_free_space', 'warn_free_space'], violation: lateWarning },
+  ...NEEDS_DISK.map(
     (key): Rule => ({ of: ['profile', key], violation: (draft) => uselessInMemory(draft, key) }),
   ),
 ];
@@ -159,6 +168,13 @@ function operatorOnDisk(draft: Draft): string | undefined {
 
 function socketOnDisk(path: string): string {
   return `expected the socket of a micronode, which writes no file, on tmpfs, got ${excerpt(path)}`;
+}
+
+/** The default gives way: a larger `min_free_space` alone was right before there were warnings. */
+function lateWarning(draft: Draft): string | undefined {
+  const { min_free_space: min, warn_free_space: warn } = draft.values;
+  if (warn === 0 || warn >= min || !isGiven(draft, 'warn_free_space')) return undefined;
+  return `${draft.place('warn_free_space')}: expected at least min_free_space, or 0B, got ${warn} bytes and ${min}: writes would be refused before anybody is warned`;
 }
 
 function uselessInMemory(draft: Draft, key: SettingKey): string | undefined {

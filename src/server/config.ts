@@ -82,6 +82,10 @@ export interface Config {
     readonly storageMs: number;
     readonly loopMs: number;
     readonly minFreeBytes: number;
+    /** 0: nobody is warned. */
+    readonly warnFreeBytes: number;
+    /** 0: none. */
+    readonly ballastBytes: number;
   };
   readonly timeouts: {
     readonly headersMs: number;
@@ -249,6 +253,8 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
       storageMs: parsed.shed_storage_after,
       loopMs: parsed.shed_loop_after,
       minFreeBytes: parsed.min_free_space,
+      warnFreeBytes: parsed.warn_free_space,
+      ballastBytes: parsed.ballast,
     },
     timeouts: {
       headersMs: parsed.headers_timeout,

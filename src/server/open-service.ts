@@ -11,7 +11,8 @@ import { type OpenAuditLog, openAuditLog } from './audit-log/open.ts';
 import type { LineOutput } from './audit-log/stdout-sink.ts';
 import type { Config } from './config.ts';
 import { openCosigners } from './cosigners.ts';
-import { openHealthGates } from './health/gates.ts';
+import { releaseAtStart } from './health/ballast.ts';
+import { freeBytesAt, openHealthGates } from './health/gates.ts';
 import { isAfterCrash } from './health/observe.ts';
 import { watchStore } from './health/watched-store.ts';
 import type { LiveConfig } from './live-config.ts';
@@ -56,6 +57,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     );
   const cosigners = await openCosigners(config, { metrics, log });
   const isCrashed = await isAfterCrash(config);
+  if (isKept) await releaseBallast(config, log);
   const { store, writes } = watchStore(await openStore(config, { metrics, onFatal }), monotonicMs);
   const ownedByUs = closers.push(() => store[Symbol.asyncDispose]());
   // After the database: its lock keeps a second process away from these files too.
@@ -77,10 +79,11 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     writes,
     dataDir: isKept ? config.dataDir : null,
     timers: TIMERS,
+    metrics,
     nowMs: monotonicMs,
     log,
   });
-  closers.push(async () => health.close());
+  closers.push(() => health.close());
   const payloads = new PayloadReader();
   closers.push(() => payloads[Symbol.asyncDispose]());
   const registry = await openRegistry({
@@ -107,6 +110,11 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
   return { store, registry, audit, freeze, isAfterCrash: isCrashed };
+}
+
+function releaseBallast({ dataDir, shed }: Config, log: Log): Promise<void> {
+  const freeBytes = () => freeBytesAt(dataDir);
+  return releaseAtStart({ dataDir, minBytes: shed.minFreeBytes, freeBytes, log });
 }
 
 function monotonicMs(): number {

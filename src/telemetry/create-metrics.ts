@@ -67,6 +67,12 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     subscribers: (count) => golden.subscribers.set(count),
     fsync: (seconds) => golden.fsync.observe(seconds),
     storageBytes: (bytes) => golden.storageBytes.set(bytes),
+    disk: (state) => {
+      for (const gauge of [golden.diskFree, golden.diskMark]) gauge.remove();
+      if (state === undefined) return;
+      golden.diskFree.set(state.freeBytes);
+      golden.diskMark.set(state.mark);
+    },
     checkpointed: () => {
       checkpointedAt = now();
     },

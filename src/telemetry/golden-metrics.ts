@@ -159,6 +159,14 @@ function stateMetrics(make: Maker) {
       'registry_storage_bytes',
       'Bytes the store holds, on disk or in memory.',
     ),
+    diskFree: make.unset(
+      'registry_storage_free_bytes',
+      'Bytes that may still be written where the data is; absent without a disk, and while unknown.',
+    ),
+    diskMark: make.unset(
+      'registry_storage_mark',
+      'How much room the disk of the data has: 0 enough, 1 little, 2 so little that writes are refused.',
+    ),
     recoveries: make.counter(
       'registry_recoveries_total',
       'Starts that took a registry up again from its store.',

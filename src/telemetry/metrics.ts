@@ -19,6 +19,8 @@ export interface Metrics {
   subscribers(count: number): void;
   fsync(seconds: number): void;
   storageBytes(bytes: number): void;
+  /** Of the disk of the data, at each look at it; `undefined`: not known. `mark`: 0 fine, 1 soft, 2 hard. */
+  disk(state: { readonly freeBytes: number; readonly mark: 0 | 1 | 2 } | undefined): void;
   /** Durable write-ahead log folded into the main file. */
   checkpointed(): void;
   recovered(): void;

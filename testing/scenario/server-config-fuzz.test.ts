@@ -24,6 +24,8 @@ const RELATED = new Set([
   'data',
   'high_water',
   'min_free_space',
+  'warn_free_space',
+  'ballast',
   'audit_max_size',
 ]);
 const RELATED_PLACES = new Set(

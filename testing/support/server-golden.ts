@@ -17,6 +17,8 @@ export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: 
   registry_pending_proposals: ['gauge'],
   registry_checkpoint_age_seconds: ['gauge'],
   registry_storage_bytes: ['gauge'],
+  registry_storage_free_bytes: ['gauge'],
+  registry_storage_mark: ['gauge'],
   registry_recoveries_total: ['counter'],
   registry_stream_subscribers: ['gauge'],
   storage_fsync_seconds: ['histogram'],
@@ -65,6 +67,7 @@ export function reportEverything(metrics: Metrics): void {
   metrics.subscribers(5);
   metrics.fsync(0.002);
   metrics.storageBytes(4096);
+  metrics.disk({ freeBytes: 4096, mark: 1 });
   metrics.checkpointed();
   metrics.recovered();
   metrics.witnessRequested({ witness: 'w1', result: 'signed' });

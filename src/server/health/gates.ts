@@ -3,7 +3,9 @@ import { statfs } from 'node:fs/promises';
 import type { WriteGate } from '../../registry/gates.ts';
 import type { RegistryTimers } from '../../registry/options.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Config } from '../config.ts';
+import { Ballast } from './ballast.ts';
 import { DiskGate } from './disk-gate.ts';
 import { LoopGate } from './loop-gate.ts';
 import { storageGate } from './storage-gate.ts';
@@ -18,6 +20,7 @@ export interface HealthGatesParts {
   /** Must exist; `null`: nothing is kept on a disk. */
   readonly dataDir: string | null;
   readonly timers: RegistryTimers;
+  readonly metrics: Pick<Metrics, 'disk'>;
   /** Of a clock that never goes back. */
   readonly nowMs: () => number;
   readonly log: Pick<Log, 'info' | 'warn'>;
@@ -27,36 +30,42 @@ export interface HealthGatesParts {
 
 export interface HealthGates {
   readonly gates: readonly WriteGate[];
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Resolves when the disk was looked at, or after a second if it does not answer. */
 export async function openHealthGates(parts: HealthGatesParts): Promise<HealthGates> {
-  const { live, dataDir, freeBytes = freeBytesAt } = parts;
-  const disk =
-    dataDir === null
-      ? undefined
-      : await DiskGate.open({
-          ...parts,
-          freeBytes: () => freeBytes(dataDir),
-          minBytes: () => live().shed.minFreeBytes,
-        });
+  const { live, dataDir } = parts;
+  const disk = dataDir === null ? undefined : await openDiskGate({ ...parts, dataDir });
   const loop = new LoopGate({ ...parts, limitMs: () => live().shed.loopMs });
   const storage = storageGate({ ...parts, limitMs: () => live().shed.storageMs });
   const gates = disk === undefined ? [storage, loop] : [storage, loop, disk];
   const teller = new Teller(parts, gates);
   return {
     gates,
-    close: () => {
+    close: async () => {
       teller.close();
       loop.close();
-      disk?.close();
+      await disk?.close();
     },
   };
 }
 
+function openDiskGate(parts: HealthGatesParts & { readonly dataDir: string }): Promise<DiskGate> {
+  const { live, dataDir, freeBytes = freeBytesAt } = parts;
+  return DiskGate.open({
+    ...parts,
+    freeBytes: () => freeBytes(dataDir),
+    marks: () => {
+      const { warnFreeBytes: warnBytes, minFreeBytes: minBytes } = live().shed;
+      return { warnBytes, minBytes };
+    },
+    ballast: new Ballast({ ...parts, dataDir, bytes: () => live().shed.ballastBytes }),
+  });
+}
+
 /** Bytes of the file system that a process without privileges may still take. */
-async function freeBytesAt(directory: string): Promise<number> {
+export async function freeBytesAt(directory: string): Promise<number> {
   const { bavail, bsize } = await statfs(directory);
   return bavail * bsize;
 }

@@ -96,6 +96,22 @@ export const LIMITS = {
     metric: 'rejected_total{reason="read_only"}',
     reload: APPLIES,
   }),
+  warn_free_space: setting({
+    ...bytes({ min: '0B', max: '1PiB' }),
+    initial: '512MiB',
+    meaning:
+      'an operator is warned, in the log and by `QuorateDiskLow`, while the disk of `data` has less than this left; not below `min_free_space`; 0B: never; not for a micronode',
+    metric: 'registry_storage_mark',
+    reload: APPLIES,
+  }),
+  ballast: setting({
+    ...bytes({ min: '0B', max: '1TiB' }),
+    initial: '32MiB',
+    meaning:
+      'room that the file `ballast` in `data` holds, and gives up on a full disk so that operator acts and a restart have some; made when there is plenty; 0B: none; not for a micronode',
+    metric: 'registry_storage_free_bytes',
+    reload: APPLIES,
+  }),
   headers_timeout: setting({
     ...duration({ min: '100ms', max: '10m' }),
     initial: '5s',

@@ -293,6 +293,8 @@ const OTHERS: Readonly<Record<string, string>> = {
   shed_storage_after: '1m',
   shed_loop_after: '1m',
   min_free_space: '0B',
+  warn_free_space: '0B',
+  ballast: '0B',
   headers_timeout: '1m',
   request_timeout: '1m',
   keep_alive_timeout: '1m',

@@ -34,6 +34,12 @@ const CONTRADICTIONS: readonly (readonly [Readonly<Record<string, string>>, RegE
   [{ profile: 'micronode', operator_listen: '/disk/s' }, /^--operator-listen: .* on tmpfs/],
   [{ profile: 'micronode', high_water: '/memory/mark' }, /^--high-water: expected no high_water/],
   [{ profile: 'micronode', min_free_space: '1MiB' }, /^--min-free-space: expected no min_free/],
+  [{ profile: 'micronode', warn_free_space: '1GiB' }, /^--warn-free-space: expected no warn_free/],
+  [{ profile: 'micronode', ballast: '1MiB' }, /^--ballast: expected no ballast for a micronode/],
+  [
+    { warn_free_space: '63MiB' },
+    /^--warn-free-space: expected at least min_free_space, or 0B, got 66060288 bytes and 67108864:/,
+  ],
   [{ profile: 'micronode', audit_max_size: '1MiB' }, /^--audit-max-size: expected no audit_max/],
 ];
 
@@ -49,6 +55,9 @@ const AGREEMENTS: readonly Readonly<Record<string, string>>[] = [
   { listen: `unix:${JUST_SHORT_ENOUGH}` },
   { operator_listen: JUST_SHORT_ENOUGH },
   { data: TOO_LONG, operator_listen: 'off' },
+  { warn_free_space: '64MiB' },
+  { warn_free_space: '0B' },
+  { min_free_space: '1GiB' },
   { headers_timeout: '9s', request_timeout: '2s' },
   { profile: 'micronode', data: '/memory/data', operator_listen: '/memory/s' },
   { profile: 'micronode', listen: 'unix:/memory/s', operator_listen: 'off', high_water: '' },

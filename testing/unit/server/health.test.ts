@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
 import type { WriteGate } from '../../../src/registry/gates.ts';
-import { DiskGate } from '../../../src/server/health/disk-gate.ts';
 import { openHealthGates } from '../../../src/server/health/gates.ts';
 import { LoopGate } from '../../../src/server/health/loop-gate.ts';
 import { storageGate } from '../../../src/server/health/storage-gate.ts';
@@ -14,6 +13,7 @@ import { makeProposal } from '../../support/store-entries.ts';
 import { TestTimers } from '../../support/timers.ts';
 
 const MIB = 1024 * 1024;
+const NO_DISK = { minFreeBytes: 0, warnFreeBytes: 0, ballastBytes: 0 };
 
 /** A store whose checkpoints are kept when the test says so. */
 function heldStore() {
@@ -205,101 +205,17 @@ test('a reloaded limit is in force at once', () => {
   assert.equal(codeOf(gate), 'loop_late');
 });
 
-async function openDisk(looks: (() => Promise<number>)[]) {
-  const { timers, nowMs, writes, begin } = heldStore();
-  const warnings: string[] = [];
-  let asked = 0;
-  const gate = await DiskGate.open({
-    freeBytes: () => (looks[asked++] ?? looks.at(-1) ?? assert.fail())(),
-    minBytes: () => 64 * MIB,
-    writes,
-    nowMs,
-    timers,
-    log: { warn: (message) => void warnings.push(message) },
-  });
-  const look = async () => {
-    timers.advance(1_000);
-    await new Promise((resolve) => setImmediate(resolve));
-  };
-  return { timers, begin, gate, look, warnings, asked: () => asked };
-}
-
-test('the disk is looked at before the first write, refuses below the limit, and opens again', async () => {
-  const sizes = [64 * MIB - 1, 64 * MIB, 10, 65 * MIB];
-  const { gate, look } = await openDisk(sizes.map((size) => async () => size));
-  const refusal = gate.refusal();
-  assert.equal(refusal?.code, 'read_only');
-  const figures = { min_free_bytes: 64 * MIB, free_bytes: 64 * MIB - 1 };
-  assert.deepEqual(refusal?.details, { reason: 'disk', ...figures });
-  await look();
-  assert.equal(codeOf(gate), undefined);
-  await look();
-  assert.equal(codeOf(gate), 'read_only');
-  await look();
-  assert.equal(codeOf(gate), undefined);
-});
-
-test('a disk that cannot be asked refuses nothing, and the log says so once', async () => {
-  const fail = () => Promise.reject(new Error('EIO'));
-  const { gate, look, warnings } = await openDisk([fail, fail, async () => 0, fail]);
-  await look();
-  assert.deepEqual([codeOf(gate), warnings.length], [undefined, 1]);
-  await look();
-  assert.equal(codeOf(gate), 'read_only');
-  await look();
-  assert.deepEqual([codeOf(gate), warnings.length], [undefined, 2]);
-});
-
-test('a disk that never answers holds up neither the start nor more than one look', async () => {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const timers = new TestTimers(0);
-  let asked = 0;
-  const opening = DiskGate.open({
-    freeBytes: () => {
-      asked++;
-      return promise;
-    },
-    minBytes: () => 64 * MIB,
-    writes: heldStore().writes,
-    nowMs: () => timers.now(),
-    timers,
-    log: SILENT_LOG,
-  });
-  timers.advance(1_000);
-  const gate = await opening;
-  for (let second = 0; second < 5; second++) timers.advance(1_000);
-  assert.deepEqual([asked, codeOf(gate)], [1, undefined]);
-  resolve(0);
-  await new Promise((done) => setImmediate(done));
-  assert.equal(codeOf(gate), 'read_only');
-  timers.advance(1_000);
-  assert.equal(asked, 2);
-  gate.close();
-  assert.equal(timers.pending, 0);
-});
-
-test('room that only a write can miss, as with a quota, refuses for two seconds; then one may try', async () => {
-  const { timers, begin, gate } = await openDisk([async () => 100 * MIB]);
-  await begin().fail(new RegistryError('read_only', 'expected space, got none'));
-  assert.equal(codeOf(gate), 'read_only');
-  timers.advance(1_999);
-  assert.equal(codeOf(gate), 'read_only');
-  timers.advance(1);
-  assert.equal(codeOf(gate), undefined);
-  await begin().fail(new RegistryError('outcome_unknown', 'another failure is another matter'));
-  assert.equal(codeOf(gate), undefined);
-});
-
 test('each change of a gate is one line of the log, and none of a place', async () => {
   const { timers, nowMs, writes, begin } = heldStore();
   const lines: [string, LogFields | undefined][] = [];
   const tell = (message: string, fields?: LogFields) => void lines.push([message, fields]);
-  const shed = { storageMs: 100, loopMs: 600_000, minFreeBytes: MIB };
+  const shed = { ...NO_DISK, storageMs: 100, loopMs: 600_000, minFreeBytes: MIB };
   const health = await openHealthGates({
     live: () => ({ shed }),
     writes,
     dataDir: '/the/data',
     timers,
+    metrics: { disk: () => undefined },
     nowMs,
     log: { info: tell, warn: tell },
     freeBytes: async (directory) => {
@@ -317,7 +233,12 @@ test('each change of a gate is one line of the log, and none of a place', async 
   for (let n = 0; n < 10; n++) timers.advance(250);
   shed.minFreeBytes = 3 * MIB;
   for (let n = 0; n < 4; n++) timers.advance(250);
-  const details = { reason: 'disk', min_free_bytes: 3 * MIB, free_bytes: 2 * MIB };
+  const details = {
+    reason: 'disk',
+    min_free_bytes: 3 * MIB,
+    opens_at_bytes: 4 * MIB,
+    free_bytes: 2 * MIB,
+  };
   assert.deepEqual(lines, [
     [
       'writes are refused',
@@ -326,18 +247,19 @@ test('each change of a gate is one line of the log, and none of a place', async 
     ['writes pass again', { gate: 'storage' }],
     ['writes are refused', { gate: 'disk', code: 'read_only', ...details }],
   ]);
-  health.close();
+  await health.close();
   assert.equal(timers.pending, 0);
 });
 
 test('without a data directory no disk is looked at', async () => {
   const { timers, nowMs, writes } = heldStore();
-  const shed = { storageMs: 100, loopMs: 100, minFreeBytes: MIB };
+  const shed = { ...NO_DISK, storageMs: 100, loopMs: 100 };
   const health = await openHealthGates({
     live: () => ({ shed }),
     writes,
     dataDir: null,
     timers,
+    metrics: { disk: () => undefined },
     nowMs,
     log: SILENT_LOG,
     freeBytes: () => assert.fail('a disk was looked at'),
@@ -346,5 +268,5 @@ test('without a data directory no disk is looked at', async () => {
     health.gates.map(({ name }) => name),
     ['storage', 'loop'],
   );
-  health.close();
+  await health.close();
 });

@@ -124,6 +124,21 @@ test('the checkpoint age grows with the clock and a checkpoint sets it back', as
   assert.equal(await sample(metrics, 'registry_checkpoint_age_seconds'), 0);
 });
 
+test('the room of the disk is told while it is known, and by no figure while it is not', async () => {
+  const metrics = metricsWith();
+  const figures = async () =>
+    (await metrics.render()).text.match(/^registry_storage_(?:free_bytes|mark) .*$/gm);
+  assert.equal(await figures(), null);
+  metrics.disk({ freeBytes: 4096, mark: 2 });
+  metrics.disk({ freeBytes: 8192, mark: 1 });
+  assert.deepEqual(await figures(), [
+    'registry_storage_free_bytes 8192',
+    'registry_storage_mark 1',
+  ]);
+  metrics.disk(undefined);
+  assert.equal(await figures(), null);
+});
+
 test('two instruments share nothing', async () => {
   const one = metricsWith();
   const two = metricsWith();
