@@ -10,7 +10,7 @@ import type { Hash } from '../core/hash.ts';
 import { decodeLeaf, type EntryBytes, type Leaf } from '../core/leaf.ts';
 import type { Descriptor } from '../core/payload.ts';
 import { decodeSetProof, readSetProof } from '../core/set-proof.ts';
-import type { SetBranch } from '../core/set-tree.ts';
+import type { SetBranch } from '../core/set-rows.ts';
 import { MAX_NOTE_CHARACTERS } from '../core/tlog/note.ts';
 import { ANSWER_LIMITS, parseJsonBytes } from './json.ts';
 import type { RequestBounds, Transport } from './transport.ts';

@@ -15,11 +15,12 @@ export const IS_LITTLE_ENDIAN: boolean = new Uint8Array(Uint32Array.of(1).buffer
 /** Scratch: nothing runs between a hash's beginning and its end, and it says nothing after it. */
 const words = new Int32Array(CHUNK_BYTES / 4);
 const bytes = new Uint8Array(words.buffer);
+const only = new Int32Array(8);
 
 /** Answers 32 bytes. Only where `IS_LITTLE_ENDIAN`. */
 export function hashBlake3(input: Uint8Array): Uint8Array {
   const last = Math.max(0, Math.ceil(input.length / CHUNK_BYTES) - 1);
-  if (last === 0) return toBytes(hashChunk(input, { counter: 0, flags: FLAGS.root }));
+  if (last === 0) return toBytes(chunkInto(only, input, { counter: 0, flags: FLAGS.root }));
   /** Of whole subtrees that wait for what is on their right, the largest first. */
   const waiting: Int32Array[] = [];
   for (let counter = 0; counter < last; counter++) {
@@ -30,7 +31,7 @@ export function hashBlake3(input: Uint8Array): Uint8Array {
       right = hashParent(waiting.pop() as Int32Array, right, 0);
     waiting.push(right);
   }
-  let right = hashChunk(input.subarray(last * CHUNK_BYTES), { counter: last, flags: 0 });
+  let right = chunkInto(only, input.subarray(last * CHUNK_BYTES), { counter: last, flags: 0 });
   while (waiting.length > 0) {
     const left = waiting.pop() as Int32Array;
     right = hashParent(left, right, waiting.length === 0 ? FLAGS.root : 0);
@@ -38,12 +39,23 @@ export function hashBlake3(input: Uint8Array): Uint8Array {
   return toBytes(right);
 }
 
-/** Answers the chaining value. `flags`: beside those of every chunk. */
-export function hashChunk(
+interface Chunk {
+  readonly counter: number;
+  /** Beside those of every chunk. */
+  readonly flags: number;
+}
+
+/** Answers the chaining value. */
+export function hashChunk(input: Uint8Array, chunk: Chunk): Int32Array {
+  return chunkInto(new Int32Array(8), input, chunk);
+}
+
+function chunkInto(
+  chaining: Int32Array,
   input: Uint8Array,
-  { counter, flags }: { readonly counter: number; readonly flags: number },
+  { counter, flags }: Chunk,
 ): Int32Array {
-  const chaining = IV.slice();
+  chaining.set(IV);
   const last = Math.max(0, Math.ceil(input.length / BLOCK_BYTES) - 1);
   bytes.set(input);
   bytes.fill(0, input.length, (last + 1) * BLOCK_BYTES);
@@ -69,6 +81,15 @@ export function hashParent(left: Int32Array, right: Int32Array, flags: number): 
   return chaining;
 }
 
+/** Copied word by word: to ask for the buffer of so few words would cost as much as a block. */
 function toBytes(chaining: Int32Array): Uint8Array {
-  return new Uint8Array(chaining.buffer);
+  const hash = new Uint8Array(32);
+  for (let i = 0; i < 32; i += 4) {
+    const word = chaining[i >> 2] as number;
+    hash[i] = word;
+    hash[i + 1] = word >>> 8;
+    hash[i + 2] = word >>> 16;
+    hash[i + 3] = word >>> 24;
+  }
+  return hash;
 }

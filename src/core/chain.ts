@@ -26,7 +26,8 @@ import {
   nextGovernance,
   withNamedSigners,
 } from './rules.ts';
-import { type SetChange, SetTree } from './set-tree.ts';
+import type { SetChange } from './set-rows.ts';
+import { SetTree } from './set-tree.ts';
 import { LogTree } from './tlog/log-tree.ts';
 import type { TreeNode } from './tlog/merkle.ts';
 import type { Verifier } from './verifier.ts';

@@ -79,7 +79,8 @@ export {
   type SetProofVerdict,
   verifyBranch,
 } from './set-proof.ts';
-export { type SetBranch, type SetChange, SetTree } from './set-tree.ts';
+export type { SetBranch, SetChange } from './set-rows.ts';
+export { SetTree } from './set-tree.ts';
 export { formatTime, isTime } from './time.ts';
 export {
   type AddCheckpoint,

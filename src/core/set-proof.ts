@@ -3,7 +3,8 @@ import { isEqualBytes } from './bytes.ts';
 import type { Json } from './canonical.ts';
 import { Check } from './check.ts';
 import { formatHash, type Hash, parseHash } from './hash.ts';
-import { bitAt, EMPTY_HASH, hashInner, hashLeaf, type SetBranch } from './set-tree.ts';
+import { bitAt, EMPTY_HASH, hashInner, hashLeaf } from './set-hash.ts';
+import type { SetBranch } from './set-rows.ts';
 
 export interface SetProof {
   /** From the root down; the zero hash where nothing stands. */

@@ -5,16 +5,35 @@
  */
 import { isEqualBytes } from './bytes.ts';
 import { RegistryError } from './error.ts';
-import { blake3Bytes, formatHash, type Hash } from './hash.ts';
+import { formatHash, type Hash } from './hash.ts';
+import { bitAt, EMPTY_HASH, hashInner } from './set-hash.ts';
+import {
+  allRows,
+  branchOfRows,
+  changeRows,
+  concatRows,
+  countRows,
+  hashRows,
+  leavesOfRows,
+  type RowRange,
+  rowOf,
+  type SetBranch,
+  type SetChange,
+  type SetLeaf,
+  sliceRows,
+  sortRows,
+  splitRows,
+  valueAmong,
+} from './set-rows.ts';
 
-/** `valueHash: null` removes the path. Both are 32 bytes. */
-export interface SetChange {
-  readonly path: Uint8Array;
-  readonly valueHash: Uint8Array | null;
-}
+/** A subtree of this many descriptors or fewer is kept as its rows. */
+const FEW = 8;
 
-interface LeafNode extends SetLeaf {
+/** A subtree of 1 to `FEW` descriptors. */
+interface FewNode {
   readonly hash: Uint8Array;
+  /** Sorted. */
+  readonly rows: Uint8Array;
 }
 
 interface InnerNode {
@@ -28,21 +47,7 @@ interface StubNode {
   readonly hash: Uint8Array;
 }
 
-type SetNode = LeafNode | InnerNode | StubNode | null;
-
-/** Siblings from the root down, and what stands at the end: the leaf there, or nothing. */
-export interface SetBranch {
-  readonly siblings: readonly Uint8Array[];
-  readonly leaf: SetLeaf | null;
-}
-
-/** Both 32 bytes. */
-export interface SetLeaf {
-  readonly path: Uint8Array;
-  readonly valueHash: Uint8Array;
-}
-
-export const EMPTY_HASH: Uint8Array = new Uint8Array(32);
+type SetNode = FewNode | InnerNode | StubNode | null;
 
 export class SetTree {
   static readonly EMPTY: SetTree = new SetTree(null, 0);
@@ -54,6 +59,12 @@ export class SetTree {
   private constructor(root: SetNode, size: number) {
     this.#root = root;
     this.size = size;
+  }
+
+  /** A whole set, of the bytes of `SetRows`, which it sorts. Throws `internal` when a path is there twice. */
+  static fromRows(rows: Uint8Array): SetTree {
+    sortRows(rows);
+    return new SetTree(treeOf(rows, allRows(rows), 0), countRows(rows));
   }
 
   /** A tree known by its root alone; `withBranch` makes more of it known. */
@@ -70,22 +81,32 @@ export class SetTree {
     return formatHash(this.rootHash);
   }
 
-  /** The value hash at `path`, `undefined` when absent. Throws `invalid_proof` where only a hash is known. */
+  /**
+   * The value hash at `path`, `undefined` when absent; costs no hashing. Throws `invalid_proof` where
+   * only a hash is known.
+   */
   get(path: Uint8Array): Uint8Array | undefined {
-    const { leaf } = this.branch(path);
-    return leaf !== null && isEqualBytes(leaf.path, path) ? leaf.valueHash : undefined;
+    let node = this.#root;
+    for (let depth = 0; node !== null && !isFew(node); depth++) {
+      const { left, right } = known(node);
+      node = bitAt(path, depth) === 0 ? left : right;
+    }
+    return node === null ? undefined : valueAmong(node.rows, path);
   }
 
-  /** The way to `path`; costs no hashing. Throws `invalid_proof` where only a hash is known. */
+  /** The way to `path`; costs the hashes of a small subtree at most. Throws `invalid_proof` where only a hash is known. */
   branch(path: Uint8Array): SetBranch {
     const siblings: Uint8Array[] = [];
     let node = this.#root;
-    for (let depth = 0; node !== null && !isLeaf(node); depth++) {
+    let depth = 0;
+    for (; node !== null && !isFew(node); depth++) {
       const { left, right } = known(node);
       siblings.push(hashOfNode(bitAt(path, depth) === 0 ? right : left));
       node = bitAt(path, depth) === 0 ? left : right;
     }
-    return { siblings, leaf: node };
+    if (node === null) return { siblings, leaf: null };
+    const below = branchOfRows(node.rows, path, depth);
+    return { siblings: [...siblings, ...below.siblings], leaf: below.leaf };
   }
 
   /** Every leaf, in the order of paths. Throws `invalid_proof` where only a hash is known. */
@@ -99,12 +120,9 @@ export class SetTree {
    */
   with(changes: readonly SetChange[]): SetTree {
     let size = this.size;
-    const leaves = changes.map(({ path, valueHash }) => {
-      const existed = this.get(path) !== undefined;
-      size += Number(valueHash !== null) - Number(existed);
-      return { path, leaf: valueHash === null ? null : makeLeaf(path, valueHash) };
-    });
-    return new SetTree(update(this.#root, 0, leaves), size);
+    for (const { path, valueHash } of changes)
+      size += Number(valueHash !== null) - Number(this.get(path) !== undefined);
+    return new SetTree(update(this.#root, 0, changes), size);
   }
 
   /** The same tree with the nodes of a branch known, which must have been checked against its root. */
@@ -113,47 +131,21 @@ export class SetTree {
   }
 }
 
-export function hashLeaf(path: Uint8Array, valueHash: Uint8Array): Uint8Array {
-  return blake3Bytes(prefixed(0, path, valueHash));
-}
-
-export function hashInner(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return blake3Bytes(prefixed(1, left, right));
-}
-
-/** One byte and two hashes of 32, as every node of every way to a changed leaf is hashed. */
-function prefixed(prefix: number, left: Uint8Array, right: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(65);
-  bytes[0] = prefix;
-  bytes.set(left, 1);
-  bytes.set(right, 33);
-  return bytes;
-}
-
-/** Bit `depth` of a path, most significant first. */
-export function bitAt(path: Uint8Array, depth: number): 0 | 1 {
-  return ((path[depth >> 3]! >> (7 - (depth & 7))) & 1) as 0 | 1;
-}
-
 function* leavesOf(node: SetNode): Generator<SetLeaf, void, void> {
   if (node === null) return;
-  if (isLeaf(node)) return yield node;
+  if (isFew(node)) return yield* leavesOfRows(node.rows);
   const { left, right } = known(node);
   yield* leavesOf(left);
   yield* leavesOf(right);
 }
 
-interface LeafChange {
-  readonly path: Uint8Array;
-  readonly leaf: LeafNode | null;
-}
+const NO_ROWS = new Uint8Array();
 
-function update(node: SetNode, depth: number, changes: readonly LeafChange[]): SetNode {
+function update(node: SetNode, depth: number, changes: readonly SetChange[]): SetNode {
   if (changes.length === 0) return node;
-  if (node === null || isLeaf(node)) {
-    const kept =
-      node !== null && !changes.some((c) => isEqualBytes(c.path, node.path)) ? [node] : [];
-    return build([...kept, ...changes.flatMap((c) => c.leaf ?? [])], depth);
+  if (node === null || isFew(node)) {
+    const rows = changeRows(node?.rows ?? NO_ROWS, changes);
+    return treeOf(rows, allRows(rows), depth);
   }
   const { left, right } = known(node);
   return join(
@@ -170,49 +162,63 @@ function update(node: SetNode, depth: number, changes: readonly LeafChange[]): S
   );
 }
 
-function build(leaves: readonly LeafNode[], depth: number): SetNode {
-  if (leaves.length <= 1) return leaves[0] ?? null;
-  return join(
-    build(
-      leaves.filter((l) => bitAt(l.path, depth) === 0),
-      depth + 1,
-    ),
-    build(
-      leaves.filter((l) => bitAt(l.path, depth) === 1),
-      depth + 1,
-    ),
+/** Of sorted rows. */
+function treeOf(rows: Uint8Array, range: RowRange, depth: number): SetNode {
+  const { begin, end } = range;
+  if (begin === end) return null;
+  if (end - begin <= FEW)
+    return { hash: hashRows(rows, range, depth), rows: sliceRows(rows, range) };
+  const middle = splitRows(rows, range, depth);
+  return inner(
+    treeOf(rows, { begin, end: middle }, depth + 1),
+    treeOf(rows, { begin: middle, end }, depth + 1),
   );
 }
 
-/** A lone leaf rises to where it is alone; everything else becomes an inner node. */
+/** A lone leaf rises to where it is alone, few stay together; everything else becomes an inner node. */
 function join(left: SetNode, right: SetNode): SetNode {
-  if (left === null && (right === null || isLeaf(right))) return right;
-  if (right === null && left !== null && isLeaf(left)) return left;
+  const few = fewOf(left, right);
+  if (few !== undefined) return few;
   // A stub beside nothing may be a leaf that should rise: its hash does not say.
   if (left === null) known(right);
   if (right === null) known(left);
+  return inner(left, right);
+}
+
+function inner(left: SetNode, right: SetNode): InnerNode {
   return { hash: hashInner(hashOfNode(left), hashOfNode(right)), left, right };
+}
+
+/** `undefined`: they are too many for one, or not known. */
+function fewOf(left: SetNode, right: SetNode): FewNode | null | undefined {
+  if (!(left === null || isFew(left)) || !(right === null || isFew(right))) return undefined;
+  const rows = concatRows(left?.rows ?? NO_ROWS, right?.rows ?? NO_ROWS);
+  const count = countRows(rows);
+  if (count > FEW) return undefined;
+  if (count <= 1) return left ?? right;
+  return { hash: hashInner(hashOfNode(left), hashOfNode(right)), rows };
 }
 
 function expand(node: SetNode, depth: number, path: Uint8Array, branch: SetBranch): SetNode {
+  // All of it is known already.
+  if (node !== null && isFew(node)) return node;
   const sibling = branch.siblings[depth];
-  if (sibling === undefined)
-    return branch.leaf === null ? null : makeLeaf(branch.leaf.path, branch.leaf.valueHash);
+  if (sibling === undefined) return branch.leaf === null ? null : fewWith(branch.leaf);
   const stub = isEqualBytes(sibling, EMPTY_HASH) ? null : { hash: sibling };
   const isLeft = bitAt(path, depth) === 0;
-  const inner = node !== null && 'left' in node ? node : undefined;
-  const onPath = expand((isLeft ? inner?.left : inner?.right) ?? null, depth + 1, path, branch);
-  const beside = (isLeft ? inner?.right : inner?.left) ?? stub;
-  const [left, right] = isLeft ? [onPath, beside] : [beside, onPath];
-  return { hash: hashInner(hashOfNode(left), hashOfNode(right)), left, right };
+  const before = node !== null && 'left' in node ? node : undefined;
+  const onPath = expand((isLeft ? before?.left : before?.right) ?? null, depth + 1, path, branch);
+  const beside = (isLeft ? before?.right : before?.left) ?? stub;
+  return isLeft ? inner(onPath, beside) : inner(beside, onPath);
 }
 
-function makeLeaf(path: Uint8Array, valueHash: Uint8Array): LeafNode {
-  return { hash: hashLeaf(path, valueHash), path, valueHash };
+function fewWith(leaf: SetLeaf): FewNode {
+  const rows = rowOf(leaf);
+  return { hash: hashRows(rows, allRows(rows), 0), rows };
 }
 
-function isLeaf(node: LeafNode | InnerNode | StubNode): node is LeafNode {
-  return 'path' in node;
+function isFew(node: FewNode | InnerNode | StubNode): node is FewNode {
+  return 'rows' in node;
 }
 
 function known(node: SetNode): InnerNode {

@@ -10,7 +10,8 @@ import { assertSuccession, type Governance, type SignerKeys } from '../core/gove
 import type { Hash } from '../core/hash.ts';
 import type { Leaf } from '../core/leaf.ts';
 import { withNamedSigners } from '../core/rules.ts';
-import { type SetChange, SetTree } from '../core/set-tree.ts';
+import { SetRows } from '../core/set-rows.ts';
+import { SetTree } from '../core/set-tree.ts';
 import type { Store, StoredDescriptor } from '../store/store.ts';
 import { loadTree } from './log-nodes.ts';
 import { assertPinned, type Pins } from './pins.ts';
@@ -40,7 +41,7 @@ export async function loadChain(store: ChainStore, pins: Pins = {}): Promise<Loa
   assertPinned({ origin: leaf.origin, registry }, { pins, code: 'storage_foreign' });
   const governance = governances.at(-1)?.governance;
   if (governance === undefined) throw damaged('expected a genesis at version 0, got none');
-  const set = await loadSet(store, leaf.version);
+  const set = await loadSet(store, leaf);
   if (set.root !== leaf.set_root || set.size !== leaf.set_size)
     throw damaged(
       `expected the descriptors at version ${leaf.version} to give ${leaf.set_root}, got ${set.root}`,
@@ -88,20 +89,12 @@ async function loadGovernance(
   return { registry, governances, signerKeys };
 }
 
-/** Put into the tree together: what they have in common above them is hashed once, not once a page. */
-const PUT_AT_ONCE = 65_536;
-
-async function loadSet(store: ChainStore, version: number): Promise<SetTree> {
-  let set = SetTree.EMPTY;
-  let waiting: SetChange[] = [];
-  for await (const page of store.set(version)) {
+async function loadSet(store: ChainStore, { version, set_size }: Leaf): Promise<SetTree> {
+  const rows = new SetRows(set_size);
+  for await (const page of store.set(version))
     for (const row of page) {
       assertDescriptor(row);
-      waiting.push({ path: descriptorPath(row), valueHash: row.valueHash });
+      rows.add(descriptorPath(row), row.valueHash);
     }
-    if (waiting.length < PUT_AT_ONCE) continue;
-    set = set.with(waiting);
-    waiting = [];
-  }
-  return set.with(waiting);
+  return SetTree.fromRows(rows.bytes);
 }

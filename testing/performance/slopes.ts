@@ -1,7 +1,8 @@
 /** How costs grow with the registry: as exponents, which need no machine to compare with, and as a curve. */
 import { randomBytes } from 'node:crypto';
 import { verifyBranch } from '../../src/core/set-proof.ts';
-import { type SetChange, SetTree } from '../../src/core/set-tree.ts';
+import type { SetChange } from '../../src/core/set-rows.ts';
+import { SetTree } from '../../src/core/set-tree.ts';
 import { quorumOf } from './core-parts.ts';
 import type { Bound, Curve } from './run-file.ts';
 import { exponentOf, median } from './statistics.ts';

@@ -9,7 +9,8 @@ import {
   readSetProof,
   verifyBranch,
 } from '../../../src/core/set-proof.ts';
-import { type SetBranch, SetTree } from '../../../src/core/set-tree.ts';
+import type { SetBranch } from '../../../src/core/set-rows.ts';
+import { SetTree } from '../../../src/core/set-tree.ts';
 import { refuses } from '../../support/core-assert.ts';
 
 const pathOf = (id: string): Uint8Array => descriptorPath({ kind: 'service', id });

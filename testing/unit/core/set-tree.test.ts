@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { encodeUtf8 } from '../../../src/core/bytes.ts';
 import { blake3Bytes } from '../../../src/core/hash.ts';
+import { bitAt } from '../../../src/core/set-hash.ts';
 import { verifyBranch } from '../../../src/core/set-proof.ts';
-import { bitAt, type SetChange, SetTree } from '../../../src/core/set-tree.ts';
+import { type SetChange, SetRows } from '../../../src/core/set-rows.ts';
+import { SetTree } from '../../../src/core/set-tree.ts';
 import { codeOf, refuses } from '../../support/core-assert.ts';
 import {
   fromHex,
@@ -150,6 +152,62 @@ test('every branch leads to the root and says what is there', () => {
   );
 });
 
+// --- whole sets at once ---
+
+function rowsOf(set: PlainSet, expected = 0): Uint8Array {
+  const rows = new SetRows(expected);
+  for (const [path, valueHash] of set) rows.add(fromHex(path), valueHash);
+  return rows.bytes;
+}
+
+test('a tree of rows is the one its set defines, in whatever order they came, and changes as any', () => {
+  const puts = fc.uniqueArray(fc.record({ path: pathArbitrary, valueHash: valueArbitrary }), {
+    maxLength: 40,
+    selector: ({ path }) => toHex(path),
+  });
+  fc.assert(
+    fc.property(puts, changesArbitrary, (before, changes) => {
+      const set = apply(new Map(), before);
+      const tree = SetTree.fromRows(rowsOf(set));
+      holds(tree, set);
+      for (const { path } of changes)
+        assert.deepEqual(tree.branch(path), SetTree.EMPTY.with(before).branch(path));
+      holds(tree.with(changes), apply(set, changes));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('as many rows may come as want to, whatever was expected', () => {
+  const set = new Map(Array.from({ length: 300 }, (_, i) => [toHex(hashedPath(i)), value(i % 5)]));
+  const root = naiveRoot(set);
+  for (const expected of [0, 299, 300, 301, 2 ** 52])
+    assert.deepEqual(SetTree.fromRows(rowsOf(set, expected)).rootHash, root, `${expected}`);
+  assert.ok(new SetRows(2 ** 52).bytes.buffer.byteLength <= 64 * 1024 * 1024);
+});
+
+test('a path that comes twice is refused', () => {
+  const rows = new SetRows();
+  for (const i of [1, 2, 1]) rows.add(hashedPath(i), value(i));
+  refuses('internal', () => SetTree.fromRows(rows.bytes));
+});
+
+test('a set that shrinks and grows again is the same tree all the way', () => {
+  const paths = Array.from({ length: 40 }, (_, i) => hashedPath(i));
+  let tree = treeOf(...paths);
+  const roots = [tree.root];
+  for (const path of paths) {
+    tree = tree.with([{ path, valueHash: null }]);
+    roots.push(tree.root);
+  }
+  assert.equal(tree.root, SetTree.EMPTY.root);
+  for (const [i, path] of [...paths.entries()].reverse()) {
+    roots.pop();
+    tree = tree.with([{ path, valueHash: value(i) }]);
+    assert.equal(tree.root, roots.at(-1));
+  }
+});
+
 // --- trees known in part ---
 
 /** The tree of someone who holds the root, and a proof for each path that changes. */
@@ -206,6 +264,13 @@ test('what only a hash is known of is not guessed', () => {
     both.with([{ path: a, valueHash: null }]).root,
     tree.with([{ path: a, valueHash: null }]).root,
   );
+});
+
+test('a branch says nothing new of a part that is known', () => {
+  const paths = Array.from({ length: 6 }, (_, i) => hashedPath(i));
+  const tree = treeOf(...paths);
+  for (const path of [...paths, hashedPath(99)])
+    assert.equal(tree.withBranch(path, tree.branch(path)).root, tree.root);
 });
 
 test('a partial tree of nothing is the empty tree', () => {
