@@ -50,11 +50,7 @@ export function hashChunk(input: Uint8Array, chunk: Chunk): Int32Array {
   return chunkInto(new Int32Array(8), input, chunk);
 }
 
-function chunkInto(
-  chaining: Int32Array,
-  input: Uint8Array,
-  { counter, flags }: Chunk,
-): Int32Array {
+function chunkInto(chaining: Int32Array, input: Uint8Array, { counter, flags }: Chunk): Int32Array {
   chaining.set(IV);
   const last = Math.max(0, Math.ceil(input.length / BLOCK_BYTES) - 1);
   bytes.set(input);

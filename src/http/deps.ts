@@ -7,6 +7,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
 import type { Authority } from './authority.ts';
 import type { EventStream } from './event-stream.ts';
+import type { PreparedSets } from './prepared-sets.ts';
 import type { HttpTimers } from './timers.ts';
 
 export interface HttpLimits {
@@ -80,6 +81,8 @@ export interface HttpDeps {
   readonly authority?: () => Authority | undefined;
   readonly audit?: AuditTrail;
   readonly tracer?: Tracer;
+  /** Where there is a disk for them. */
+  readonly preparedSets?: PreparedSets | undefined;
   /** What caps and rate limits count by. */
   readonly clientAddress: (c: Context) => string;
   /** Destroys the connection: the only way to end an answer whose reader does not read. */

@@ -4,7 +4,7 @@ import type { Registry } from '../registry/registry.ts';
 import { answerBytes } from './answer.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import type { Handler } from './exchange.ts';
-import { currentHead, noSuchVersion, placeOf, setRootAt } from './place.ts';
+import { currentHead, noSuchVersion, placeOf, setAt } from './place.ts';
 import { spliceObject } from './splice.ts';
 
 interface Range {
@@ -46,6 +46,6 @@ async function encodeDifference(registry: Registry, { from, to }: Range): Promis
 
 /** Two set roots say all that a difference depends on. */
 async function etagOf(registry: Registry, { from, to }: Range): Promise<string> {
-  const [before, after] = [await setRootAt(registry, from), await setRootAt(registry, to)];
-  return `"${before}.${from}.${after}.${to}"`;
+  const [before, after] = [await setAt(registry, from), await setAt(registry, to)];
+  return `"${before.setRoot}.${from}.${after.setRoot}.${to}"`;
 }

@@ -64,10 +64,15 @@ export function noCheckpoint(registry: Registry): RegistryError {
 }
 
 /** Costs no tree: an ETag must be cheaper than the answer it stands for. */
-export async function setRootAt(registry: Registry, version: number): Promise<Hash> {
+export async function setAt(
+  registry: Registry,
+  version: number,
+): Promise<{ readonly setRoot: Hash; readonly size: number }> {
   const head = registry.head();
-  if (head?.version === version) return head.object.set_root;
+  if (head?.version === version)
+    return { setRoot: head.object.set_root, size: head.object.set_size };
   const entry = await registry.reader.entry(version);
   if (entry === undefined) throw noSuchVersion(registry, version);
-  return decodeLeaf(entry.leaf).set_root;
+  const leaf = decodeLeaf(entry.leaf);
+  return { setRoot: leaf.set_root, size: leaf.set_size };
 }

@@ -2,8 +2,9 @@
 import { encodeUtf8 } from '../core/bytes.ts';
 import { canonicalBytes, canonicalText } from '../core/canonical.ts';
 import { formatHash } from '../core/hash.ts';
-import type { SetLeaf } from '../core/set-tree.ts';
+import type { SetLeaf } from '../core/set-rows.ts';
 import type { SetAnswer } from '../registry/registry.ts';
+import type { PreparedSet } from './prepared-sets.ts';
 import { concat } from './splice.ts';
 
 /** What an answer is made of; `pages` has the items, each canonical. */
@@ -22,6 +23,20 @@ export async function collectSet(
     if (size > maxBytes) return undefined;
     parts.push(part);
   }
+  return concat(parts);
+}
+
+/** The same of a set that is prepared. */
+export async function readWhole(
+  { bytes, body }: PreparedSet,
+  maxBytes: number,
+): Promise<Uint8Array | undefined> {
+  if (bytes > maxBytes) {
+    await body.cancel();
+    return undefined;
+  }
+  const parts: Uint8Array[] = [];
+  for await (const part of body) parts.push(part);
   return concat(parts);
 }
 
@@ -60,7 +75,11 @@ export async function* hashItems(
   yield page;
 }
 
-async function* setParts(set: SetBytes, origin: string): AsyncGenerator<Uint8Array, undefined> {
+/** For whoever writes them elsewhere. */
+export async function* setParts(
+  set: SetBytes,
+  origin: string,
+): AsyncGenerator<Uint8Array, undefined> {
   yield encodeUtf8('{"items":[');
   let isFirst = true;
   for await (const page of set.pages) {

@@ -1,26 +1,29 @@
 /**
- * The descriptor set at a version, or its hashes. What fits is held whole, compressed once and cached; a
- * larger set is streamed from the store as it is, a page at a time.
+ * The descriptor set at a version, or its hashes. What fits is held whole, compressed once and cached; what
+ * is larger is streamed as it is: as it was prepared, or a page at a time from the store.
  */
 import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
-import type { Hash } from '../core/hash.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { BodyCache } from './body-cache.ts';
 import { acceptedCodings, codedEtag, codingHeaders, type Representation } from './compress.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps, HttpLimits } from './deps.ts';
 import type { Handler } from './exchange.ts';
-import { currentHead, noSuchVersion, type Place, placeOf, setRootAt } from './place.ts';
-import { collectSet, hashItems, type SetBytes, streamSet } from './set-body.ts';
+import { currentHead, noSuchVersion, type Place, placeOf, setAt } from './place.ts';
+import type { PreparedSet, WholeSet } from './prepared-sets.ts';
+import { collectSet, hashItems, readWhole, type SetBytes, streamSet } from './set-body.ts';
 
 /** Descriptors, or the path and value hash of each. */
 type Form = 'items' | 'hashes';
 
-interface SetKey {
+interface SetKey extends WholeSet {
   readonly form: Form;
-  readonly version: number;
-  readonly setRoot: Hash;
 }
+
+type SetDeps = Pick<HttpDeps, 'registry' | 'compress' | 'preparedSets'>;
+
+/** Smaller sets are read in less time than it takes to have them prepared. */
+const PREPARED_FROM = 5_000;
 
 export interface SetRoutes {
   readonly readSet: Handler;
@@ -28,7 +31,7 @@ export interface SetRoutes {
 }
 
 export function setRoutes(
-  deps: Pick<HttpDeps, 'registry' | 'compress'>,
+  deps: SetDeps,
   limits: Pick<HttpLimits, 'maxBufferedBytes'>,
   cache: BodyCache,
 ): SetRoutes {
@@ -42,7 +45,8 @@ export function setRoutes(
       const key = {
         form,
         version: place.version,
-        setRoot: await setRootAt(deps.registry, place.version),
+        ...(await setAt(deps.registry, place.version)),
+        origin: currentHead(deps.registry).object.origin,
       };
       const accepted = acceptedCodings(c.req.header('Accept-Encoding'));
       const known = accepted.find((coding) =>
@@ -52,7 +56,15 @@ export function setRoutes(
       const [coding = 'identity'] = accepted;
       const body = await bodies.get(key, coding);
       if (body !== undefined) return answerSet(body, { key, place, coding });
-      const stream = streamSet(await bodies.open(key), currentHead(deps.registry).object.origin);
+      const prepared = await bodies.prepared(key);
+      if (prepared !== undefined)
+        return answerSet(prepared.body, {
+          key,
+          place,
+          coding: 'identity',
+          headers: { 'Content-Length': `${prepared.bytes}` },
+        });
+      const stream = streamSet(await bodies.open(key), key.origin);
       return answerSet(stream, { key, place, coding: 'identity' });
     };
   return { readSet: read('items'), readSetHashes: read('hashes') };
@@ -62,27 +74,32 @@ function etagOf({ form, setRoot, version }: SetKey, coding: Representation): str
   return codedEtag(`${setRoot}.${version}${form === 'hashes' ? '.hashes' : ''}`, coding);
 }
 
-function answerSet(
-  body: Answer['body'],
-  { key, place, coding }: { key: SetKey; place: Place; coding: Representation },
-): Answer {
+interface AnsweredSet {
+  readonly key: SetKey;
+  readonly place: Place;
+  readonly coding: Representation;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+function answerSet(body: Answer['body'], { key, place, coding, headers }: AnsweredSet): Answer {
   return answerBytes(body, {
     caching: place.caching,
     etag: etagOf(key, coding),
     headers: {
       ...codingHeaders(coding),
       ...place.locate(key.form === 'hashes' ? '/set/hashes' : '/set'),
+      ...headers,
     },
   });
 }
 
 class SetBodies {
-  readonly #deps: Pick<HttpDeps, 'registry' | 'compress'>;
+  readonly #deps: SetDeps;
   readonly #maxBytes: number;
   readonly #cache: BodyCache;
 
   constructor(
-    deps: Pick<HttpDeps, 'registry' | 'compress'>,
+    deps: SetDeps,
     { maxBufferedBytes }: Pick<HttpLimits, 'maxBufferedBytes'>,
     cache: BodyCache,
   ) {
@@ -99,6 +116,12 @@ class SetBodies {
     return this.#cache.get(etagOf(key, coding), () => this.#deps.compress[coding](whole));
   }
 
+  /** `undefined`: to be read from the registry. */
+  async prepared(key: SetKey): Promise<PreparedSet | undefined> {
+    if (key.form === 'hashes' || key.size < PREPARED_FROM) return undefined;
+    return await this.#deps.preparedSets?.open(key);
+  }
+
   async open({ form, version }: SetKey): Promise<SetBytes> {
     const { registry } = this.#deps;
     if (form === 'items') {
@@ -112,8 +135,12 @@ class SetBodies {
   }
 
   async #collect(key: SetKey): Promise<Uint8Array> {
-    const { origin } = currentHead(this.#deps.registry).object;
-    return (await collectSet(await this.open(key), origin, this.#maxBytes)) ?? TOO_LARGE;
+    const prepared = await this.prepared(key);
+    const whole =
+      prepared === undefined
+        ? await collectSet(await this.open(key), key.origin, this.#maxBytes)
+        : await readWhole(prepared, this.#maxBytes);
+    return whole ?? TOO_LARGE;
   }
 }
 

@@ -10,7 +10,7 @@ import type { EntryBytes } from '../core/leaf.ts';
 import type { DecodedPayload, PayloadType } from '../core/payload.ts';
 import type { Quorum } from '../core/quorum.ts';
 import type { SetProof } from '../core/set-proof.ts';
-import type { SetLeaf } from '../core/set-tree.ts';
+import type { SetLeaf } from '../core/set-rows.ts';
 import type { Checkpoint } from '../core/tlog/checkpoint.ts';
 import type { TileName } from '../core/tlog/tiles.ts';
 

@@ -4,6 +4,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { createHttp } from '../http/app.ts';
 import type { Authority } from '../http/authority.ts';
 import type { HttpDeps } from '../http/deps.ts';
+import type { PreparedSets } from '../http/prepared-sets.ts';
 import type { ReadyReads } from '../http/ready-reads.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { AuditTrail } from '../telemetry/audit.ts';
@@ -33,6 +34,7 @@ export interface ApiParts {
   readonly authority?: () => Authority | undefined;
   readonly audit?: AuditTrail;
   readonly tracer?: Tracer;
+  readonly preparedSets?: PreparedSets | undefined;
   /** What a stop waits for. */
   readonly underWay?: UnderWay;
 }

@@ -26,6 +26,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
 
 const NEEDS_DISK = [
   'high_water',
+  'max_prepared_sets',
   'min_free_space',
   'warn_free_space',
   'ballast',

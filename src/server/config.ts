@@ -75,6 +75,7 @@ export interface Config {
     readonly maxConnectionsPerAddress: number;
     readonly maxStreams: number;
     readonly maxStreamsPerAddress: number;
+    readonly maxPreparedBytes: number;
     readonly maxStreamAgeMs: number;
   };
   /** When writes are refused so that reads stay quick. */
@@ -247,6 +248,7 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
       maxConnectionsPerAddress: parsed.max_connections_per_address,
       maxStreams: parsed.max_streams,
       maxStreamsPerAddress: parsed.max_streams_per_address,
+      maxPreparedBytes: parsed.max_prepared_sets,
       maxStreamAgeMs: parsed.max_stream_age,
     },
     shed: {

@@ -22,6 +22,8 @@ import { createNativeVerifier } from './native-verifier.ts';
 import { databasePath, openStore } from './open-store.ts';
 import { type Freeze, openFreeze } from './operator/freeze.ts';
 import { PayloadReader } from './payload-reader.ts';
+import { openPreparedSets } from './prepared-sets/open.ts';
+import type { SetFiles } from './prepared-sets/set-files.ts';
 import type { Closers } from './running.ts';
 import { TIMERS } from './timers.ts';
 
@@ -42,6 +44,8 @@ export interface Service {
   readonly registry: Registry;
   readonly audit: OpenAuditLog;
   readonly freeze: Freeze;
+  /** `undefined`: nothing is kept on a disk. */
+  readonly preparedSets: SetFiles | undefined;
   readonly isAfterCrash: boolean;
 }
 
@@ -84,6 +88,8 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     log,
   });
   closers.push(() => health.close());
+  const preparedSets = await openPreparedSets(parts);
+  closers.push(async () => preparedSets?.[Symbol.asyncDispose]());
   const payloads = new PayloadReader();
   closers.push(() => payloads[Symbol.asyncDispose]());
   const registry = await openRegistry({
@@ -109,7 +115,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   });
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
-  return { store, registry, audit, freeze, isAfterCrash: isCrashed };
+  return { store, registry, audit, freeze, preparedSets, isAfterCrash: isCrashed };
 }
 
 function releaseBallast({ dataDir, shed }: Config, log: Log): Promise<void> {

@@ -6,7 +6,8 @@ import { canonicalBytes } from '../../src/core/canonical.ts';
 import { RegistryError } from '../../src/core/error.ts';
 import { parseHash } from '../../src/core/hash.ts';
 import { SetTree } from '../../src/core/set-tree.ts';
-import type { Compress } from '../../src/http/deps.ts';
+import type { Compress, HttpLimits } from '../../src/http/deps.ts';
+import type { PreparedSets, WholeSet } from '../../src/http/prepared-sets.ts';
 import type { Registry, SetAnswer } from '../../src/registry/registry.ts';
 import { COMPRESS } from '../../src/server/compress.ts';
 import { codeOf, openTestApp, type TestApp, type TestAppOptions } from '../support/http-app.ts';
@@ -231,4 +232,104 @@ test('the hashes of a set give its root, by path, under a tag of their own', asy
   assert.equal(atHead.headers.get('content-location'), '/registry/1/set/hashes');
   assert.deepEqual((await (await get('/registry/0/set/hashes')).json()).items, []);
   assert.equal(await codeOf(await get('/registry/2/set/hashes')), 'not_found');
+});
+
+// --- sets that are prepared ---
+
+const PREPARED = `{"items":[],"origin":"registry.example.com/test","set_root":"b3:${'0'.repeat(64)}","version":1}`;
+
+/** Prepares nothing by itself: what `bodies` answers, and how each was used. */
+function preparing(prepare: (set: WholeSet) => Promise<string | undefined>) {
+  const asked: WholeSet[] = [];
+  let cancelled = 0;
+  const preparedSets: PreparedSets = {
+    open: async (set) => {
+      asked.push(set);
+      const text = await prepare(set);
+      if (text === undefined) return undefined;
+      const bytes = new TextEncoder().encode(text);
+      const body = new ReadableStream<Uint8Array>(
+        {
+          pull: (controller) => {
+            controller.enqueue(bytes);
+            controller.close();
+          },
+          cancel: () => void cancelled++,
+        },
+        { highWaterMark: 0 },
+      );
+      return { bytes: bytes.length, body };
+    },
+  };
+  return { preparedSets, asked, cancelled: () => cancelled };
+}
+
+async function openPrepared(
+  limits: Partial<HttpLimits>,
+  prepare: (set: WholeSet) => Promise<string | undefined>,
+) {
+  const prepared = preparing(prepare);
+  const small = await openWithSet(5_000);
+  const app = await openTestApp({
+    registry: { store: small.store },
+    deps: { limits: () => limits, preparedSets: prepared.preparedSets },
+  });
+  return { ...app, ...prepared, small };
+}
+
+test('a large set that is prepared is sent as it is, with its length', async () => {
+  const { get, head, asked, registry, cancelled } = await openPrepared(
+    { maxBufferedBytes: 10 },
+    async () => PREPARED,
+  );
+  const opened = countSets(registry);
+  const response = await get('/registry/head/set', { 'accept-encoding': 'br' });
+  const { headers } = response;
+  assert.equal(await response.text(), PREPARED);
+  assert.equal(headers.get('content-length'), `${PREPARED.length}`);
+  assert.equal(headers.get('content-encoding'), null);
+  assert.equal(headers.get('content-location'), '/registry/1/set');
+  assert.equal(headers.get('vary'), 'Accept-Encoding');
+  const found = registry.head()?.object;
+  assert.ok(found);
+  const whole = { version: 1, setRoot: found.set_root, size: 5_000, origin: found.origin };
+  // Once more to see that it is too large to be held.
+  assert.deepEqual(asked, [
+    { form: 'items', ...whole },
+    { form: 'items', ...whole },
+  ]);
+  assert.deepEqual([opened(), cancelled()], [0, 1]);
+
+  const bare = await head('/registry/1/set');
+  assert.equal(bare.headers.get('content-length'), `${PREPARED.length}`);
+  assert.equal(cancelled(), 2);
+  const etag = headers.get('etag') ?? '';
+  assert.equal((await get('/registry/1/set', { 'if-none-match': etag })).status, 304);
+  assert.equal(asked.length, 3);
+});
+
+test('a prepared set that is small enough is held and compressed as any', async () => {
+  const { get, asked, registry } = await openPrepared({}, async () => PREPARED);
+  const opened = countSets(registry);
+  for (let i = 0; i < 2; i++) {
+    const response = await get('/registry/1/set', { 'accept-encoding': 'gzip' });
+    assert.equal(response.headers.get('content-encoding'), 'gzip');
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    assert.equal(gunzipSync(bytes).toString(), PREPARED);
+  }
+  assert.deepEqual([asked.length, opened()], [1, 0]);
+});
+
+test('a set that is not prepared is read from the registry, and a small one is not asked for', async () => {
+  const { get, asked, small } = await openPrepared(
+    { maxBufferedBytes: 1_000 },
+    async () => undefined,
+  );
+  const whole = await small.get('/registry/1/set');
+  assert.equal(await (await get('/registry/1/set')).text(), await whole.text());
+  assert.equal(asked.length, 2);
+  assert.deepEqual((await (await get('/registry/0/set')).json()).items, []);
+  assert.equal(asked.length, 2);
+  assert.equal(await codeOf(await get('/registry/2/set')), 'not_found');
+  assert.equal(asked.length, 2);
 });

@@ -1,5 +1,6 @@
 /** Entries of a running registry, written as any signer would: propose, approve, commit. */
 import { canonicalBytes } from '../../src/core/canonical.ts';
+import type { Change } from '../../src/core/payload.ts';
 import { put } from '../support/registry.ts';
 import { descriptorsPayload } from '../support/signers.ts';
 import type { Poster } from './poster.ts';
@@ -23,8 +24,12 @@ export interface Entry {
   readonly commitPath: string;
 }
 
-export function entryOf({ registry, signers }: Served, { id, bytes }: EntryPlan): Entry {
-  const proposal = descriptorsPayload(registry, [put(id, { text: 'x'.repeat(bytes) })], {
+export function entryOf(served: Served, { id, bytes }: EntryPlan): Entry {
+  return signedEntry(served, [put(id, { text: 'x'.repeat(bytes) })]);
+}
+
+export function signedEntry({ registry, signers }: Served, changes: readonly Change[]): Entry {
+  const proposal = descriptorsPayload(registry, changes, {
     // What a clock says that is a little behind.
     createdAt: Date.now() - 1_000,
   });

@@ -2,6 +2,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bench, BenchPlan } from './bench.ts';
+import { openCatalogue } from './catalogue.ts';
 import { openChaos } from './chaos.ts';
 import { openEtcd } from './etcd.ts';
 import { openEvents } from './events.ts';
@@ -10,6 +11,7 @@ import { openLargeProposal } from './large-proposal.ts';
 import { commitsPlan, type Effort, pacedPlan, readsPlan, startsPlan } from './plans.ts';
 import { openSlowDisk } from './slow-disk.ts';
 import { openInstalledStarts } from './starts-installed.ts';
+import { openLongStarts } from './starts-long.ts';
 import { openSteady } from './steady.ts';
 
 const PROFILE = 'macronode';
@@ -21,6 +23,10 @@ const ONCE: Effort = { rounds: 1, maxRounds: 1, roundsPerStart: 1 };
 const START_ENTRIES = { entries: 100_000, descriptors: 1_000 };
 const SMALL = { entries: 1_000, descriptors: 1_000 };
 const LARGE = { entries: 1_000_000, descriptors: 50_000 };
+const CATALOGUES = [
+  { name: 'a catalogue of 50,000', entries: 100_000, descriptors: 50_000 },
+  { name: 'a catalogue of 10^6', entries: 10_000, descriptors: 1_000_000 },
+];
 
 export interface GoalOptions {
   /** Long logs are made once and kept here. */
@@ -71,6 +77,23 @@ export const GOAL_PLANS: Readonly<Record<string, (options: GoalOptions) => reado
         ONE_START,
       ),
     ],
+    catalogue: (options) =>
+      CATALOGUES.flatMap(({ name, ...large }) => [
+        plan(
+          `starts on ${name}`,
+          () =>
+            openLongStarts(
+              { ...options, ...large, isCatalogue: true, starts: 1 },
+              `${name}: start`,
+            ),
+          ONE_START,
+        ),
+        plan(
+          name,
+          () => openCatalogue({ ...options, small: SMALL, large, requests: 200 }),
+          ONE_START,
+        ),
+      ]),
     steady: ({ say }) => [
       plan('ten minutes', () => openSteady({ seconds: 600, onProgress: say }), ONCE),
     ],

@@ -58,6 +58,41 @@ function ours(figure: string, range: Range): GoalBound {
   return { figure, of: 'ours', ...range };
 }
 
+interface CatalogueBounds {
+  readonly descriptors: string;
+  readonly start: string;
+  readonly answersMs: number;
+  readonly writesMs: number;
+  readonly mib: number;
+}
+
+function catalogueGoals(bounds: CatalogueBounds): readonly Goal[] {
+  const { descriptors, start, answersMs, writesMs, mib } = bounds;
+  const at = `at ${descriptors} descriptors`;
+  return [
+    {
+      work: `start ${at}`,
+      bounds: [
+        ours(`${start}: until it answers`, { atMost: answersMs }),
+        ours(`${start}: until it accepts writes`, { atMost: writesMs }),
+      ],
+    },
+    {
+      work: `commit of 10 changes ${at}`,
+      bounds: [ratio(`${at}: commit of 10 changes: p50`, { atMost: 1.3 })],
+    },
+    {
+      work: `a descriptor with its proof ${at}`,
+      bounds: [
+        ours(`${at}: a descriptor with its proof: p50`, { atMost: 1_000 }),
+        ours(`${at}: a descriptor with its proof at an old version: p50`, { atMost: 1_000 }),
+      ],
+    },
+    { work: `whole set ${at}`, bounds: [ours(`${at}: whole set`, { atLeast: 100 })] },
+    { work: `memory ${at}`, bounds: [ours(`${at}: memory`, { atMost: mib })] },
+  ];
+}
+
 /** By the group that measures them. */
 export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
   reads: [
@@ -194,6 +229,22 @@ export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
         ratio(`at 10^6 entries: ${name}`, { atMost: 1.2 }),
       ),
     },
+  ],
+  catalogue: [
+    ...catalogueGoals({
+      descriptors: '50,000',
+      start: 'a catalogue of 50,000: start at 10^5 entries',
+      answersMs: 1_000,
+      writesMs: 3_000,
+      mib: 256,
+    }),
+    ...catalogueGoals({
+      descriptors: '10^6',
+      start: 'a catalogue of 10^6: start at 10,000 entries',
+      answersMs: 30_000,
+      writesMs: 30_000,
+      mib: 1_024,
+    }),
   ],
   steady: [
     {

@@ -4,8 +4,10 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { canonicalBytes } from '../../src/core/canonical.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { checkLog } from '../support/check-log.ts';
+import { catalogueChanges } from './catalogue-set.ts';
 import { longLogGenesis, longLogId, makeLongLog } from './long-log.ts';
 import { copyLongLog, sizeText } from './long-registry.ts';
 
@@ -66,4 +68,34 @@ test('a log is made once, and each copy goes with its stack', async () => {
 
 test('a size is told as a power of ten where it is one', () => {
   assert.deepEqual([1_000, 1_000_000, 50_000].map(sizeText), ['10^3', '10^6', '50,000']);
+});
+
+test('a catalogue has descriptors of realistic sizes, few of which change often', async () => {
+  const plan = { descriptors: 1_500, entries: 1_000, seed: 1 };
+  const entries = [...catalogueChanges(plan)];
+  assert.deepEqual([...catalogueChanges(plan)], entries, 'the same seed is another catalogue');
+  const [first = [], second = [], ...later] = entries;
+  const filled = [...first, ...second];
+  assert.deepEqual([entries.length, filled.length], [1_000, 1_500]);
+  const sizes = filled.map(({ kind, id, spec }) => canonicalBytes({ kind, id, spec }).length);
+  assert.ok(Math.min(...sizes) >= 150 && Math.max(...sizes) <= 600, `${sizes.slice(0, 4)}`);
+  assert.deepEqual(new Set(filled.map(({ kind }) => kind)).size, 4);
+  const changes = later.flat();
+  const perId = Map.groupBy(changes, ({ kind, id }) => `${kind}/${id}`);
+  const often = [...perId.values()].filter(({ length }) => length > 10).flat();
+  assert.ok(often.length > 0.7 * changes.length && perId.size > 100, `${perId.size} ids`);
+  assert.ok(later.some(({ length }) => length > 8) && later.some(({ length }) => length === 1));
+});
+
+test('a log of a catalogue verifies, and holds the set that its changes leave', async () => {
+  const path = join(directory, 'catalogue.db');
+  const plan = { descriptors: 300, entries: 400, seed: 2 };
+  await makeLongLog({ path, count: plan.entries, changes: catalogueChanges(plan), ...SIGNERS });
+  const { chain } = await checked(path);
+  const left = new Set<string>();
+  for (const { kind, id, spec } of [...catalogueChanges(plan)].flat())
+    if (spec === null) left.delete(`${kind}/${id}`);
+    else left.add(`${kind}/${id}`);
+  assert.deepEqual([chain?.version, chain?.set.size], [400, left.size]);
+  assert.ok(left.size < 300, 'nothing was removed');
 });

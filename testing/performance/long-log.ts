@@ -1,10 +1,10 @@
-/** Makes a database with a long log of small entries, for audits, reads and starts: real signatures, a real tree. */
+/** Makes a database with a long log, for audits, reads and starts: real signatures, a real tree. */
 import { parseArgs } from 'node:util';
 import { encodeUtf8 } from '../../src/core/bytes.ts';
-import { canonicalBytes } from '../../src/core/canonical.ts';
+import { canonicalBytes, type JsonObject } from '../../src/core/canonical.ts';
 import { type Appended, appendEntry, type Chain } from '../../src/core/chain.ts';
 import { formatHash, type Hash } from '../../src/core/hash.ts';
-import { type DecodedPayload, decodePayload } from '../../src/core/payload.ts';
+import { compareKeys, type DecodedPayload, decodePayload } from '../../src/core/payload.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { encodeCheckpoint } from '../../src/core/tlog/checkpoint.ts';
 import { encodeNote } from '../../src/core/tlog/note.ts';
@@ -21,13 +21,24 @@ import {
   type TestSigner,
 } from '../support/signers.ts';
 
-const BATCH = 512;
+/** Written at once. */
+const BATCH_ENTRIES = 512;
+const BATCH_CHANGES = 8_192;
+
+/** What an entry does to one descriptor; `null` removes what is there. */
+export interface LogChange {
+  readonly kind: string;
+  readonly id: string;
+  readonly spec: JsonObject | null;
+}
 
 export interface LongLogPlan {
   readonly path: string;
-  /** Entries after genesis, one put each. */
+  /** Entries after genesis. */
   readonly count: number;
-  /** Default: each put is of a new one. Else the puts go round: all but the first of each replace. */
+  /** What each of them does. Default: one put. */
+  readonly changes?: Iterable<readonly LogChange[]>;
+  /** Of those puts. Default: each is of a new one. Else they go round: all but the first of each replace. */
   readonly descriptors?: number;
   /** Who signs, and how many of them each entry. Default: 5, 3. */
   readonly signerCount?: number;
@@ -71,19 +82,20 @@ async function fill(store: Store, plan: LongLogPlan): Promise<Chain> {
   const { count, threshold = 3, onProgress = () => undefined } = plan;
   const { genesis, signers } = longLogGenesis(plan);
   const first = appendTo(null, genesis, signers);
-  let chain = first.chain;
+  const changes = (plan.changes ?? onePutEach(plan))[Symbol.iterator]();
   const values = new Map<string, Hash>();
+  let chain = first.chain;
   // While a batch is written, in a thread of its own, the next one is made.
   let writing = write(store, [first]);
   for (let made = 0; made < count; ) {
     const batch: Appended[] = [];
-    for (; batch.length < BATCH && made < count; made++) {
-      const id = longLogId(made, plan.descriptors);
-      const proposal = changeOf(chain, { n: made, id, replaces: values.get(id) ?? null });
+    for (let size = 0; isRoom(batch, size) && made < count; made++) {
+      const proposal = payloadOf(chain, { n: made, changes: changes.next().value ?? [], values });
       const from = made % (signers.length - threshold + 1);
       const appended = appendTo(chain, proposal, signers.slice(from, from + threshold));
-      if (plan.descriptors !== undefined) values.set(id, putValueOf(appended));
+      keepValues(values, appended);
       batch.push(appended);
+      size += appended.changes.length;
       chain = appended.chain;
     }
     await writing;
@@ -96,21 +108,34 @@ async function fill(store: Store, plan: LongLogPlan): Promise<Chain> {
   return chain;
 }
 
-function putValueOf({ changes: [change] }: Appended): Hash {
-  if (!change?.valueHash) throw new Error('expected the put of a value, got none');
-  return formatHash(change.valueHash);
+function isRoom(batch: readonly Appended[], changes: number): boolean {
+  return batch.length < BATCH_ENTRIES && changes < BATCH_CHANGES;
 }
 
-interface Put {
+/** No two puts are alike. */
+function* onePutEach({ count, descriptors }: LongLogPlan): Generator<readonly LogChange[]> {
+  for (let n = 0; n < count; n++) {
+    const address = `10.0.${n % 256}.${(n >> 8) % 256}`;
+    const spec = { address, port: 8000 + (n % 100), release: n };
+    yield [{ kind: 'service', id: longLogId(n, descriptors), spec }];
+  }
+}
+
+function keepValues(values: Map<string, Hash>, { changes }: Appended): void {
+  for (const { kind, id, valueHash } of changes)
+    if (valueHash === null) values.delete(`${kind}/${id}`);
+    else values.set(`${kind}/${id}`, formatHash(valueHash));
+}
+
+interface Step {
   readonly n: number;
-  readonly id: string;
-  readonly replaces: Hash | null;
+  readonly changes: readonly LogChange[];
+  /** Of what is there. */
+  readonly values: ReadonlyMap<string, Hash>;
 }
 
-function changeOf(chain: Chain, { n, id, replaces }: Put): DecodedPayload {
+function payloadOf(chain: Chain, { n, changes, values }: Step): DecodedPayload {
   const at = START + n * 10;
-  // No two puts are alike.
-  const spec = { address: `10.0.${n % 256}.${(n >> 8) % 256}`, port: 8000 + (n % 100), release: n };
   return decodePayload(
     canonicalBytes({
       schema_version: '1.0.0',
@@ -120,7 +145,12 @@ function changeOf(chain: Chain, { n, id, replaces }: Put): DecodedPayload {
       created_at: formatTime(at),
       expires_at: formatTime(at + 86_400_000),
       note: '',
-      changes: [{ op: 'put', kind: 'service', id, spec, replaces }],
+      changes: changes.toSorted(compareKeys).map(({ kind, id, spec }) => {
+        const replaces = values.get(`${kind}/${id}`) ?? null;
+        return spec === null
+          ? { op: 'remove', kind, id, replaces }
+          : { op: 'put', kind, id, spec, replaces };
+      }),
     }),
   );
 }

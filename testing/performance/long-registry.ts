@@ -6,14 +6,16 @@ import { access, constants, copyFile, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { SCHEMA_VERSION } from '../../src/store/sqlite-schema.ts';
+import { catalogueChanges } from './catalogue-set.ts';
 import type { ChildServer } from './child.ts';
 import { longLogGenesis, makeLongLog } from './long-log.ts';
 import { cpuUs } from './machine.ts';
 import { type RegistryProcess, spawnRegistry } from './registry-process.ts';
 import { makeTemporary } from './temporary.ts';
 
-/** To be raised when `long-log.ts` makes other logs of the same plan. */
+/** To be raised when `long-log.ts` or `catalogue-set.ts` makes other logs of the same plan. */
 const FORM = 1;
+export const CATALOGUE_SEED = 6;
 /** One signature an entry: three would take most of the time that a log is made in. */
 const SIGNERS = { signerCount: 1, threshold: 1 };
 const TELL_EVERY_MS = 10_000;
@@ -28,6 +30,8 @@ export interface LongRegistryPlan {
   readonly cache: string;
   readonly entries: number;
   readonly descriptors: number;
+  /** Whether they are realistic ones, of `catalogue-set.ts`. Default: small puts that go round. */
+  readonly isCatalogue?: boolean;
   /** Default: to standard error, for a log may be minutes in the making. */
   readonly say?: (line: string) => void;
 }
@@ -63,8 +67,9 @@ export async function startLongRegistry(
 
 /** The path of the kept log, which is made first where there is none. */
 async function keptLongLog(plan: LongRegistryPlan): Promise<string> {
-  const { cache, entries, descriptors } = plan;
-  const path = join(cache, `log-${entries}-${descriptors}-${SCHEMA_VERSION}-${FORM}.db`);
+  const { cache, entries, descriptors, isCatalogue = false } = plan;
+  const name = isCatalogue ? 'catalogue' : 'log';
+  const path = join(cache, `${name}-${entries}-${descriptors}-${SCHEMA_VERSION}-${FORM}.db`);
   const isThere = await access(path).then(
     () => true,
     () => false,
@@ -74,12 +79,20 @@ async function keptLongLog(plan: LongRegistryPlan): Promise<string> {
 }
 
 /** Beside where it will be kept, and renamed when it is whole. */
-async function makeKept(path: string, { cache, entries, descriptors, say }: LongRegistryPlan) {
+async function makeKept(path: string, plan: LongRegistryPlan): Promise<void> {
+  const { cache, entries, descriptors, isCatalogue, say = console.error } = plan;
   await mkdir(cache, { recursive: true });
   await using stack = new AsyncDisposableStack();
   const made = join(await makeTemporary('making-', stack, cache), 'registry.db');
-  const onProgress = progressOf(entries, say ?? console.error);
-  await makeLongLog({ path: made, count: entries, descriptors, ...SIGNERS, onProgress });
+  await makeLongLog({
+    path: made,
+    count: entries,
+    ...(isCatalogue
+      ? { changes: catalogueChanges({ descriptors, entries, seed: CATALOGUE_SEED }) }
+      : { descriptors }),
+    ...SIGNERS,
+    onProgress: progressOf(entries, say),
+  });
   await rename(made, path);
 }
 

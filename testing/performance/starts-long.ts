@@ -24,8 +24,8 @@ export interface LongStartsPlan extends LongRegistryPlan {
 export type StartOver = (directory: string) => Promise<ChildServer>;
 
 /** From the source, with a warm compile cache. */
-export function openLongStarts(plan: LongStartsPlan): Promise<Bench> {
-  return openStartsOver(plan, 'start', async () => (data) => spawnRegistry('macronode', data));
+export function openLongStarts(plan: LongStartsPlan, name: string): Promise<Bench> {
+  return openStartsOver(plan, name, async () => (data) => spawnRegistry('macronode', data));
 }
 
 /** `begin`: whatever must be there before the first start; it goes with the stack. */

@@ -74,6 +74,14 @@ export const LIMITS = {
     metric: 'registry_stream_subscribers',
     reload: 'open streams have it already',
   }),
+  max_prepared_sets: setting({
+    ...bytes({ min: '0B', max: '1PiB' }),
+    initial: '2GiB',
+    meaning:
+      'disk for whole sets that are ready to be sent, files in `sets` of `data`; one set has at most half of it, larger ones are read from the database; not for a micronode',
+    metric: 'request_latency_seconds{route="/registry/{version}/set"}',
+    reload: APPLIES,
+  }),
   shed_storage_after: setting({
     ...duration({ min: '10ms', max: '10m' }),
     initial: '1s',

@@ -5,7 +5,8 @@ import { type Appended, verifyEntry } from '../../../src/core/chain.ts';
 import type { ErrorCode } from '../../../src/core/error.ts';
 import { formatHash, hashOf } from '../../../src/core/hash.ts';
 import { decodeLeaf, type ErasedBytes, encodeLeaf, type Leaf } from '../../../src/core/leaf.ts';
-import { EMPTY_HASH } from '../../../src/core/set-tree.ts';
+import { EMPTY_HASH } from '../../../src/core/set-hash.ts';
+
 import { formatTime } from '../../../src/core/time.ts';
 import {
   decodeErased,

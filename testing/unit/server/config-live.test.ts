@@ -290,6 +290,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   max_streams: '1',
   max_streams_per_address: '1',
   max_stream_age: '1s',
+  max_prepared_sets: '0B',
   shed_storage_after: '1m',
   shed_loop_after: '1m',
   min_free_space: '0B',

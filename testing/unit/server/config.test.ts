@@ -44,9 +44,16 @@ test('without any source the defaults hold', () => {
       maxConnectionsPerAddress: 256,
       maxStreams: 1000,
       maxStreamsPerAddress: 8,
+      maxPreparedBytes: 2 * 1024 ** 3,
       maxStreamAgeMs: 900_000,
     },
-    shed: { storageMs: 1000, loopMs: 250, minFreeBytes: 64 * 1024 ** 2 },
+    shed: {
+      storageMs: 1000,
+      loopMs: 250,
+      minFreeBytes: 64 * 1024 ** 2,
+      warnFreeBytes: 512 * 1024 ** 2,
+      ballastBytes: 32 * 1024 ** 2,
+    },
     timeouts: {
       headersMs: 5000,
       requestMs: 10_000,
