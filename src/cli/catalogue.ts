@@ -35,6 +35,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/operator.ts')).defineOperator,
   },
   {
+    name: 'snapshot',
+    summary: 'make, list, verify and restore snapshots of a registry',
+    load: async () => (await import('./commands/snapshot.ts')).defineSnapshot,
+  },
+  {
     name: 'keygen',
     summary: 'make a signer key, a log key or a cosigner key',
     load: async () => (await import('./commands/keygen.ts')).defineKeygen,

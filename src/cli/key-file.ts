@@ -70,7 +70,7 @@ export async function isOpenToOthers(path: string): Promise<boolean> {
   return ((await stat(path)).mode & 0o077) !== 0;
 }
 
-function generatePair(algorithm: KeyAlgorithm): KeyPair {
+export function generatePair(algorithm: KeyAlgorithm): KeyPair {
   // Two calls, for the types know one algorithm each.
   if (algorithm === 'ed25519') return pairOf(generateKeyPairSync('ed25519').privateKey);
   try {

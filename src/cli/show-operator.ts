@@ -39,20 +39,15 @@ export function showReload({ changed }: JsonAnswer): string {
   return keys.length === 0 ? 'reloaded: nothing changed' : `reloaded: ${keys.join(', ')}`;
 }
 
-export function showSnapshot({
-  file,
-  version,
-  entry_hash,
-  checkpoint,
-  bytes,
-  seconds,
-}: JsonAnswer): string {
+export function showSnapshot({ checkpoint, ...answer }: JsonAnswer): string {
+  const { id, path, version, entry_hash, bytes, database_bytes, seconds } = answer;
   const { size, root } = objectOf(checkpoint);
   return table([
-    ['snapshot', `snapshots/${file} in the data directory`],
+    ['snapshot', String(path)],
+    ['id', String(id)],
     ['head', `version ${version}, ${entry_hash}`],
     ['checkpoint', checkpoint === null ? 'none was kept yet' : `of ${size}, root ${root}`],
-    ['size', `${bytes} bytes`],
+    ['size', `${bytes} bytes, for a database of ${database_bytes}`],
     ['took', `${Number(seconds).toFixed(1)} s, verified`],
   ]);
 }

@@ -2,6 +2,7 @@
 import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
+import { RegistryError } from '../core/error.ts';
 import type { CopyData, CopyReport } from './sqlite-copy.ts';
 import { storageError } from './sqlite-errors.ts';
 import { assertSound } from './sqlite-integrity.ts';
@@ -12,14 +13,23 @@ import type { SnapshotProgress } from './store.ts';
 const STEP_PAGES = 1024;
 const FULL = /^(SQLITE_FULL|ENOSPC|EDQUOT)/;
 
-async function serve(port: MessagePort, { from, to }: CopyData): Promise<void> {
+async function serve(port: MessagePort, { from, to, stop }: CopyData): Promise<void> {
   const report = (message: CopyReport): void => port.postMessage(message);
+  const assertWanted = (): void => {
+    if (Atomics.load(stop, 0) === 0) return;
+    throw new RegistryError('unavailable', 'expected to go on, got a request to stop');
+  };
   try {
     // Made here, so that no other user can ever open it.
     closeSync(openSync(to, 'wx', 0o600));
-    await copy(from, to, (progress) => report({ type: 'progress', progress }));
+    await copy(from, to, (progress) => {
+      assertWanted();
+      report({ type: 'progress', progress });
+    });
     sync(to);
+    assertWanted();
     check(to);
+    assertWanted();
     report({ type: 'done' });
   } catch (cause) {
     const { code, message, details } = storageError(cause, `a whole copy of ${from} at ${to}`);

@@ -12,6 +12,8 @@ import type { SnapshotProgress, SnapshotTarget } from './store.ts';
 export interface CopyData {
   readonly from: string;
   readonly to: string;
+  /** Not 0: the copy is given up. */
+  readonly stop: Int32Array;
 }
 
 export type CopyReport =
@@ -27,7 +29,8 @@ export interface DatabaseCopyOptions {
 
 export class DatabaseCopy {
   readonly #options: DatabaseCopyOptions;
-  #worker: Worker | undefined;
+  readonly #stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  #running: Promise<void> | undefined;
   #isStopped = false;
 
   constructor(options: DatabaseCopyOptions) {
@@ -35,31 +38,43 @@ export class DatabaseCopy {
   }
 
   /** As `Store.snapshot`. */
-  async run({ path, onProgress, signal }: SnapshotTarget): Promise<void> {
-    if (this.#worker !== undefined)
+  async run(target: SnapshotTarget): Promise<void> {
+    if (this.#running !== undefined)
       throw new RegistryError('overloaded', 'expected one copy at a time, got one more');
-    if (this.#isStopped || signal?.aborted === true) throw givenUp();
-    // In src this file ends in .ts, in dist in .js, and so does the worker's.
-    const file = `./sqlite-copy-worker${extname(import.meta.url)}`;
-    const workerData: CopyData = { from: this.#options.path, to: path };
-    const worker = new Worker(new URL(file, import.meta.url), { name: 'snapshot', workerData });
-    this.#worker = worker;
-    this.#options.onCopying(true);
-    const stop = () => void worker.terminate();
-    signal?.addEventListener('abort', stop, { once: true });
+    if (this.#isStopped || target.signal?.aborted === true) throw givenUp();
+    this.#running = this.#copy(target);
     try {
-      await ended(worker, onProgress);
+      await this.#running;
     } finally {
-      signal?.removeEventListener('abort', stop);
-      this.#worker = undefined;
-      this.#options.onCopying(false);
+      this.#running = undefined;
     }
   }
 
   /** Resolves when nothing is read any more; who waits for a copy is refused. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await this.#worker?.terminate();
+    Atomics.store(this.#stop, 0, 1);
+    await this.#running?.catch(() => undefined);
+  }
+
+  /** Asked to stop, and not ended in the middle of a call of SQLite: that would take the process with it. */
+  async #copy({ path, onProgress, signal }: SnapshotTarget): Promise<void> {
+    // In src this file ends in .ts, in dist in .js, and so does the worker's.
+    const file = `./sqlite-copy-worker${extname(import.meta.url)}`;
+    Atomics.store(this.#stop, 0, 0);
+    const workerData: CopyData = { from: this.#options.path, to: path, stop: this.#stop };
+    const worker = new Worker(new URL(file, import.meta.url), { name: 'snapshot', workerData });
+    this.#options.onCopying(true);
+    const stop = () => void Atomics.store(this.#stop, 0, 1);
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      await ended(worker, onProgress);
+    } catch (error) {
+      throw Atomics.load(this.#stop, 0) === 0 ? error : givenUp();
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      this.#options.onCopying(false);
+    }
   }
 }
 

@@ -8,12 +8,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { openFreeze } from '../../src/server/operator/freeze.ts';
-import { verifyCopy } from '../../src/server/operator/verify-copy.ts';
+import { verifyCopy } from '../../src/server/snapshot/verify-copy.ts';
 import { CommitLane } from '../../src/store/commit-lane.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
 import { checkLog } from '../support/check-log.ts';
 import { type Run, run } from '../support/child.ts';
 import { openTestRegistry, put, SILENT_LOG } from '../support/registry.ts';
+import { unpackTest } from '../support/snapshot.ts';
 import { makeDirectory, openStore } from '../support/store-sqlite.ts';
 import {
   type FailedAttempt,
@@ -151,7 +152,8 @@ async function assertSnapshots(directory: string): Promise<readonly string[]> {
     : [];
   for (const name of named) {
     const verifier = createNativeVerifier();
-    const copy = await verifyCopy(join(place, name), { verifier, onProgress: () => undefined });
+    const path = await unpackTest(join(place, name));
+    const copy = await verifyCopy(path, { verifier, onProgress: () => undefined });
     assert.equal(copy.version, VERSIONS);
   }
   return named;
@@ -159,14 +161,18 @@ async function assertSnapshots(directory: string): Promise<readonly string[]> {
 
 /** Of the copy, which a thread of its own makes, and of the directory it ends in. */
 const COPY = 'snapshots/.unfinished/registry.db';
+/** The file, written from the copy by another thread. */
+const PACKED = 'snapshots/.unfinished/packed';
 const PLACES: readonly (readonly [call: string, paths: readonly string[]])[] = [
   ['fsync', [COPY, `${COPY}-journal`]],
+  ['fsync', [PACKED]],
   ['fsync', ['snapshots']],
   ['rename', []],
   ...(IS_LONG
     ? ([
         ['pwrite64', [COPY, `${COPY}-journal`]],
-        ['openat', [COPY, `${COPY}-journal`, 'snapshots']],
+        ['pwrite64', [PACKED]],
+        ['openat', [COPY, `${COPY}-journal`, PACKED, 'snapshots']],
         ['mkdir', []],
         ['unlink', []],
         ['rmdir', []],
@@ -254,7 +260,7 @@ test('the acts that are made to fail above are done when nothing fails', async (
   copyFileSync(database, join(directory, 'registry.db'));
   for (const act of ['freeze', 'thaw', 'snapshot', 'compact']) {
     const { lines } = await run(process.execPath, [CHILD, directory, act]);
-    assert.match(lines.join(), /^opened,done (true|registry-4-[0-9a-f]{12}\.db)$/, act);
+    assert.match(lines.join(), /^opened,done (true|4-[0-9a-f]{16}\.qsnap)$/, act);
   }
   assert.equal((await assertSnapshots(directory)).length, 1);
 });

@@ -19,6 +19,7 @@ import { lying } from '../support/lying-store.ts';
 import { mountSmall } from '../support/mount.ts';
 import { openOperator } from '../support/operator.ts';
 import { put } from '../support/registry.ts';
+import { unpackTest } from '../support/snapshot.ts';
 import { cellsOf } from '../support/store-cells.ts';
 import { makeDirectory } from '../support/store-sqlite.ts';
 
@@ -53,8 +54,7 @@ test('commits go on while a snapshot is made: none waits for it, and it holds ea
   assert.ok(latenciesMs.length >= 6, `${latenciesMs.length} commits`);
   const version = Number(body.version);
   assert.ok(version >= before && version < before + latenciesMs.length);
-  const path = join(real.dataDir, 'snapshots', String(body.file));
-  await using copy = openSqliteReader({ path });
+  await using copy = openSqliteReader({ path: await unpackTest(String(body.path)) });
   assert.equal((await checkLog(copy))?.version, version);
 });
 

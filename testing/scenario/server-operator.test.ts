@@ -1,6 +1,6 @@
 /** An operator's day: freeze, crash, thaw, a snapshot that is taken away and started on. */
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { canonicalText } from '../../src/core/canonical.ts';
@@ -110,16 +110,18 @@ test('a snapshot is a whole registry: it verifies, and a server that starts on i
   await client.propose(open.bytes);
   const made = await operator(data, 'snapshot');
   assert.equal(made.code, 0, made.stderr);
-  const [{ file, version } = {}] = made.json();
+  const [{ path, version } = {}] = made.json();
   assert.equal(version, 3);
-  const path = join(data, 'snapshots', String(file));
-  const state = ['--state', join(makeDataDir(), 'state')];
-  const verified = await runCli(['verify', '--data', path, '--registry', registry, ...state]);
+  const world = ['--registry', registry, '--state', join(makeDataDir(), 'state')];
+  const verified = await runCli(['snapshot', 'verify', String(path), ...world]);
   assert.equal(verified.code, 0, verified.stderr);
 
   const restored = makeDataDir();
-  mkdirSync(restored, { mode: 0o700 });
-  copyFileSync(path, join(restored, 'registry.db'));
+  const to = ['--data', restored, '--from', server.url];
+  const restoring = await runCli(['snapshot', 'restore', String(path), ...to, ...world]);
+  assert.equal(restoring.code, 0, restoring.stderr);
+  assert.deepEqual(readdirSync(restored), ['registry.db']);
+  assert.equal(statSync(restored).mode & 0o777, 0o700);
   const again = await startTestServer(t, { profile: 'macronode', data: restored });
   for (const read of [
     'registry/head',

@@ -12,6 +12,9 @@ export interface CliRun {
 
 export interface CliWorld extends Partial<Omit<Io, 'stdout' | 'stderr' | 'stdin' | 'terminal'>> {
   readonly stdin?: string;
+  /** Instead of text. */
+  readonly stdinBytes?: Uint8Array;
+  readonly stdinChunks?: AsyncIterable<Uint8Array>;
   /** Answers of somebody at a terminal, in order; `undefined`: nobody is there. */
   readonly answers?: readonly string[];
   readonly isTerminal?: boolean;
@@ -20,13 +23,14 @@ export interface CliWorld extends Partial<Omit<Io, 'stdout' | 'stderr' | 'stdin'
 }
 
 export async function runCli(argv: readonly string[], world: CliWorld = {}): Promise<CliRun> {
-  const { stdin = '', answers, isTerminal = false, onOutput = () => {}, ...rest } = world;
+  const { stdin = '', stdinBytes, stdinChunks, answers, isTerminal = false, ...others } = world;
+  const { onOutput = () => {}, ...rest } = others;
   const stdout = new Capture(isTerminal, onOutput);
   const stderr = new Capture(isTerminal, onOutput);
   const code = await main(argv, {
     stdout,
     stderr,
-    stdin: chunks(stdin),
+    stdin: stdinChunks ?? chunks(stdinBytes ?? new TextEncoder().encode(stdin)),
     terminal: answers && createAnswers(answers, stderr),
     env: {},
     now: Date.now,
@@ -73,9 +77,8 @@ function createAnswers(answers: readonly string[], stderr: Output): Terminal {
   return { ask, askSecret: ask };
 }
 
-async function* chunks(text: string): AsyncGenerator<Uint8Array> {
+async function* chunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   // Two pieces, so that a reader which stops after the first is found out.
-  const bytes = new TextEncoder().encode(text);
   yield bytes.subarray(0, 3);
   yield bytes.subarray(3);
 }

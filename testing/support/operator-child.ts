@@ -7,7 +7,7 @@ import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { RegistryError } from '../../src/core/error.ts';
 import { openFreeze } from '../../src/server/operator/freeze.ts';
-import { Snapshots } from '../../src/server/operator/snapshots.ts';
+import { Snapshots } from '../../src/server/snapshot/snapshots.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { makeProposal } from './store-entries.ts';
@@ -45,7 +45,13 @@ const ACTS: Readonly<Record<string, () => Promise<string>>> = {
   },
   snapshot: async () => {
     await using store = await openStore();
-    const snapshots = new Snapshots({ store, dataDir: directory, log, monotonicMs: () => 0 });
+    const snapshots = new Snapshots({
+      store,
+      dataDir: directory,
+      log,
+      now: Date.now,
+      monotonicMs: () => 0,
+    });
     say('opened');
     return (await snapshots.make(signal)).file;
   },

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { defineGet } from '../bench/get.ts';
 import { defineMixed } from '../bench/mixed.ts';
 import { definePut } from '../bench/put.ts';
+import { defineSnapshot } from '../bench/snapshot.ts';
 import { defineVerify } from '../bench/verify.ts';
 import { defineWatch } from '../bench/watch.ts';
 import type { Context } from '../context.ts';
@@ -13,4 +14,5 @@ export function defineBench(command: Command, context: Context): void {
   defineMixed(command, context);
   defineWatch(command, context);
   defineVerify(command, context);
+  defineSnapshot(command, context);
 }

@@ -1,7 +1,6 @@
 /** `quorate verify`: everything again from genesis, over HTTP or in a database file, and a summary. */
 import type { Command } from 'commander';
-import { formatTime } from '../../core/time.ts';
-import type { AuditSummary, CheckpointSummary } from '../audit.ts';
+import type { AuditSummary } from '../audit.ts';
 import { createAuditFile } from '../audit-file.ts';
 import { type AuditParts, createAuditParts } from '../audit-parts.ts';
 import { auditRegistry } from '../audit-registry.ts';
@@ -10,7 +9,7 @@ import { usageError, verified } from '../failure.ts';
 import { createTransport } from '../http-log.ts';
 import { trustedEnd } from '../old-log.ts';
 import type { Progress } from '../progress.ts';
-import { plural, table } from '../text.ts';
+import { showAuditSummary } from '../show-audit.ts';
 
 interface VerifyOptions {
   readonly data?: string;
@@ -44,7 +43,7 @@ async function verify(context: Context, options: VerifyOptions): Promise<void> {
   }
   await (context.globals.isJson
     ? context.printJson(summary)
-    : context.print(showSummary(summary, context)));
+    : context.print(showAuditSummary(summary, context)));
 }
 
 /** Trusted state of before, which a rollback or a fork would contradict, is all that is believed. */
@@ -77,36 +76,4 @@ async function ofDatabase(
   ]);
   await using database = await openAudit(path);
   return await auditDatabase(database, { ...parts, onProgress: bar.show });
-}
-
-function showSummary(summary: AuditSummary, { style }: Context): string {
-  const { rows, nodes, tiles, checkpoint } = summary;
-  return [
-    style('good', `verified ${summary.origin}`),
-    table([
-      ['registry', summary.registry],
-      ['head', `version ${summary.version}, ${summary.entry_hash}`],
-      ['committed at', summary.committed_at],
-      ['entries', String(summary.entries)],
-      ['approvals', String(summary.approvals)],
-      ['governance', `version ${summary.governances}, ${summary.threshold} of ${summary.signers}`],
-      ['descriptors', `${summary.descriptors}, set root ${summary.set_root}`],
-      ['checkpoint', checkpoint === null ? 'none was kept' : showCheckpoint(checkpoint)],
-      ['witnesses', showWitnesses(checkpoint)],
-      ...(rows === null ? [] : [['rows', `${rows}, as the entries give them`]]),
-      ...(nodes === null ? [] : [['tree', `${nodes} nodes, as the leaves give them`]]),
-      ...(tiles === null ? [] : [['tiles', `${tiles}, as the leaves give them`]]),
-    ]),
-  ].join('\n');
-}
-
-function showCheckpoint({ size, root, log_keys }: CheckpointSummary): string {
-  return `${plural(size, 'entry', 'entries')}, root ${root}, signed by ${log_keys.join(', ')}`;
-}
-
-function showWitnesses(checkpoint: CheckpointSummary | null): string {
-  const { cosigned = null, fresh_at = null } = checkpoint ?? {};
-  if (cosigned === null) return 'not asked about: --witness-policy demands them';
-  if (fresh_at === null) return 'none demanded by the policy';
-  return `${cosigned.join(', ')}; a quorum of them saw it at ${formatTime(fresh_at * 1000)}`;
 }

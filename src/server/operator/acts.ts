@@ -1,13 +1,15 @@
 /** What each operator act does: over the registry and its store, never through the write path. */
-
+import { resolve } from 'node:path';
+import { encodeBase64 } from '../../core/bytes.ts';
 import { formatTime } from '../../core/time.ts';
+import { readSignedCheckpoint } from '../../core/tlog/note-signatures.ts';
 import type { BuildInfo } from '../../http/deps.ts';
 import type { ActAnswer, OperatorActs } from '../../http/operator.ts';
 import type { RegistryTimers } from '../../registry/options.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Store, StoreSizes } from '../../store/store.ts';
+import type { Snapshot, Snapshots } from '../snapshot/snapshots.ts';
 import type { Freeze } from './freeze.ts';
-import type { Snapshot, Snapshots } from './snapshots.ts';
 
 /** The newest record of the audit log. */
 export interface AuditHead {
@@ -110,19 +112,28 @@ function answer({ registry }: ActParts, body: ActAnswer['body']): ActAnswer {
   return { body: { ...at, ...body }, version: at.version };
 }
 
-function snapshotAnswer({ file, version, entryHash, ...made }: Snapshot): ActAnswer {
-  const { checkpoint, bytes, seconds } = made;
+function snapshotAnswer({ id, header, file, directory, bytes, seconds }: Snapshot): ActAnswer {
+  const { version, entryHash } = header;
   return {
     body: {
+      id,
       file,
+      path: resolve(directory, file),
       version,
       entry_hash: entryHash,
-      checkpoint: checkpoint === undefined ? null : { ...checkpoint },
+      checkpoint: checkpointJson(header.checkpoint),
       bytes,
+      database_bytes: header.bytes,
       seconds,
     },
     version,
   };
+}
+
+function checkpointJson(note: string | null) {
+  if (note === null) return null;
+  const { size, root } = readSignedCheckpoint(note);
+  return { size, root: encodeBase64(root) };
 }
 
 function frozenJson({ state }: Freeze) {

@@ -12,7 +12,7 @@ import { formatTime } from '../../core/time.ts';
 import type { WriteGate } from '../../registry/gates.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { replaceFile } from '../replace-file.ts';
-import { syncDirectory } from './sync-directory.ts';
+import { syncDirectory } from '../sync-directory.ts';
 
 export interface Frozen {
   /** In the operator's words, and told to everybody who would write. */

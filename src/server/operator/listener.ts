@@ -13,10 +13,10 @@ import type { Log } from '../../telemetry/log.ts';
 import { newCorrId } from '../corr-id.ts';
 import { UnderWay } from '../listen/under-way.ts';
 import { problemResponse } from '../raw-problem.ts';
+import { Snapshots } from '../snapshot/snapshots.ts';
 import { TIMERS } from '../timers.ts';
 import { type AuditHead, createActs } from './acts.ts';
 import type { Freeze } from './freeze.ts';
-import { Snapshots } from './snapshots.ts';
 
 export interface OperatorParts {
   readonly registry: Pick<Registry, 'head' | 'checkpoint' | 'readiness' | 'idle'>;

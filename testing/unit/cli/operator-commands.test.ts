@@ -162,7 +162,7 @@ test('a snapshot is told with its place, head and checkpoint', async (t) => {
   await keepCheckpoint(real);
   const { code, stdout, stderr } = await run(real, 'snapshot');
   assert.deepEqual([code, stderr], [0, '']);
-  assert.match(stdout, /^snapshot +snapshots\/registry-1-[0-9a-f]{12}\.db in the data directory$/m);
+  assert.match(stdout, /^snapshot +\/.*\/snapshots\/1-[0-9a-f]{16}\.qsnap$/m);
   assert.match(stdout, /^head +version 1, b3:[0-9a-f]{64}$/m);
   assert.match(stdout, /^checkpoint +of 2, root \S+=$/m);
   assert.match(stdout, /^took +\d+\.\d s, verified$/m);

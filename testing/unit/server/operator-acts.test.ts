@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
 import { OPERATOR_ACTS } from '../../../src/http/operator.ts';
 import { createActs } from '../../../src/server/operator/acts.ts';
-import { Snapshots } from '../../../src/server/operator/snapshots.ts';
+import { Snapshots } from '../../../src/server/snapshot/snapshots.ts';
 import { checkLog } from '../../support/check-log.ts';
 import { makeFaulty } from '../../support/faulty-store.ts';
 import { openOperator, type TestOperator, until } from '../../support/operator.ts';
@@ -159,7 +159,13 @@ test('a freeze does not wait for ever for a disk that does not answer', async (t
     },
     store,
     freeze,
-    snapshots: new Snapshots({ store, dataDir: null, log: SILENT_LOG, monotonicMs: () => 0 }),
+    snapshots: new Snapshots({
+      store,
+      dataDir: null,
+      log: SILENT_LOG,
+      now: Date.now,
+      monotonicMs: () => 0,
+    }),
     reload: async () => [],
     build: { version: '1', revision: null },
     timers,

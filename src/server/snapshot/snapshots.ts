@@ -1,35 +1,48 @@
 /**
- * Snapshots of the database: copied while commits go on, durable, verified, and only then given their
- * name. What is unfinished has a directory of its own, which the next one removes.
+ * Snapshots of the database: copied while commits go on, packed into one file, both verified, and only then
+ * given a name. What is unfinished has a directory of its own, which the next one removes.
  */
 import { mkdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { RegistryError } from '../../core/error.ts';
+import type { Hash } from '../../core/hash.ts';
+import { formatTime } from '../../core/time.ts';
 import type { Store } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { runThread } from '../reporting-thread.ts';
-import { syncDirectory } from './sync-directory.ts';
-import type { VerifiedCopy } from './verify-copy.ts';
+import { runBoth, runThread, type ThreadProgress } from '../reporting-thread.ts';
+import { syncDirectory } from '../sync-directory.ts';
+import { assertFacts, type SnapshotHeader, snapshotName } from './header.ts';
+import type { Packed } from './pack.ts';
+import type { PackData } from './pack-worker.ts';
+import { storageFailure } from './storage-failure.ts';
+import { verifyInThreads } from './verify-threads.ts';
 
 export interface SnapshotParts {
   readonly store: Pick<Store, 'snapshot' | 'storageBytes'>;
   /** `null`: nothing is on disk. */
   readonly dataDir: string | null;
   readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   /** Milliseconds of a clock that never goes back. */
   readonly monotonicMs: () => number;
 }
 
-export interface Snapshot extends VerifiedCopy {
+export interface Snapshot {
+  readonly id: Hash;
+  readonly header: SnapshotHeader;
   /** Its name in the directory `snapshots` of the data directory. */
   readonly file: string;
+  /** The directory. */
+  readonly directory: string;
+  /** Of the file. */
   readonly bytes: number;
   readonly seconds: number;
 }
 
 export interface SnapshotState {
   readonly phase: 'copying' | 'verifying';
-  /** Bytes of the copy, then entries. */
+  /** Bytes of the database. */
   readonly done: number;
   readonly total: number;
 }
@@ -38,6 +51,11 @@ export interface SnapshotState {
 const UNFINISHED = '.unfinished';
 /** Left to the registry: what it writes meanwhile must not find the disk full. */
 const RESERVE_BYTES = 16 * 1024 * 1024;
+
+/** Where a server keeps its snapshots. */
+export function snapshotDirectory(dataDir: string): string {
+  return join(dataDir, 'snapshots');
+}
 
 export class Snapshots {
   readonly #parts: SnapshotParts;
@@ -49,7 +67,7 @@ export class Snapshots {
   constructor(parts: SnapshotParts) {
     const { dataDir } = parts;
     this.#parts = parts;
-    this.#directory = dataDir === null ? null : join(dataDir, 'snapshots');
+    this.#directory = dataDir === null ? null : snapshotDirectory(dataDir);
     this.#cleaned = this.#directory === null ? Promise.resolve() : this.#clean(this.#directory);
   }
 
@@ -75,7 +93,7 @@ export class Snapshots {
       const made = await this.#make(directory, signal);
       return { ...made, seconds: (monotonicMs() - startedMs) / 1000 };
     } catch (cause) {
-      throw failure(cause, directory);
+      throw storageFailure(cause, `to write a snapshot in ${directory}`);
     } finally {
       this.#state = null;
     }
@@ -89,33 +107,65 @@ export class Snapshots {
     const unfinished = join(directory, UNFINISHED);
     await mkdir(unfinished, { mode: 0o700 });
     try {
-      const path = join(unfinished, 'registry.db');
-      const onProgress = (state: SnapshotState) => {
-        this.#state = state;
-      };
+      const database = join(unfinished, 'registry.db');
       await store.snapshot({
-        path,
+        path: database,
         signal,
-        onProgress: ({ doneBytes: done, totalBytes: total }) =>
-          onProgress({ phase: 'copying', done, total }),
+        onProgress: ({ doneBytes: done, totalBytes: total }) => {
+          this.#state = { phase: 'copying', done, total };
+        },
       });
-      const copy = await runThread<VerifiedCopy>({
-        // In src this file ends in .ts, in dist in .js, and so does the thread's.
-        program: new URL(`./snapshot-worker${extname(import.meta.url)}`, import.meta.url),
-        name: 'the verification of a snapshot',
-        data: path,
-        signal,
-        onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
-      });
-      const { size: bytes } = await stat(path);
-      const file = `registry-${copy.version}-${copy.entryHash.slice(3, 15)}.db`;
-      await rename(path, join(directory, file));
+      const packed = join(unfinished, 'packed');
+      const { id, header } = await this.#packVerified({ database, packed, signal });
+      const { size: bytes } = await stat(packed);
+      const file = snapshotName({ version: header.version, id });
+      await rename(packed, join(directory, file));
       await syncDirectory(directory);
       await syncDirectory(dirname(directory));
-      return { ...copy, file, bytes };
+      return { id, header, file, directory, bytes };
     } finally {
       await this.#clean(directory);
     }
+  }
+
+  /** The copy is verified in two threads while a third one writes the file and reads it again. */
+  async #packVerified({
+    database,
+    packed,
+    signal,
+  }: {
+    readonly database: string;
+    readonly packed: string;
+    readonly signal: AbortSignal;
+  }): Promise<Packed> {
+    const { size: total } = await stat(database);
+    const shares = { verified: 0, packed: 0 };
+    const onProgress = (part: keyof typeof shares) => (progress: ThreadProgress) => {
+      shares[part] = progress.done / progress.total;
+      const done = Math.floor(((shares.verified + shares.packed) / 2) * total);
+      this.#state = { phase: 'verifying', done, total };
+    };
+    const data: PackData = { database, to: packed, createdAt: formatTime(this.#parts.now()) };
+    const [facts, made] = await runBoth(
+      signal,
+      (either) =>
+        verifyInThreads(database, {
+          isForeign: false,
+          onProgress: onProgress('verified'),
+          signal: either,
+        }),
+      (either) =>
+        runThread<Packed>({
+          // In src this file ends in .ts, in dist in .js, and so does the thread's.
+          program: new URL(`./pack-worker${extname(import.meta.url)}`, import.meta.url),
+          name: 'the writing of a snapshot',
+          data,
+          signal: either,
+          onProgress: onProgress('packed'),
+        }),
+    );
+    assertFacts(made.header, facts);
+    return made;
   }
 
   /** Never rejects: where it cannot be removed, the next snapshot cannot be made, and says so. */
@@ -127,22 +177,13 @@ export class Snapshots {
   }
 }
 
+/** For the copy and, should nothing compress, as much again for the file. */
 async function assertRoom(directory: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
-  const needed = bytes + RESERVE_BYTES;
+  const needed = 2 * bytes + RESERVE_BYTES;
   if (bavail * bsize < needed)
     throw new RegistryError(
       'read_only',
       `expected ${needed} bytes free for a snapshot, got ${bavail * bsize}: make room; nothing was written`,
     );
-}
-
-/** What the file system says, in words an operator can act on. */
-function failure(cause: unknown, directory: string): unknown {
-  if (cause instanceof RegistryError || !(cause instanceof Error && 'code' in cause)) return cause;
-  return new RegistryError(
-    cause.code === 'ENOSPC' || cause.code === 'EDQUOT' ? 'read_only' : 'storage_failed',
-    `expected to write a snapshot in ${directory}, got ${cause.code}`,
-    { cause },
-  );
 }

@@ -12,11 +12,10 @@ import {
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import Database from 'better-sqlite3';
-import { encodeBase64 } from '../../../src/core/bytes.ts';
 import { RegistryError } from '../../../src/core/error.ts';
 import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
-import { Snapshots } from '../../../src/server/operator/snapshots.ts';
-import { verifyCopy } from '../../../src/server/operator/verify-copy.ts';
+import { Snapshots } from '../../../src/server/snapshot/snapshots.ts';
+import { verifyCopy } from '../../../src/server/snapshot/verify-copy.ts';
 import { openSqliteReader } from '../../../src/store/sqlite.ts';
 import { storageError } from '../../../src/store/sqlite-errors.ts';
 import { assertSound } from '../../../src/store/sqlite-integrity.ts';
@@ -32,7 +31,13 @@ import {
   remove,
   SILENT_LOG,
 } from '../../support/registry.ts';
-import { descriptorsPayload, governancePayload, makeGovernance } from '../../support/signers.ts';
+import {
+  descriptorsPayload,
+  governancePayload,
+  makeGovernance,
+  START,
+} from '../../support/signers.ts';
+import { unpackTest } from '../../support/snapshot.ts';
 import { cellsOf } from '../../support/store-cells.ts';
 import { makeDirectory, openStore } from '../../support/store-sqlite.ts';
 
@@ -57,15 +62,15 @@ async function openRegistry(t: TestContext) {
 }
 
 function open(dataDir: string | null, store: Store, monotonicMs = () => 0): Snapshots {
-  return new Snapshots({ store, dataDir, log: SILENT_LOG, monotonicMs });
+  return new Snapshots({ store, dataDir, log: SILENT_LOG, now: () => START, monotonicMs });
 }
 
 function namesIn(dataDir: string): string[] {
   return existsSync(join(dataDir, 'snapshots')) ? readdirSync(join(dataDir, 'snapshots')) : [];
 }
 
-test('a snapshot is named for its head, and holds what the checkpoint in it covers', async (t) => {
-  const { store, dataDir, registry } = await openRegistry(t);
+test('a snapshot is named for its version and header, and holds what the checkpoint in it covers', async (t) => {
+  const { store, dataDir, registry, registryHash } = await openRegistry(t);
   let ms = 0;
   const snapshots = open(dataDir, store, () => {
     ms += 1_500;
@@ -76,33 +81,41 @@ test('a snapshot is named for its head, and holds what the checkpoint in it cove
   const head = registry.head();
   const checkpoint = registry.checkpoint();
   assert.ok(head && checkpoint);
-  const file = `registry-3-${head.object.entry_hash.slice(3, 15)}.db`;
+  const file = `3-${made.id.slice(3, 19)}.qsnap`;
   const path = join(dataDir, 'snapshots', file);
-  assert.deepEqual(made, {
+  const { header, ...others } = made;
+  assert.deepEqual(others, {
+    id: made.id,
     file,
-    version: 3,
-    entryHash: head.object.entry_hash,
-    checkpoint: { size: 4, root: encodeBase64(checkpoint.root) },
+    directory: join(dataDir, 'snapshots'),
     bytes: statSync(path).size,
     seconds: 1.5,
   });
+  const { registry: genesis, version, entryHash, setSize, proposals, createdAt } = header;
+  assert.deepEqual(
+    [genesis, version, entryHash, setSize, proposals, createdAt, header.checkpoint],
+    [registryHash, 3, head.object.entry_hash, 2, 1, '2026-11-21T09:00:00.000Z', checkpoint.note],
+  );
   assert.deepEqual(namesIn(dataDir), [file]);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(join(dataDir, 'snapshots')).mode & 0o777, 0o700);
-  await using copy = openSqliteReader({ path });
+  await using copy = openSqliteReader({ path: await unpackTest(path) });
   assert.equal((await checkLog(copy))?.entryHash, head.object.entry_hash);
   assert.deepEqual(await copy.proposals(), await store.proposals());
   assert.equal(await copy.checkpoint(), checkpoint.note);
 });
 
-test('a snapshot of the same head takes the place of the one before', async (t) => {
+test('a snapshot of the same head at the same time is the same one, and takes the place of the one before', async (t) => {
   const { store, dataDir } = await openRegistry(t);
   const snapshots = open(dataDir, store);
   const { file } = await snapshots.make(WAIT);
   writeFileSync(join(dataDir, 'snapshots', file), 'damaged later');
-  assert.equal((await snapshots.make(WAIT)).file, file);
+  const again = await snapshots.make(WAIT);
+  assert.equal(again.file, file);
   assert.deepEqual(namesIn(dataDir), [file]);
-  await using copy = openSqliteReader({ path: join(dataDir, 'snapshots', file) });
+  await using copy = openSqliteReader({
+    path: await unpackTest(join(again.directory, again.file)),
+  });
   assert.equal((await copy.head())?.version, 3);
 });
 
@@ -151,11 +164,11 @@ test('what an earlier process left half made is removed, and nothing else is', a
   const left = join(dataDir, 'snapshots', '.unfinished');
   mkdirSync(left, { recursive: true });
   writeFileSync(join(left, 'registry.db'), 'half');
-  for (const name of ['registry-1-abc.db', 'notes.txt'])
+  for (const name of ['1-0123456789abcdef.qsnap', 'notes.txt'])
     writeFileSync(join(dataDir, 'snapshots', name), '');
   const snapshots = open(dataDir, store);
   const { file } = await snapshots.make(WAIT);
-  assert.deepEqual(namesIn(dataDir).sort(), ['notes.txt', 'registry-1-abc.db', file].sort());
+  assert.deepEqual(namesIn(dataDir).sort(), ['notes.txt', '1-0123456789abcdef.qsnap', file].sort());
 });
 
 test('a registry in memory has no file to copy, and an empty one nothing to restore', async (t) => {
@@ -229,7 +242,7 @@ test('a snapshot that nobody waits for any more is given up, at whatever step', 
   });
   await assert.rejects(open(dataDir, copied).make(late.signal), {
     code: 'unavailable',
-    message: /verification/,
+    message: /given up/,
   });
   assert.deepEqual(namesIn(dataDir), []);
 });
@@ -356,5 +369,5 @@ test('a database without a checkpoint is whole, and says so', async (t) => {
   db.exec('DELETE FROM checkpoint');
   db.close();
   chmodSync(path, 0o600);
-  assert.equal((await verify(path)).checkpoint, undefined);
+  assert.equal((await verify(path)).checkpoint, null);
 });

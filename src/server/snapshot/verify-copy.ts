@@ -1,12 +1,12 @@
 /**
  * Whether a copy of the database is a whole registry: every entry re-hashed and linked, their tree the
  * one that a log key signed, and the rows beside the log as the entries give them. Signatures of
- * approvals are left to `quorate verify`.
+ * approvals are left to `quorate snapshot verify`.
  */
-import { encodeBase64, isEqualBytes } from '../../core/bytes.ts';
+import { isEqualBytes } from '../../core/bytes.ts';
 import { descriptorValueHash, encodeDescriptor } from '../../core/descriptor.ts';
 import { RegistryError } from '../../core/error.ts';
-import { type Hash, hashOf } from '../../core/hash.ts';
+import { hashOf } from '../../core/hash.ts';
 import { type Change, changesOf, decodePayload } from '../../core/payload.ts';
 import type { NoteVerifier } from '../../core/tlog/note-signatures.ts';
 import { loadKept } from '../../registry/kept-checkpoint.ts';
@@ -15,14 +15,8 @@ import { scrubLog } from '../../registry/scrub.ts';
 import { damaged, storedPayload } from '../../registry/stored.ts';
 import { openSqliteReader } from '../../store/sqlite.ts';
 import type { ReadStore } from '../../store/sqlite-read.ts';
-
-/** What a verified copy holds. Plain data: a thread tells it. */
-export interface VerifiedCopy {
-  readonly version: number;
-  readonly entryHash: Hash;
-  /** The newest signed one in it, with its root in base64; `undefined`: none was kept yet. */
-  readonly checkpoint: { readonly size: number; readonly root: string } | undefined;
-}
+import { readFacts } from './facts.ts';
+import type { SnapshotFacts } from './header.ts';
 
 export interface VerifyOptions {
   readonly verifier: NoteVerifier;
@@ -35,27 +29,43 @@ const PAGE = 64;
 export async function verifyCopy(
   path: string,
   { verifier, onProgress }: VerifyOptions,
-): Promise<VerifiedCopy> {
+): Promise<SnapshotFacts> {
+  const half = (walk: number) => (done: number, total: number) =>
+    onProgress(Math.floor((walk * total + done) / 2), total);
+  const facts = await verifyLog(path, { verifier, onProgress: half(0) });
+  await verifyRows(path, { onProgress: half(1) });
+  return facts;
+}
+
+/** The entries, their tree, the set at the head, the governance chain and the checkpoint. Throws like `verifyCopy`. */
+export async function verifyLog(
+  path: string,
+  { verifier, onProgress }: VerifyOptions,
+): Promise<SnapshotFacts> {
   await using store = openSqliteReader({ path });
   const loaded = await loadChain(store);
   if (loaded === undefined)
     throw new RegistryError('not_initialised', 'expected a registry to copy, got an empty one');
   const { chain } = loaded;
-  const { checkpoint } = await loadKept(store, { ...loaded, verifier });
+  await loadKept(store, { ...loaded, verifier });
   const total = chain.version + 1;
   await scrubLog(store, {
     end: { ...chain, root: chain.tree.root },
-    // Two walks: the second one is over the rows.
-    onProgress: (checked) => onProgress(Math.floor(checked / 2), total),
+    onProgress: (done) => onProgress(done, total),
     signal: new AbortController().signal,
   });
-  await assertRows(store, total, (checked) => onProgress(Math.floor((total + checked) / 2), total));
+  return await readFacts(store);
+}
+
+/** The rows beside the log, held against the payloads, and the proposals. Throws `storage_damaged`. */
+export async function verifyRows(
+  path: string,
+  { onProgress }: Pick<VerifyOptions, 'onProgress'>,
+): Promise<void> {
+  await using store = openSqliteReader({ path });
+  const total = ((await store.head())?.version ?? -1) + 1;
+  await assertRows(store, total, (done) => onProgress(done, total));
   await assertProposals(store);
-  return {
-    version: chain.version,
-    entryHash: chain.entryHash,
-    checkpoint: checkpoint && { size: checkpoint.size, root: encodeBase64(checkpoint.root) },
-  };
 }
 
 /** Every value that an entry put or removed is found at its version, and governance where it is due. */

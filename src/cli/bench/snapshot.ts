@@ -1,0 +1,185 @@
+/** `quorate bench snapshot`: how fast this machine makes, verifies and restores a snapshot. */
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { Hash } from '../../core/hash.ts';
+import { databasePath } from '../../server/open-store.ts';
+import { copiedDatabase } from '../../server/snapshot/copied-database.ts';
+import { readFrom } from '../../server/snapshot/directory-place.ts';
+import { restoreSnapshot } from '../../server/snapshot/restore.ts';
+import { Snapshots } from '../../server/snapshot/snapshots.ts';
+import { openSnapshot, unpackSnapshot } from '../../server/snapshot/unpack.ts';
+import type { Context } from '../context.ts';
+import { createFullVerifier } from '../full-verifier.ts';
+import { showBytes } from '../show-snapshot.ts';
+import { plural, table } from '../text.ts';
+import { type BenchClock, createBenchClock } from './clock.ts';
+import { makeRegistry } from './made-registry.ts';
+import { parseSize } from './options.ts';
+import type { BenchResult } from './result.ts';
+import { runBench, withBar } from './run.ts';
+import { showHeading } from './show.ts';
+
+interface SnapshotFlags {
+  readonly data?: string;
+  readonly size: number;
+  readonly scratch?: string;
+}
+
+/** How long one step took, and how much of the database that is a second. */
+interface Step {
+  readonly seconds: number;
+  /** 10^6 bytes of database. */
+  readonly mb_per_second: number;
+}
+
+interface SnapshotLoad {
+  readonly id: Hash;
+  readonly entries: number;
+  readonly database_bytes: number;
+  readonly file_bytes: number;
+  /** Copied, packed, read again and verified. */
+  readonly create: Step;
+  /** Read, decompressed and held against its header: what a backup on another machine takes to check. */
+  readonly read: Step;
+  /** Unpacked and verified, synced, and given its name. */
+  readonly restore: Step;
+}
+
+interface SnapshotLoads {
+  readonly snapshot: SnapshotLoad;
+}
+
+export function defineSnapshot(command: Command, context: Context): void {
+  command
+    .command('snapshot')
+    .description('Make, read and restore a snapshot, and measure what it costs this machine.')
+    .option('--data <path>', 'of this database or data directory; default: one that is made up')
+    .addOption(
+      new Option('--size <bytes>', 'how large to make one up')
+        .argParser(parseSize)
+        .default(64 * 1024 * 1024, '64MiB'),
+    )
+    .option(
+      '--scratch <dir>',
+      'where there is room for it three times; default: the temporary directory',
+    )
+    .action((flags: SnapshotFlags) => benchSnapshot(context, flags));
+}
+
+async function benchSnapshot(context: Context, flags: SnapshotFlags): Promise<void> {
+  const { data, size } = flags;
+  const scratch = await mkdtemp(join(flags.scratch ?? tmpdir(), 'quorate-bench-'));
+  try {
+    await runBench<SnapshotLoads>(context, {
+      bench: 'snapshot',
+      file: data ?? 'a registry that was made up',
+      config: { data: data ?? null, size_bytes: data === undefined ? size : null },
+      run: async (signal) => {
+        const path = await databaseOf(context, { ...flags, scratch, signal });
+        return { snapshot: await measure(context, { path, scratch, signal }) };
+      },
+      show,
+      failures: () => [],
+    });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function databaseOf(
+  context: Context,
+  {
+    data,
+    size: bytes,
+    scratch,
+    signal,
+  }: SnapshotFlags & { readonly scratch: string; readonly signal: AbortSignal },
+): Promise<string> {
+  if (data !== undefined) return (await stat(data)).isDirectory() ? databasePath(data) : data;
+  const path = join(scratch, 'made', 'registry.db');
+  const { now } = context.io;
+  const verifier = createFullVerifier();
+  await withBar(context, 'bytes made up', (onProgress) =>
+    makeRegistry({ path, bytes, verifier, now, signal, onProgress }),
+  );
+  return path;
+}
+
+interface Measured {
+  readonly path: string;
+  readonly scratch: string;
+  readonly signal: AbortSignal;
+}
+
+async function measure(
+  { io }: Context,
+  { path, scratch, signal }: Measured,
+): Promise<SnapshotLoad> {
+  const clock = createBenchClock();
+  const made = await timed(clock, () =>
+    new Snapshots({
+      store: copiedDatabase(path),
+      dataDir: scratch,
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+      now: io.now,
+      monotonicMs: clock.now,
+    }).make(signal),
+  );
+  const { id, header, bytes: fileBytes, directory, file } = made.outcome;
+  const source = () => readFrom(join(directory, file), 0);
+  const onProgress = () => undefined;
+  const read = await timed(clock, async () =>
+    unpackSnapshot(await openSnapshot(source()), { to: null, onProgress, signal }),
+  );
+  const restored = await timed(clock, () =>
+    restoreSnapshot(source(), {
+      dataDir: join(scratch, 'restored'),
+      registry: header.registry,
+      judge: async () => undefined,
+      onProgress,
+      signal,
+    }),
+  );
+  const step = ({ seconds }: { readonly seconds: number }): Step => ({
+    seconds,
+    mb_per_second: Math.round(header.bytes / 10_000 / seconds) / 100,
+  });
+  return {
+    id,
+    entries: header.version + 1,
+    database_bytes: header.bytes,
+    file_bytes: fileBytes,
+    create: step(made),
+    read: step(read),
+    restore: step(restored),
+  };
+}
+
+async function timed<T>(
+  clock: BenchClock,
+  run: () => Promise<T>,
+): Promise<{ readonly outcome: T; readonly seconds: number }> {
+  const began = clock.now();
+  const outcome = await run();
+  return { outcome, seconds: (clock.now() - began) / 1000 };
+}
+
+function show({ loads: { snapshot }, ...result }: BenchResult<SnapshotLoads>): string {
+  const { entries, database_bytes, file_bytes } = snapshot;
+  const row = (name: string, { seconds, mb_per_second }: Step) => [
+    name,
+    `${seconds.toFixed(2)} s`,
+    `${mb_per_second.toFixed(1)} MB/s`,
+  ];
+  return [
+    showHeading(result),
+    `snapshot: ${plural(entries, 'entry', 'entries')} in ${showBytes(database_bytes)} of database, ${showBytes(file_bytes)} packed`,
+    table([
+      row('create', snapshot.create),
+      row('read', snapshot.read),
+      row('restore', snapshot.restore),
+    ]),
+  ].join('\n');
+}

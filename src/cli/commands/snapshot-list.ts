@@ -1,0 +1,19 @@
+/** `quorate snapshot list`: what a place has, by headers and sizes. */
+import { escapeText } from '../../core/error.ts';
+import { isSound, listSnapshots } from '../../server/snapshot/catalogue.ts';
+import type { Context } from '../context.ts';
+import { listedJson, showListed } from '../show-snapshot.ts';
+import { openPlace } from '../snapshot-source.ts';
+
+export async function listPlace(context: Context, where: string): Promise<void> {
+  const { globals, io, print, printJson, say } = context;
+  const listed = await listSnapshots(openPlace(where));
+  if (globals.isJson) {
+    for (const one of listed) await printJson(listedJson(one));
+    return;
+  }
+  if (listed.length === 0) return say(`no snapshots in ${escapeText(where)}`);
+  await print(showListed(listed, io.now()).split('\n').map(escapeText).join('\n'));
+  const broken = listed.filter((one) => !isSound(one)).length;
+  if (broken > 0) await say(`${broken} of ${listed.length} are damaged`);
+}

@@ -1,0 +1,96 @@
+/** `quorate snapshot verify`: everything in a snapshot checked, with no server and no network. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { escapeText } from '../../core/error.ts';
+import { headerJson } from '../../server/snapshot/header.ts';
+import { storageFailure } from '../../server/snapshot/storage-failure.ts';
+import { type UnpackedSnapshot, unpackVerified } from '../../server/snapshot/unpack-verified.ts';
+import type { AuditSummary } from '../audit.ts';
+import { createAuditParts } from '../audit-parts.ts';
+import type { Context } from '../context.ts';
+import { verified } from '../failure.ts';
+import { showAuditSummary } from '../show-audit.ts';
+import { headerRows } from '../show-snapshot.ts';
+import { openSource } from '../snapshot-source.ts';
+import { table } from '../text.ts';
+import { showUnpacking, untilInterrupted } from '../unpacking.ts';
+
+export interface VerifyFlags {
+  readonly in: string;
+  readonly scratch?: string;
+  readonly quick?: boolean;
+}
+
+export async function verifySnapshot(
+  context: Context,
+  which: string,
+  flags: VerifyFlags,
+): Promise<void> {
+  const { globals, io } = context;
+  const directory = await makeScratch(flags.scratch ?? tmpdir());
+  try {
+    const { snapshot, summary } = await untilInterrupted(context, async () => {
+      const unpacked = await unpack(context, { which, place: flags.in, directory });
+      const audited = flags.quick === true ? null : await audit(context, unpacked.path);
+      return { snapshot: unpacked, summary: audited };
+    });
+    if (globals.isJson) {
+      const { id, header } = snapshot;
+      return await context.printJson({ id, header: headerJson(header), audit: summary });
+    }
+    const rows = table(headerRows(snapshot, io.now()));
+    const found =
+      summary === null
+        ? context.style('good', 'verified, but for the approvals under the checkpoint')
+        : showAuditSummary(summary, context);
+    await context.print(`${rows.split('\n').map(escapeText).join('\n')}\n${found}`);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function makeScratch(base: string): Promise<string> {
+  try {
+    return await mkdtemp(join(base, 'quorate-snapshot-'));
+  } catch (cause) {
+    throw storageFailure(cause, `a place for the database in ${base}`);
+  }
+}
+
+async function unpack(
+  context: Context,
+  {
+    which,
+    place,
+    directory,
+  }: { readonly which: string; readonly place: string; readonly directory: string },
+): Promise<UnpackedSnapshot> {
+  const { globals, io } = context;
+  const source = await openSource(context, which, place);
+  return verified(
+    showUnpacking(context, (onProgress) =>
+      unpackVerified(source, {
+        directory,
+        registry: globals.registry,
+        onProgress,
+        signal: io.interrupt,
+      }),
+    ),
+  );
+}
+
+async function audit(context: Context, path: string): Promise<AuditSummary> {
+  const [{ openAudit }, { auditDatabase }] = await Promise.all([
+    import('../../server/audit.ts'),
+    import('../audit-database.ts'),
+  ]);
+  const bar = context.progress('entries audited');
+  try {
+    await using parts = createAuditParts(context);
+    await using database = await openAudit(path);
+    return await verified(auditDatabase(database, { ...parts, onProgress: bar.show }));
+  } finally {
+    await bar.end();
+  }
+}

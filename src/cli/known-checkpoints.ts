@@ -1,0 +1,58 @@
+/**
+ * What others have seen of a log: the high-water mark, a checkpoint that was noted, a service, and what was
+ * verified here before. A snapshot that does not go as far is older than what was published.
+ */
+import { Answers } from '../client/answers.ts';
+import { RegistryError } from '../core/error.ts';
+import type { Hash } from '../core/hash.ts';
+import { readSignedCheckpoint, type SignedCheckpoint } from '../core/tlog/note-signatures.ts';
+import { createMarkFile } from '../server/high-water-file.ts';
+import type { Context } from './context.ts';
+import { readInput } from './files.ts';
+import { createTransport } from './http-log.ts';
+import { trustedEndOf } from './old-log.ts';
+
+export interface KnownOptions {
+  readonly highWater?: string;
+  readonly checkpoint?: readonly string[];
+  readonly from?: string;
+}
+
+export interface KnownCheckpoint {
+  /** For people: `the high-water mark /var/lib/mark`. */
+  readonly seenBy: string;
+  readonly checkpoint: SignedCheckpoint;
+}
+
+/** Throws what reading them throws: one that was named and cannot be read is no reason to go on without it. */
+export async function knownCheckpoints(
+  context: Pick<Context, 'io' | 'globals'>,
+  { highWater, checkpoint = [], from }: KnownOptions,
+  registry: Hash | undefined,
+): Promise<readonly KnownCheckpoint[]> {
+  const { io, globals } = context;
+  const known: KnownCheckpoint[] = [];
+  const add = (seenBy: string, note: string) =>
+    known.push({ seenBy, checkpoint: readSignedCheckpoint(note) });
+  if (highWater !== undefined) add(`the high-water mark ${highWater}`, await readMark(highWater));
+  for (const path of checkpoint)
+    add(`the checkpoint in ${path === '-' ? 'standard input' : path}`, await readInput(io, path));
+  if (from !== undefined) add(`the service at ${from}`, await servedNote(context, from));
+  const trusted = registry === undefined ? undefined : await trustedEndOf(registry, globals);
+  if (trusted !== undefined) add('the trusted state of this user', trusted.checkpoint);
+  return known;
+}
+
+async function readMark(path: string): Promise<string> {
+  const mark = await createMarkFile(path).load();
+  if (mark !== undefined) return mark;
+  throw new RegistryError('not_found', `expected a high-water mark at ${path}, got no file`);
+}
+
+function servedNote(
+  { io, globals }: Pick<Context, 'io' | 'globals'>,
+  url: string,
+): Promise<string> {
+  const transport = createTransport({ io, globals: { ...globals, url } });
+  return new Answers(transport).checkpoint({ isFresh: true, signal: io.interrupt });
+}

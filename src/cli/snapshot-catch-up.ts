@@ -1,0 +1,47 @@
+/** A restored log brought up to what a replica or mirror serves: each entry verified like a stranger's, then its checkpoint. */
+import { Answers } from '../client/answers.ts';
+import type { Transport } from '../client/transport.ts';
+import { RegistryError } from '../core/error.ts';
+import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
+import { TILE_WIDTH } from '../core/tlog/tiles.ts';
+import { openMissing } from '../server/snapshot/append-missing.ts';
+import { assertCheckpointOf } from './audit-checkpoint.ts';
+import type { AuditParts } from './audit-parts.ts';
+import { ServedLog } from './served-log.ts';
+
+export interface CatchUpOptions {
+  /** Of the database. */
+  readonly path: string;
+  readonly transport: Transport;
+  readonly parts: Pick<AuditParts, 'verifier' | 'witnesses'>;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** How many were appended. Throws what `verifyEntry` and `assertCheckpointOf` throw; then the database is to be thrown away. */
+export async function catchUpFrom({
+  path,
+  transport,
+  parts,
+  signal,
+  onProgress,
+}: CatchUpOptions): Promise<number> {
+  const checkpoint = readSignedCheckpoint(
+    await new Answers(transport).checkpoint({ isFresh: true, signal }),
+  );
+  await using missing = await openMissing(path, parts.verifier);
+  const sizeHere = () => missing.chain?.tree.size ?? 0;
+  const start = sizeHere();
+  if (checkpoint.size <= start) return 0;
+  const served = new ServedLog(transport, signal);
+  const from = start - (start % TILE_WIDTH);
+  for await (const page of served.pages({ from, size: checkpoint.size })) {
+    await missing.append(page.entries.slice(Math.max(0, start - page.from)));
+    onProgress(sizeHere() - start, checkpoint.size - start);
+  }
+  if (missing.chain === null)
+    throw new RegistryError('internal', 'expected a chain after entries were appended, got none');
+  await assertCheckpointOf(missing.chain, checkpoint, parts);
+  await missing.keepCheckpoint(checkpoint.note);
+  return sizeHere() - start;
+}

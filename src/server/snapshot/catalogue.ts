@@ -1,0 +1,82 @@
+/** What snapshots a place has, by their headers and sizes alone: whether one is whole only reading all of it shows. */
+import { excerpt, RegistryError } from '../../core/error.ts';
+import { type Hash, isHash } from '../../core/hash.ts';
+import { isSnapshotName, type SnapshotHeader, snapshotName } from './header.ts';
+import type { PlacedFile, SnapshotPlace } from './place.ts';
+import { openSnapshot } from './unpack.ts';
+
+export interface SoundSnapshot extends PlacedFile {
+  readonly id: Hash;
+  readonly header: SnapshotHeader;
+}
+
+export interface BrokenSnapshot extends PlacedFile {
+  readonly damage: RegistryError;
+}
+
+export type ListedSnapshot = SoundSnapshot | BrokenSnapshot;
+
+/** The newest version first, and of one version the newest snapshot. Rejects as the place's `list` does. */
+export async function listSnapshots(place: SnapshotPlace): Promise<readonly ListedSnapshot[]> {
+  const listed: ListedSnapshot[] = [];
+  for (const file of await place.list()) listed.push(await look(place, file));
+  return listed.sort(newestFirst);
+}
+
+export function isSound(listed: ListedSnapshot): listed is SoundSnapshot {
+  return 'header' in listed;
+}
+
+/** The name of the one with this name or id. Throws `not_found`, and `invalid_request` for what is neither. */
+export async function findSnapshot(place: SnapshotPlace, wanted: string): Promise<string> {
+  if (isSnapshotName(wanted)) return wanted;
+  if (!isHash(wanted))
+    throw new RegistryError(
+      'invalid_request',
+      `expected a file, the name of a snapshot or its id, got ${excerpt(wanted)}`,
+    );
+  const found = (await listSnapshots(place)).find((one) => isSound(one) && one.id === wanted);
+  if (found !== undefined) return found.name;
+  throw new RegistryError(
+    'not_found',
+    `expected the snapshot ${wanted} in ${place.description}, got none of that id`,
+  );
+}
+
+async function look(place: SnapshotPlace, file: PlacedFile): Promise<ListedSnapshot> {
+  try {
+    const opened = await openSnapshot(await place.read(file.name, { offset: 0 }));
+    await opened.body.return(undefined);
+    const { id, header, headerBytes } = opened;
+    assertSize(file, headerBytes + header.packedBytes);
+    assertName(file, snapshotName({ version: header.version, id }));
+    return { ...file, id, header };
+  } catch (error) {
+    if (error instanceof RegistryError && error.code.startsWith('storage_'))
+      return { ...file, damage: error };
+    throw error;
+  }
+}
+
+function assertSize({ bytes }: PlacedFile, expected: number): void {
+  if (bytes !== expected) throw damaged(`${expected} bytes by its header`, `${bytes}`);
+}
+
+function assertName({ name }: PlacedFile, expected: string): void {
+  if (name !== expected) throw damaged(`the name ${expected} by its header`, name);
+}
+
+function damaged(expected: string, got: string): RegistryError {
+  return new RegistryError('storage_damaged', `expected a snapshot of ${expected}, got ${got}`);
+}
+
+function newestFirst(a: ListedSnapshot, b: ListedSnapshot): number {
+  const [left, right] = [keyOf(a), keyOf(b)];
+  return right.version - left.version || (left.createdAt < right.createdAt ? 1 : -1);
+}
+
+function keyOf(listed: ListedSnapshot): { readonly version: number; readonly createdAt: string } {
+  return isSound(listed)
+    ? listed.header
+    : { version: Number(listed.name.split('-', 1)[0]), createdAt: '' };
+}

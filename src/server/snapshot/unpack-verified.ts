@@ -1,0 +1,116 @@
+/**
+ * A snapshot from anywhere unpacked into a directory of its own and verified there, whole, before anybody
+ * opens it as a registry: its bytes, its entries, its rows, and the approvals that all else hangs on.
+ */
+import { rm, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RegistryError } from '../../core/error.ts';
+import type { Hash } from '../../core/hash.ts';
+import { openSqliteStore } from '../../store/sqlite.ts';
+import { SCHEMA_VERSION } from '../../store/sqlite-schema.ts';
+import { assertFacts, type SnapshotHeader } from './header.ts';
+import { storageFailure } from './storage-failure.ts';
+import { type Chunks, openSnapshot, unpackSnapshot } from './unpack.ts';
+import { verifyInThreads } from './verify-threads.ts';
+
+export interface UnpackPhase {
+  readonly phase: 'unpacking' | 'verifying';
+  /** Bytes of the database, then entries. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface UnpackVerified {
+  /** There, empty, and this user's alone. */
+  readonly directory: string;
+  /** The pin; `undefined`: whichever registry it is. */
+  readonly registry: Hash | undefined;
+  readonly onProgress: (phase: UnpackPhase) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface UnpackedSnapshot {
+  readonly id: Hash;
+  readonly header: SnapshotHeader;
+  /** Of the database, in the directory. */
+  readonly path: string;
+}
+
+/** Beside what is unpacked: for what SQLite keeps beside a database that is read. */
+const RESERVE_BYTES = 16 * 1024 * 1024;
+
+/** Throws `storage_foreign` (another registry), `storage_newer`, `storage_damaged`, `read_only` (no room), or what approvals lack. */
+export async function unpackVerified(
+  source: Chunks,
+  { directory, registry, onProgress, signal }: UnpackVerified,
+): Promise<UnpackedSnapshot> {
+  const { id, header, body } = await openSnapshot(source);
+  try {
+    assertRegistry(header, registry);
+    await assertRoom(directory, header.bytes);
+  } catch (error) {
+    await body.return(undefined);
+    throw error;
+  }
+  const path = join(directory, 'registry.db');
+  await unpackSnapshot(
+    { header, body },
+    {
+      to: path,
+      onProgress: (done, total) => onProgress({ phase: 'unpacking', done, total }),
+      signal,
+    },
+  );
+  if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
+  const facts = await verifyInThreads(path, {
+    isForeign: true,
+    onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
+    signal,
+  });
+  assertFacts(header, facts);
+  await removeBeside(path);
+  return { id, header, path };
+}
+
+function assertRegistry({ origin, registry }: SnapshotHeader, pin: Hash | undefined): void {
+  if (pin === undefined || pin === registry) return;
+  throw new RegistryError(
+    'storage_foreign',
+    `expected a snapshot of registry ${pin}, got one of ${registry}, ${origin}`,
+    { details: { registry } },
+  );
+}
+
+async function assertRoom(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  const needed = bytes + RESERVE_BYTES;
+  if (bavail * bsize < needed)
+    throw new RegistryError(
+      'read_only',
+      `expected ${needed} bytes free in ${directory} to unpack a snapshot, got ${bavail * bsize}: make room, or choose another directory`,
+    );
+}
+
+/** As a server would at its start; what it throws is told as of a database. */
+async function bringUpToDate(path: string): Promise<void> {
+  const metrics = { fsync: () => undefined, checkpointed: () => undefined };
+  let fatal: RegistryError | undefined;
+  const onFatal = (error: RegistryError): void => {
+    fatal = error;
+  };
+  const store = await openSqliteStore({ path, metrics, onFatal });
+  await store[Symbol.asyncDispose]();
+  if (fatal !== undefined) throw fatal;
+}
+
+/** What readers leave beside a database. They wrote nothing: the database is one file. */
+export async function removeBeside(path: string): Promise<void> {
+  try {
+    const log = await stat(`${path}-wal`).catch(() => ({ size: 0 }));
+    if (log.size > 0)
+      throw new RegistryError('internal', `expected nothing written beside ${path}, got a log`);
+    for (const ending of ['-wal', '-shm', '-lock']) await rm(`${path}${ending}`, { force: true });
+  } catch (cause) {
+    throw storageFailure(cause, `to tidy up beside ${path}`);
+  }
+}

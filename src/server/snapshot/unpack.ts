@@ -1,0 +1,152 @@
+/**
+ * A snapshot file read from any stream: its header, then the database, hashed while it is written. Nothing
+ * of the stream is believed: what is longer, shorter or other than the header says is refused when that shows.
+ */
+import { open } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdDecompress } from 'node:zlib';
+import { RegistryError } from '../../core/error.ts';
+import { formatHash, type Hash } from '../../core/hash.ts';
+import { createHasher } from '../fast-hash/hasher.ts';
+import { decodeHeader, MAX_HEADER_BYTES, type SnapshotHeader, snapshotId } from './header.ts';
+import { storageFailure } from './storage-failure.ts';
+
+export type Chunks = AsyncIterable<Uint8Array>;
+
+export interface OpenedSnapshot {
+  readonly id: Hash;
+  readonly header: SnapshotHeader;
+  /** Of the line, its end included. */
+  readonly headerBytes: number;
+  /** What follows the line; to be read once, or ended with `return`. */
+  readonly body: AsyncGenerator<Uint8Array>;
+}
+
+export interface UnpackOptions {
+  /** A file that is not there yet; `null`: nothing is written, all is checked. */
+  readonly to: string | null;
+  /** Bytes of the database. */
+  readonly onProgress: (done: number, total: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/** 2^27: of what our own programs write, level and all, none asks for more; a hostile one asks for gigabytes. */
+const MAX_WINDOW_LOG = 27;
+const CHUNK_BYTES = 1024 * 1024;
+const NEWLINE = 0x0a;
+
+/** Reads the header alone. Throws `storage_damaged` or `storage_newer`, and what the stream throws. */
+export async function openSnapshot(source: Chunks): Promise<OpenedSnapshot> {
+  const chunks = source[Symbol.asyncIterator]();
+  try {
+    const { line, rest } = await readLine(chunks);
+    return {
+      id: snapshotId(line),
+      header: decodeHeader(line),
+      headerBytes: line.length + 1,
+      body: bodyOf(rest, chunks),
+    };
+  } catch (error) {
+    await chunks.return?.();
+    throw error;
+  }
+}
+
+/** Throws `storage_damaged`, `read_only` (no space), `storage_failed`, or what the signal was aborted with. */
+export async function unpackSnapshot(
+  { header, body }: Pick<OpenedSnapshot, 'header' | 'body'>,
+  { to, onProgress, signal }: UnpackOptions,
+): Promise<void> {
+  const hasher = createHasher();
+  let bytes = 0;
+  const take = async function* (chunks: Chunks): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      bytes += chunk.length;
+      if (bytes > header.bytes) throw damaged(`${header.bytes} bytes of database`, 'more');
+      hasher.update(chunk);
+      yield chunk;
+      onProgress(bytes, header.bytes);
+    }
+  };
+  await using file = to === null ? null : await open(to, 'wx', 0o600);
+  const write = async (chunks: Chunks): Promise<void> => {
+    for await (const chunk of chunks) await file?.writeFile(chunk);
+  };
+  const unzip = createZstdDecompress({
+    chunkSize: CHUNK_BYTES,
+    params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+  });
+  try {
+    await pipeline(exactly(body, header.packedBytes), unzip, take, write, { signal });
+  } catch (cause) {
+    throw signal.aborted ? signal.reason : unzipError(cause);
+  }
+  if (bytes !== header.bytes) throw damaged(`${header.bytes} bytes of database`, String(bytes));
+  const content = formatHash(hasher.digest());
+  if (content !== header.content)
+    throw damaged(`a database that hashes to ${header.content}`, content);
+  await file?.sync();
+}
+
+async function readLine(
+  chunks: AsyncIterator<Uint8Array>,
+): Promise<{ readonly line: Uint8Array; readonly rest: Uint8Array }> {
+  const held: Uint8Array[] = [];
+  for (let bytes = 0; ; ) {
+    const { value: chunk, done } = await chunks.next();
+    if (done === true) throw damaged('a header line', `${bytes} bytes without its end`);
+    const end = chunk.indexOf(NEWLINE);
+    held.push(end < 0 ? chunk : chunk.subarray(0, end));
+    bytes += end < 0 ? chunk.length : end;
+    if (bytes >= MAX_HEADER_BYTES)
+      throw damaged(`a header line of at most ${MAX_HEADER_BYTES} bytes`, 'a longer one');
+    if (end >= 0) return { line: Buffer.concat(held), rest: chunk.subarray(end + 1) };
+  }
+}
+
+async function* bodyOf(
+  rest: Uint8Array,
+  chunks: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    if (rest.length > 0) yield rest;
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next())
+      yield next.value;
+  } finally {
+    await chunks.return?.();
+  }
+}
+
+async function* exactly(body: Chunks, expected: number): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > expected) throw damaged(`${expected} bytes after the header`, 'more');
+    yield chunk;
+  }
+  if (bytes < expected)
+    throw damaged(`${expected} bytes after the header`, `${bytes}: the end is missing`);
+}
+
+/** Of zlib: what it is given is no stream of its format, or ends before that does. */
+const OF_ZSTD = /^(ZSTD_|Z_)/;
+
+function unzipError(cause: unknown): unknown {
+  if (!(cause instanceof Error && 'code' in cause && OF_ZSTD.test(String(cause.code))))
+    return storageFailure(cause, 'to read and write a snapshot');
+  return new RegistryError(
+    'storage_damaged',
+    `expected a compressed database, got bytes that do not decompress (${cause.code}): ${AGAIN}`,
+    { cause },
+  );
+}
+
+const AGAIN =
+  'it was damaged on its way or where it was kept: take another copy or another snapshot';
+
+function damaged(expected: string, got: string): RegistryError {
+  return new RegistryError(
+    'storage_damaged',
+    `expected a snapshot with ${expected}, got ${got}: ${AGAIN}`,
+  );
+}

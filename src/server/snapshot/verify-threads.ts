@@ -1,0 +1,45 @@
+/** A copy verified in two threads at once: the log in one, the rows beside it in the other. */
+import { extname } from 'node:path';
+import { runBoth, runThread, type ThreadProgress } from '../reporting-thread.ts';
+import type { SnapshotFacts } from './header.ts';
+
+export interface VerifyData {
+  /** Of a database. */
+  readonly path: string;
+  readonly part: 'log' | 'rows';
+  readonly isForeign: boolean;
+}
+
+export interface VerifyThreads {
+  /** It came from elsewhere: the approvals that all else hangs on are verified too. */
+  readonly isForeign: boolean;
+  /** Entries. */
+  readonly onProgress: (progress: ThreadProgress) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Settles when both threads are gone. Throws what `verifyCopy` throws, or `unavailable` when it was given up. */
+export async function verifyInThreads(
+  path: string,
+  { isForeign, onProgress, signal }: VerifyThreads,
+): Promise<SnapshotFacts> {
+  const done = { log: 0, rows: 0 };
+  const verify = <O>(part: VerifyData['part'], either: AbortSignal): Promise<O> =>
+    runThread<O>({
+      // In src this file ends in .ts, in dist in .js, and so does the thread's.
+      program: new URL(`./verify-worker${extname(import.meta.url)}`, import.meta.url),
+      name: 'the verification of a snapshot',
+      data: { path, part, isForeign } satisfies VerifyData,
+      signal: either,
+      onProgress: (progress) => {
+        done[part] = progress.done;
+        onProgress({ done: Math.floor((done.log + done.rows) / 2), total: progress.total });
+      },
+    });
+  const [facts] = await runBoth(
+    signal,
+    (either) => verify<SnapshotFacts>('log', either),
+    (either) => verify<null>('rows', either),
+  );
+  return facts;
+}

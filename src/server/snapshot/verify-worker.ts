@@ -1,0 +1,37 @@
+/** The thread that verifies one half of a copy, so that the one that serves is never held. */
+import { openSqliteReader } from '../../store/sqlite.ts';
+import { createNativeVerifier } from '../native-verifier.ts';
+import { reportOutcome, type ThreadProgress } from '../reporting-thread.ts';
+import type { SnapshotFacts } from './header.ts';
+import { verifyApprovals } from './verify-approvals.ts';
+import { verifyLog, verifyRows } from './verify-copy.ts';
+import type { VerifyData } from './verify-threads.ts';
+
+/** In all: often enough to be told. */
+const STEPS = 256;
+
+reportOutcome(
+  async ({ path, part, isForeign }: VerifyData, tell): Promise<SnapshotFacts | null> => {
+    const onProgress = seldom(tell);
+    if (part === 'rows') {
+      await verifyRows(path, { onProgress });
+      return null;
+    }
+    const verifier = createNativeVerifier();
+    const facts = await verifyLog(path, { verifier, onProgress });
+    if (isForeign) {
+      await using store = openSqliteReader({ path });
+      await verifyApprovals(store, verifier);
+    }
+    return facts;
+  },
+);
+
+function seldom(tell: (progress: ThreadProgress) => void) {
+  let told = 0;
+  return (done: number, total: number): void => {
+    if (done < total && done - told < total / STEPS) return;
+    told = done;
+    tell({ done, total });
+  };
+}
