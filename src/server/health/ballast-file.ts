@@ -4,7 +4,7 @@ import { constants, type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { RegistryError } from '../../core/error.ts';
-import { syncDirectory } from '../operator/sync-directory.ts';
+import { syncDirectory } from '../sync-directory.ts';
 
 const fillRandomly = promisify<Uint8Array, Uint8Array>(randomFill);
 
