@@ -62,6 +62,12 @@ export class CommitLane {
     return this.#checkpointer.run() === 'done' ? { type: 'checkpointed' } : undefined;
   }
 
+  /** To be called every so often, however little was written; `undefined` while somebody reads the log, or there is no space. */
+  catchUp(): LaneReport | undefined {
+    this.#watch.assertSame();
+    return this.#checkpointer.catchUp() ? { type: 'checkpointed' } : undefined;
+  }
+
   /**
    * Drops what had expired and folds the log. The main file keeps its size: its free pages are written
    * next, and giving them back would take a rewrite of the whole file.

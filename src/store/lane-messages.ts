@@ -40,6 +40,8 @@ export type LaneRequest =
   | { readonly type: 'compact'; readonly expiredBefore: string }
   /** While a copy of the database is read nobody waits for its reader. Not answered. */
   | { readonly type: 'copying'; readonly isCopying: boolean }
+  /** Answered by `checkpointed`, or not at all. */
+  | { readonly type: 'catch_up' }
   | { readonly type: 'close' };
 
 /** An error's class does not survive the way between threads. */

@@ -34,6 +34,7 @@ function serve(port: MessagePort, { path }: LaneData): void {
 
 /** Reported one by one: whoever waits for a batch does not wait for the checkpoint after it. */
 function* answer(lane: CommitLane, request: LaneRequest): Iterable<LaneReport> {
+  let checkpointed: LaneReport | undefined;
   switch (request.type) {
     case 'close':
       yield lane.close();
@@ -44,10 +45,13 @@ function* answer(lane: CommitLane, request: LaneRequest): Iterable<LaneReport> {
     case 'compact':
       yield lane.compact(request.expiredBefore);
       return;
+    case 'catch_up':
+      checkpointed = lane.catchUp();
+      break;
     case 'batch':
       yield lane.run(request.writes);
+      checkpointed = lane.checkpoint();
   }
-  const checkpointed = lane.checkpoint();
   if (checkpointed !== undefined) yield checkpointed;
 }
 

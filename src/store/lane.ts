@@ -106,6 +106,11 @@ export class Lane {
     if (this.#isOpen && !this.#isClosing) this.#post({ type: 'copying', isCopying });
   }
 
+  /** Has the main file hold everything, if that takes no wait for a reader. */
+  catchUp(): void {
+    if (this.#isOpen && !this.#isClosing) this.#post({ type: 'catch_up' });
+  }
+
   /** Refuses every write from now on, those that wait included; the lane is left as it is. */
   fail(error: RegistryError): void {
     if (this.#failure !== undefined) return;
@@ -154,6 +159,7 @@ export class Lane {
     switch (report.type) {
       case 'opened':
         this.#isOpen = true;
+        this.#options.metrics.checkpointed();
         this.#opened.resolve();
         break;
       case 'refused':
@@ -169,6 +175,7 @@ export class Lane {
         else this.#compacted(({ reject }) => reject(revive(report.error)));
         break;
       case 'compacted':
+        if (report.compaction.isLogFolded) this.#options.metrics.checkpointed();
         this.#compacted(({ resolve }) => resolve(report.compaction));
         break;
       case 'checkpointed':

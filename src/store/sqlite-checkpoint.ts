@@ -1,5 +1,6 @@
 /**
- * Folds the write-ahead log into the main file, between transactions and at both ends of a run. At
+ * Folds the write-ahead log into the main file, between transactions and at both ends of a run: when it is
+ * long, and after a while also when it is short, so that the main file is never far behind. At
  * the start this is recovery: after a failed fsync the page cache may show log pages that the disk
  * lacks, and copying them all makes them durable before anything is built on them.
  */
@@ -7,6 +8,13 @@ import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { isFull } from './sqlite-errors.ts';
 import { BUSY_MS, WAL_LIMIT_BYTES } from './sqlite-open.ts';
+
+/** In frames of the log: how many it has, and how many of them are in the main file. */
+interface PassiveState {
+  readonly busy: number;
+  readonly log: number;
+  readonly checkpointed: number;
+}
 
 export class Checkpointer {
   readonly #db: Database.Database;
@@ -48,6 +56,22 @@ export class Checkpointer {
       if (!isFull(error)) throw error;
       this.#isOwed = true;
       return 'no_space';
+    }
+  }
+
+  /**
+   * Whether the main file holds everything afterwards, and durably. Waits for no reader, and leaves the log
+   * its room, which the next writes take again. Throws as `run` does.
+   */
+  catchUp(): boolean {
+    if (this.#isOwed) return this.run() === 'done';
+    try {
+      const [state] = this.#db.pragma('wal_checkpoint(PASSIVE)') as readonly PassiveState[];
+      return state?.busy === 0 && state.checkpointed === state.log;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      this.#isOwed = true;
+      return false;
     }
   }
 

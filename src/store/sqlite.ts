@@ -33,6 +33,8 @@ export interface SqliteOptions extends LaneOptions {
   readonly onFatal: LaneOptions['onFatal'];
   /** How often the files are looked at when nothing is written. Default 1,000. */
   readonly watchMs?: number;
+  /** How often the main file is brought up to the write-ahead log at least. Default 30,000. */
+  readonly catchUpMs?: number;
 }
 
 /**
@@ -46,8 +48,9 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   try {
     lane = await Lane.open({ ...options, path });
     const watch = new FileWatch([path, `${path}-wal`]);
-    const { watchMs = 1_000 } = options;
-    return new SqliteStore({ db: openReadOnly(path), path, lane, lock, watch, watchMs });
+    const { watchMs = 1_000, catchUpMs = 30_000 } = options;
+    const db = openReadOnly(path);
+    return new SqliteStore({ db, path, lane, lock, watch, watchMs, catchUpMs });
   } catch (error) {
     await lane?.close();
     lock.release();
@@ -67,20 +70,24 @@ interface Parts {
   readonly lock: InstanceLock;
   readonly watch: FileWatch;
   readonly watchMs: number;
+  readonly catchUpMs: number;
 }
 
 class SqliteStore extends SqliteReader implements Store {
   readonly #lane: Lane;
   readonly #lock: InstanceLock;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: readonly NodeJS.Timeout[];
   readonly #copy: DatabaseCopy;
 
-  constructor({ db, path, lane, lock, watch, watchMs }: Parts) {
+  constructor({ db, path, lane, lock, watch, watchMs, catchUpMs }: Parts) {
     super(db, path);
     this.#lane = lane;
     this.#copy = new DatabaseCopy({ path, onCopying: (isCopying) => lane.copying(isCopying) });
     this.#lock = lock;
-    this.#timer = setInterval(() => this.#look(watch), watchMs).unref();
+    this.#timers = [
+      setInterval(() => this.#look(watch), watchMs).unref(),
+      setInterval(() => lane.catchUp(), catchUpMs).unref(),
+    ];
   }
 
   append(batch: {
@@ -116,7 +123,7 @@ class SqliteStore extends SqliteReader implements Store {
 
   /** After a failure nothing is closed, not even the lock is given back: the process must end. */
   override async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopTimers();
     if (this.#lane.isFailed) return;
     await this.#copy.stop();
     // The connection that closes last removes the write-ahead log: that is the lane's.
@@ -125,11 +132,15 @@ class SqliteStore extends SqliteReader implements Store {
     this.#lock.release();
   }
 
+  #stopTimers(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
   #look(watch: FileWatch): void {
     try {
       watch.assertSame();
     } catch (cause) {
-      clearInterval(this.#timer);
+      this.#stopTimers();
       this.#lane.fail(storageError(cause, 'to see the database files'));
     }
   }

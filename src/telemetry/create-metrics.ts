@@ -33,11 +33,11 @@ const MAX_GATES = 32;
 
 export function createMetrics({ build, reasons, now, isProcessObserved }: MetricsOptions): Metrics {
   const registry = new Registry();
-  let checkpointedAt = now();
+  let checkpointedAt: number | undefined;
   const cosignedAt = new Map<string, number>();
   const golden = createGoldenMetrics(
     registry,
-    () => Math.max(0, now() - checkpointedAt) / 1000,
+    () => (checkpointedAt === undefined ? undefined : Math.max(0, now() - checkpointedAt) / 1000),
     () => new Map([...cosignedAt].map(([name, at]) => [name, (now() - at) / 1000])),
   );
   if (isProcessObserved) addProcessMetrics(registry);

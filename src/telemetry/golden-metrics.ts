@@ -21,13 +21,13 @@ export type GoldenMetrics = ReturnType<typeof createGoldenMetrics>;
 /** The ages are asked for at every scrape; those of cosignatures by cosigner. */
 export function createGoldenMetrics(
   registry: Registry,
-  checkpointAgeSeconds: () => number,
+  checkpointAgeSeconds: () => number | undefined,
   cosignatureAges: () => ReadonlyMap<string, number>,
 ) {
   const make = new Maker(registry);
   make.observed(
     'registry_checkpoint_age_seconds',
-    'Time since the write-ahead log was last folded into the main file, or since the start.',
+    'Time since the main file of the store was last known to hold everything; absent without one.',
     checkpointAgeSeconds,
   );
   return {
@@ -210,14 +210,16 @@ class Maker {
     return new Histogram({ name, help, buckets, labelNames, registers: this.#registers });
   }
 
-  /** A gauge that is asked for its value at every scrape. */
-  observed(name: string, help: string, value: () => number): void {
+  /** A gauge that is asked for its value at every scrape; absent while that is `undefined`. */
+  observed(name: string, help: string, value: () => number | undefined): void {
     new Gauge({
       name,
       help,
       registers: this.#registers,
       collect() {
-        this.set(value());
+        const observed = value();
+        if (observed === undefined) this.remove();
+        else this.set(observed);
       },
     });
   }

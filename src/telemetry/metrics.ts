@@ -21,7 +21,7 @@ export interface Metrics {
   storageBytes(bytes: number): void;
   /** Of the disk of the data, at each look at it; `undefined`: not known. `mark`: 0 fine, 1 soft, 2 hard. */
   disk(state: { readonly freeBytes: number; readonly mark: 0 | 1 | 2 } | undefined): void;
-  /** Durable write-ahead log folded into the main file. */
+  /** The main file holds everything that was written, durably. */
   checkpointed(): void;
   recovered(): void;
   /** One request to a witness; `result` from a closed list, `other` beside it. */

@@ -34,7 +34,11 @@ interface Outcome extends Run {
 }
 
 /** Fails each call once; every time the log must be whole and hold what was acknowledged. */
-async function outcomesOf(t: TestContext, fault: Fault): Promise<readonly Outcome[]> {
+async function outcomesOf(
+  t: TestContext,
+  fault: Fault,
+  mode: readonly string[] = [],
+): Promise<readonly Outcome[]> {
   const outcomes: Outcome[] = [];
   const before = await makeDatabase();
   const count = await failEachCall({
@@ -42,7 +46,7 @@ async function outcomesOf(t: TestContext, fault: Fault): Promise<readonly Outcom
     makeDirectory,
     program: ({ directory }) => {
       copyFileSync(before, join(directory, 'q.db'));
-      return [process.execPath, CHILD, join(directory, 'q.db'), APPENDS];
+      return [process.execPath, CHILD, join(directory, 'q.db'), APPENDS, ...mode];
     },
     check: async (run, { k, directory, failed }) => {
       const found = await recover(join(directory, 'q.db'));
@@ -103,6 +107,20 @@ for (const call of ['fsync', 'pwrite64'])
     const directories = outcomes.filter(({ failed }) => isDirectory(failed));
     if (call === 'fsync') assertReached(directories, 'refused');
   });
+
+test('after an i/o error of bringing the main file up to the log nothing more is acknowledged and nothing is lost', async (t) => {
+  if (isStraceMissing(t)) return;
+  for (const call of ['fsync', 'pwrite64']) {
+    const outcomes = await outcomesOf(t, { call, effect: 'error=EIO' }, ['catch-up']);
+    // The last thing that went well was to keep a checkpoint, and nothing was on its way.
+    const hit = outcomes.filter(({ lines }) => lines.at(-2)?.startsWith('kept 3'));
+    assert.ok(hit.length > 0, `no ${call} of it failed`);
+    for (const { lines, signal } of hit) {
+      assert.match(lines.at(-1) ?? '', /^fatal storage_failed/);
+      assert.equal(signal, 'SIGKILL');
+    }
+  }
+});
 
 test('without space nothing is written, and the next append goes through', async (t) => {
   if (isStraceMissing(t)) return;

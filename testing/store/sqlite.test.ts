@@ -123,7 +123,7 @@ test('the write-ahead log is folded into the main file when it passes 4 MiB', as
     await store.append({ expected: version - 1, entries });
     largest = Math.max(largest, statSync(`${path}-wal`).size);
   }
-  assert.ok(checkpoints() >= 1, 'nothing was folded');
+  assert.ok(checkpoints() >= 2, 'nothing was folded since the start');
   assert.ok(largest > 4 * 1024 * 1024 && largest < 7 * 1024 * 1024, `the log grew to ${largest}`);
 });
 

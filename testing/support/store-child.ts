@@ -3,6 +3,7 @@
  * told, one line each: `opened`, `ack V`, `kept V`, `read_only V`, `unknown V` (of a checkpoint:
  * `unknown checkpoint V`), `fatal CODE`, `closed`, or `refused CODE` when it cannot open.
  * `node store-child.ts PATH COUNT`; it ends itself by SIGKILL after an unknown outcome, as a server must.
+ * With `catch-up` as a third argument the main file is brought up to the log after each, and `caught up` said.
  */
 import { writeSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -12,7 +13,9 @@ import { EMPTY_VERSION, type Store } from '../../src/store/store.ts';
 import { makeEntry } from './store-entries.ts';
 import { changesAt, checkpointAt } from './store-log.ts';
 
-const [path = '', count = '0'] = process.argv.slice(2);
+const [path = '', count = '0', mode] = process.argv.slice(2);
+const isCatchingUp = mode === 'catch-up';
+let caughtUp = Promise.withResolvers<void>();
 
 function say(line: string): void {
   // Synchronous: what was said is out before anything can kill the process.
@@ -25,8 +28,12 @@ function codeOf(error: unknown): string {
 
 async function open(): Promise<Store> {
   try {
-    const metrics = { fsync: () => undefined, checkpointed: () => undefined };
-    return await openSqliteStore({ path, metrics, onFatal: (e) => say(`fatal ${e.code}`) });
+    const metrics = { fsync: () => undefined, checkpointed: () => caughtUp.resolve() };
+    const onFatal = (error: RegistryError) => {
+      say(`fatal ${error.code}`);
+      if (isCatchingUp) process.kill(process.pid, 'SIGKILL');
+    };
+    return await openSqliteStore({ path, metrics, onFatal, ...(isCatchingUp && { catchUpMs: 5 }) });
   } catch (error) {
     say(`refused ${codeOf(error)}`);
     process.exit(1);
@@ -69,11 +76,19 @@ async function keep(store: Store): Promise<boolean> {
   return attempt(write, { done: `kept ${version}`, what: `checkpoint ${version}` });
 }
 
+async function catchUp(): Promise<boolean> {
+  if (!isCatchingUp) return true;
+  caughtUp = Promise.withResolvers();
+  await caughtUp.promise;
+  say('caught up');
+  return true;
+}
+
 const store = await open();
 say('opened');
 for (let done = 0; done < Number(count); done++) {
   const version = (await headOf(store)) + 1;
-  if ((await append(store, version)) && (await keep(store))) continue;
+  if ((await append(store, version)) && (await keep(store)) && (await catchUp())) continue;
   // Nothing may be acknowledged any more, whatever the disk says now.
   await append(store, version);
   await keep(store);

@@ -115,6 +115,7 @@ test('the age of a cosignature grows with the clock until the next one', async (
 test('the checkpoint age grows with the clock and a checkpoint sets it back', async () => {
   let nowMs = 1_000;
   const metrics = metricsWith({ now: () => nowMs });
+  metrics.checkpointed();
   nowMs += 90_000;
   assert.equal(await sample(metrics, 'registry_checkpoint_age_seconds'), 90);
   metrics.checkpointed();
