@@ -205,6 +205,10 @@ export const EXAMPLES = {
       rules: [{ rule: 'current', threshold: 2, signers, approved: [] }],
     },
   },
+  blob: {
+    address: 'b3:6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85',
+    bytes: 3,
+  },
   build: { name: 'quorate', version: '0.1.0', revision: null, schema_versions: ['1.0.0'] },
   readiness: { ready: true, write_ready: true, missing: [], version: 1 },
   unready: {

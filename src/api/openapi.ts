@@ -83,12 +83,12 @@ function describeOperation(operationId: string, route: Route): ZodOpenApiOperati
       ...(query !== undefined && { query }),
       ...(headers !== undefined && { header: headers }),
     },
-    ...(route.method === 'post' && { security: [{ token: [] }, {}] }),
+    ...(route.method !== 'get' && { security: [{ token: [] }, {}] }),
     ...(body !== undefined && {
       requestBody: {
         required: true,
         description: body.description,
-        content: { 'application/json': { schema: body.schema, example: body.example } },
+        content: { [body.mediaType ?? 'application/json']: describeContent(body) },
       },
     }),
     responses: { ...describeAnswers(route), ...describeErrors(route) },
@@ -114,7 +114,7 @@ function describeAnswers(route: Route): Record<string, ZodOpenApiResponseObject>
   return Object.fromEntries([...answers, ...(isConditional ? [['304', notModified]] : [])]);
 }
 
-function describeContent({ schema, example }: RouteAnswer) {
+function describeContent({ schema, example }: Pick<RouteAnswer, 'schema' | 'example'>) {
   return { schema, ...(example !== undefined && { example }) };
 }
 

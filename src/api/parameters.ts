@@ -75,6 +75,7 @@ export const PATHS = {
   descriptor: z.strictObject({ version: VersionOrHead, ...DescriptorKey }),
   history: z.strictObject(DescriptorKey),
   proposal: z.strictObject({ id: Hash }),
+  blob: z.strictObject({ address: Hash }),
   tile: z.strictObject({
     level: tileText('^(?:0|[1-9]|[1-5][0-9]|6[0-3])$', 'The level, 0 to 63.', '0'),
     index: TileIndex,
@@ -134,6 +135,15 @@ export const QUERIES = {
 } as const;
 
 export const HEADERS = {
+  range: z.looseObject({
+    range: z.string().optional().meta({
+      description:
+        'One range of bytes, such as `bytes=0-99`; anything else is as if it were not there.',
+    }),
+    'if-range': z.string().optional().meta({
+      description: 'The ETag for which the range is meant: of another one the whole is the answer.',
+    }),
+  }),
   stream: z.strictObject({
     'last-event-id': cursor.meta({
       description: 'The cursor of a reconnecting EventSource; wins over `after`.',

@@ -5,7 +5,22 @@
 import type { ErrorCode } from '../core/error.ts';
 
 export interface ProblemKind {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 429 | 500 | 503;
+  readonly status:
+    | 400
+    | 401
+    | 403
+    | 404
+    | 405
+    | 409
+    | 410
+    | 413
+    | 415
+    | 416
+    | 422
+    | 429
+    | 500
+    | 503
+    | 507;
   /** Constant for the code. */
   readonly title: string;
   /** When the same request may succeed; always there for 429 and 503. */
@@ -23,6 +38,8 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemKind>> = {
   unsupported_encoding: { status: 415, title: 'The body is content-encoded' },
   invalid_request: { status: 400, title: 'A parameter or header is not valid' },
   invalid_payload: { status: 400, title: 'The payload is not valid' },
+  hash_mismatch: { status: 422, title: 'The bytes do not have that hash' },
+  range_not_satisfiable: { status: 416, title: 'The range lies outside of the bytes' },
   not_found: { status: 404, title: 'There is nothing here' },
   pruned: { status: 410, title: 'The version was pruned' },
   erased: { status: 410, title: 'The payload was erased' },
@@ -52,6 +69,7 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemKind>> = {
   storage_slow: { status: 503, title: 'The store is too slow to write', retryAfterSeconds: 5 },
   loop_late: { status: 503, title: 'The service is too busy to write', retryAfterSeconds: 2 },
   read_only: { status: 503, title: 'There is no space left to write', retryAfterSeconds: 30 },
+  no_room: { status: 507, title: 'The quota is used up' },
   outcome_unknown: {
     status: 503,
     title: 'The outcome is unknown: repeat it',

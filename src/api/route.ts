@@ -7,6 +7,7 @@ export const TAGS = {
   read: 'Open to everybody; every answer can be verified.',
   follow: 'Hear of new versions as they are committed.',
   log: 'The transparency log as C2SP describes it: checkpoints, tiles, and proofs against them.',
+  blob: 'Bytes that descriptors name by hash. Off by default.',
   write: 'Propose, approve, commit. The signatures decide, nothing else.',
   service: 'The program itself.',
 } as const;
@@ -30,7 +31,7 @@ export interface RouteAnswer {
 export type ParameterSchema = z.ZodType<unknown, Record<string, unknown>>;
 
 export interface Route {
-  readonly method: 'get' | 'post';
+  readonly method: 'get' | 'post' | 'put';
   /** An OpenAPI template; the label of metrics and logs. `{id}` and `{index}` may hold slashes where they are last. */
   readonly path: string;
   readonly tag: keyof typeof TAGS;
@@ -47,7 +48,9 @@ export interface Route {
   readonly body?: {
     readonly schema: z.ZodType;
     readonly description: string;
-    readonly example: unknown;
+    readonly example?: unknown;
+    /** Default: JSON. */
+    readonly mediaType?: 'application/octet-stream';
   };
   readonly answers: Readonly<Record<number, RouteAnswer>>;
   /** Codes beside those that any route may answer. */

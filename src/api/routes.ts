@@ -1,4 +1,5 @@
 /** The whole HTTP contract by operation. A server that lacks one of them does not compile. */
+import { BLOB_ROUTES } from './blob-routes.ts';
 import { LOG_ROUTES } from './log-routes.ts';
 import { READ_ROUTES } from './read-routes.ts';
 import type { Route } from './route.ts';
@@ -10,6 +11,7 @@ export const ROUTES = {
   ...WRITE_ROUTES,
   ...READ_ROUTES,
   ...LOG_ROUTES,
+  ...BLOB_ROUTES,
   ...SERVICE_ROUTES,
 } as const satisfies Record<string, Route>;
 

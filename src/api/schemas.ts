@@ -199,6 +199,11 @@ export const Build = z
   })
   .meta({ id: 'Build', description: 'The program and the wire format versions it speaks.' });
 
+export const StoredBlob = z.looseObject({ address: Hash, bytes: Count }).meta({
+  id: 'StoredBlob',
+  description: 'A blob that is kept: its hash, and how many bytes it has.',
+});
+
 const ReadinessCheck = z
   .looseObject({ name: z.string(), ok: z.boolean(), missing: z.string().nullable() })
   .meta({ id: 'ReadinessCheck' });

@@ -115,6 +115,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/cat.ts')).defineCat,
   },
   {
+    name: 'blob',
+    summary: 'keep bytes that descriptors name by hash, and fetch them',
+    load: async () => (await import('./commands/blob.ts')).defineBlob,
+  },
+  {
     name: 'diff',
     summary: 'show the net changes between two versions',
     load: async () => (await import('./commands/diff.ts')).defineDiff,

@@ -52,7 +52,7 @@ export async function connectWith(
 }
 
 /** The token that writes bring, read and remarked upon when the first of them does. */
-function bearerOf({
+export function bearerOf({
   io,
   globals,
   say,

@@ -117,6 +117,8 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   unsupported_encoding: EXIT.failed,
   invalid_request: EXIT.failed,
   invalid_payload: EXIT.failed,
+  hash_mismatch: EXIT.failed,
+  range_not_satisfiable: EXIT.failed,
   not_found: EXIT.failed,
   pruned: EXIT.failed,
   erased: EXIT.failed,
@@ -136,6 +138,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   not_initialised: EXIT.failed,
   internal: EXIT.failed,
   unexpected_answer: EXIT.failed,
+  no_room: EXIT.failed,
   storage_newer: EXIT.failed,
   storage_foreign: EXIT.failed,
   storage_failed: EXIT.failed,
@@ -193,5 +196,7 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   outcome_unknown: 'repeat the same command: it is done at most once',
   draining: 'try again in a moment',
   storage_locked: 'another process holds the database: stop it first',
+  no_room:
+    'blobs that nothing names make room once they are collected; else ask its operator for a larger quota',
   read_only: 'the disk is full: make room, then repeat the command',
 };

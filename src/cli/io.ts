@@ -3,7 +3,7 @@ import type { Client, ClientOptions } from '../client/client.ts';
 
 export interface Output {
   /** Resolves when the text has left the program, so that a slow reader slows the writer. */
-  write(text: string): Promise<void>;
+  write(text: string | Uint8Array): Promise<void>;
   readonly isTerminal: boolean;
   /** Characters in a line. */
   readonly columns: number;

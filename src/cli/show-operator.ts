@@ -65,6 +65,12 @@ export function showCompaction(answer: JsonAnswer): string {
   ]);
 }
 
+export function showCollection({ blobs, bytes }: JsonAnswer): string {
+  return Number(blobs) === 0
+    ? 'nothing to remove: every blob is named, or was put lately'
+    : `removed: ${plural(Number(blobs), 'blob')} of ${bytes} bytes`;
+}
+
 function missing(checks: unknown): string[] {
   return (Array.isArray(checks) ? checks : [])
     .map(objectOf)

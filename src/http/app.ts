@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono';
 import type { Route } from '../api/route.ts';
 import { type OperationId, operations } from '../api/routes.ts';
 import { excerpt, RegistryError } from '../core/error.ts';
+import { blobReads, blobWrites } from './blobs.ts';
 import { BodyCache } from './body-cache.ts';
 import { preflight } from './cors.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpDeps, type HttpLimits } from './deps.ts';
@@ -97,6 +98,7 @@ function createHandlers(
     ...logRoutes(deps, { bodies, ready }),
     ...proofRoutes(registry),
     ...proposalReads(registry.proposals),
+    ...blobReads(deps, limits),
   };
   const writes = proposalWrites(registry.proposals);
   return {
@@ -104,6 +106,7 @@ function createHandlers(
     ...mapValues(writes, (handler, operation) =>
       guardWrite(deps, { operation, inflight }, handler),
     ),
+    putBlob: guardWrite(deps, { operation: 'blob', inflight }, blobWrites(deps).putBlob),
     // A probe that is refused would restart a service that is only busy.
     ...probes,
   };
@@ -142,7 +145,9 @@ function readablePaths(): ReadonlyMap<string, readonly string[]> {
   return new Map(
     [...paths].flatMap(([path, routes]) => {
       const methods = new Set(routes.map(([, route]) => route.method));
-      const writes = methods.has('post') ? ['POST'] : [];
+      const writes = (['post', 'put'] as const)
+        .filter((method) => methods.has(method))
+        .map((method) => method.toUpperCase());
       return methods.has('get') ? [[path, ['GET', 'HEAD', 'OPTIONS', ...writes]] as const] : [];
     }),
   );
@@ -151,10 +156,7 @@ function readablePaths(): ReadonlyMap<string, readonly string[]> {
 function refuseUnmatched(app: Hono, c: Context): never {
   const { method, path } = c.req;
   const has = (other: string): boolean => app.router.match(other, path)[0].length > 0;
-  const allow = [
-    ...(has('GET') ? ['GET', 'HEAD', 'OPTIONS'] : []),
-    ...(has('POST') ? ['POST'] : []),
-  ];
+  const allow = [...(has('GET') ? ['GET', 'HEAD', 'OPTIONS'] : []), ...['POST', 'PUT'].filter(has)];
   if (allow.length === 0)
     throw new RegistryError('not_found', `expected a path of the api, got ${excerpt(path)}`);
   throw new RegistryError(

@@ -4,7 +4,7 @@
  */
 import type { Hash } from '../core/hash.ts';
 
-export const OPERATIONS = ['propose', 'approve', 'commit', 'supersede'] as const;
+export const OPERATIONS = ['propose', 'approve', 'commit', 'supersede', 'blob'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
 /** What a token is asked about. All of it is known to the server; nothing is taken from the caller's word. */
@@ -12,7 +12,8 @@ export interface Attempt {
   readonly operation: Operation;
   /** The genesis payload hash; of a genesis itself its own. */
   readonly registry: Hash;
-  readonly proposal: Hash;
+  /** `null`: the write is about none. */
+  readonly proposal: Hash | null;
   /** The kinds its changes touch, sorted; empty for a payload without changes. */
   readonly kinds: readonly string[];
   /** The longest beginning that all touched ids share; `null` for a payload without changes. */

@@ -31,17 +31,22 @@ export async function assertNoBody(request: Request): Promise<void> {
 }
 
 function assertPlainJson(headers: Headers): void {
-  const coding = headers.get('content-encoding');
-  if (coding !== null)
-    throw new RegistryError(
-      'unsupported_encoding',
-      `expected a body without content-encoding, got ${excerpt(coding)}: signed bytes travel as they are`,
-    );
+  assertNoCoding(headers);
   const type = headers.get('content-type');
   if (type === null || !/^application\/json(?:\s*;\s*charset="?utf-8"?)?\s*$/i.test(type))
     throw new RegistryError(
       'unsupported_media_type',
       `expected content-type application/json, got ${type === null ? 'none' : excerpt(type)}`,
+    );
+}
+
+/** Throws `unsupported_encoding`. */
+export function assertNoCoding(headers: Headers): void {
+  const coding = headers.get('content-encoding');
+  if (coding !== null)
+    throw new RegistryError(
+      'unsupported_encoding',
+      `expected a body without content-encoding, got ${excerpt(coding)}: signed bytes travel as they are`,
     );
 }
 
@@ -67,6 +72,21 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
       reader.cancel().catch(() => undefined);
       throw tooLarge(maxBytes, size > maxBytes ? 'more' : `more than ${MAX_PARTS} chunks`);
     }
+  }
+}
+
+/** A body piece by piece; what is not asked for is dropped. Throws `malformed`. */
+export async function* bodyParts(request: Request): AsyncGenerator<Uint8Array, undefined> {
+  const reader = request.body?.getReader();
+  if (reader === undefined) return;
+  try {
+    for (;;) {
+      const { done, value } = await nextPart(reader);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => undefined);
   }
 }
 

@@ -6,6 +6,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
 import type { Authority } from './authority.ts';
+import type { BlobStore } from './blob-store.ts';
 import type { EventStream } from './event-stream.ts';
 import type { PreparedSets } from './prepared-sets.ts';
 import type { HttpTimers } from './timers.ts';
@@ -14,6 +15,9 @@ export interface HttpLimits {
   /** Streams and long polls, in all and for one client address. */
   readonly maxStreams: number;
   readonly maxStreamsPerAddress: number;
+  /** Blobs being sent, likewise. */
+  readonly maxBlobReads: number;
+  readonly maxBlobReadsPerAddress: number;
   /** Requests being answered at once, streams and long polls aside; writes are refused from half of it on. */
   readonly maxInflight: number;
   /** A stream that does not drain for this long while an event waits is closed. */
@@ -29,6 +33,8 @@ export interface HttpLimits {
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxStreams: 1_000,
   maxStreamsPerAddress: 8,
+  maxBlobReads: 256,
+  maxBlobReadsPerAddress: 32,
   maxInflight: 2_000,
   slowAfterMs: 10_000,
   maxBufferedBytes: 16 * 1024 * 1024,
@@ -79,6 +85,8 @@ export interface HttpDeps {
   readonly isWriteAllowed: (c: Context) => boolean;
   /** Whose tokens open the write routes; `undefined` while none is configured. Asked at every write: a reload may change it. */
   readonly authority?: () => Authority | undefined;
+  /** Without it there are no blobs. */
+  readonly blobs?: BlobStore | undefined;
   readonly audit?: AuditTrail;
   readonly tracer?: Tracer;
   /** Where there is a disk for them. */

@@ -80,7 +80,7 @@ export function answerFailure(deps: HttpDeps, c: Context, cause: unknown): Respo
 async function run(c: Context, handler: Handler, corrId: string): Promise<Outcome> {
   try {
     // A write is refused for them as for every id that is none: by its handler, and on record.
-    if (c.req.method !== 'POST') assertDecodable(c.req.url);
+    if (c.req.method !== 'POST' && c.req.method !== 'PUT') assertDecodable(c.req.url);
     const answer = await handler(c, corrId);
     const etag = answer.headers.ETag;
     const isKnown = etag !== undefined && matchesEtag(c.req.header('If-None-Match'), etag);

@@ -14,7 +14,14 @@ import { readJsonBody } from './body.ts';
 import { CORR_ID_HEADER, correlationOf } from './correlation.ts';
 import { problemOf } from './problem.ts';
 
-export const OPERATOR_ACTS = ['freeze', 'thaw', 'reload', 'snapshot', 'compact'] as const;
+export const OPERATOR_ACTS = [
+  'freeze',
+  'thaw',
+  'reload',
+  'snapshot',
+  'compact',
+  'collect',
+] as const;
 export type OperatorAct = (typeof OPERATOR_ACTS)[number];
 
 export interface ActRequest {

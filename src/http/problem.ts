@@ -37,6 +37,7 @@ export function problemOf(
     ...(retryAfter !== undefined && { 'Retry-After': `${retryAfter}` }),
     ...(Array.isArray(allow) && { Allow: allow.join(', ') }),
     ...(code === 'unauthenticated' && { 'WWW-Authenticate': 'Bearer realm="quorate"' }),
+    ...(code === 'range_not_satisfiable' && { 'Content-Range': `bytes */${told?.details.bytes}` }),
     ...(code === 'unsupported_encoding' && { 'Accept-Encoding': 'identity' }),
   };
   return { code, answer: answerJson(body, { status, mediaType: PROBLEM_MEDIA_TYPE, headers }) };

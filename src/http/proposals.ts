@@ -38,7 +38,9 @@ export function proposalReads(
   };
 }
 
-export function proposalWrites(proposals: Proposals): Readonly<Record<Operation, WriteHandler>> {
+export function proposalWrites(
+  proposals: Proposals,
+): Readonly<Record<Exclude<Operation, 'blob'>, WriteHandler>> {
   return {
     propose: (c, attempt) => {
       readQuery(QUERIES.none, c.req.url);

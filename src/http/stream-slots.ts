@@ -1,4 +1,4 @@
-/** Caps on what holds a connection open: streams and long polls, in all and for each client address. */
+/** Caps on what holds a connection open, in all and for each client address. */
 import { RegistryError } from '../core/error.ts';
 import type { HttpLimits } from './deps.ts';
 
@@ -6,12 +6,14 @@ type StreamLimits = Pick<HttpLimits, 'maxStreams' | 'maxStreamsPerAddress'>;
 
 export class StreamSlots {
   readonly #limits: () => StreamLimits;
+  readonly #what: string;
   readonly #byAddress = new Map<string, number>();
   #taken = 0;
 
   /** `limits`: asked for every stream. */
-  constructor(limits: () => StreamLimits) {
+  constructor(limits: () => StreamLimits, what = 'streams and long polls') {
     this.#limits = limits;
+    this.#what = what;
   }
 
   get taken(): number {
@@ -22,8 +24,9 @@ export class StreamSlots {
   take(address: string): () => void {
     const { maxStreams, maxStreamsPerAddress } = this.#limits();
     const ofAddress = this.#byAddress.get(address) ?? 0;
-    if (this.#taken >= maxStreams) throw tooMany(maxStreams, 'in all');
-    if (ofAddress >= maxStreamsPerAddress) throw tooMany(maxStreamsPerAddress, 'for one address');
+    if (this.#taken >= maxStreams) throw this.#tooMany(maxStreams, 'in all');
+    if (ofAddress >= maxStreamsPerAddress)
+      throw this.#tooMany(maxStreamsPerAddress, 'for one address');
     this.#taken++;
     this.#byAddress.set(address, ofAddress + 1);
     let isHeld = true;
@@ -39,12 +42,12 @@ export class StreamSlots {
     if (left === 0) this.#byAddress.delete(address);
     else this.#byAddress.set(address, left);
   }
-}
 
-function tooMany(limit: number, scope: string): RegistryError {
-  return new RegistryError(
-    'too_many_streams',
-    `expected at most ${limit} streams and long polls ${scope}, got one more`,
-    { details: { limit } },
-  );
+  #tooMany(limit: number, scope: string): RegistryError {
+    return new RegistryError(
+      'too_many_streams',
+      `expected at most ${limit} ${this.#what} ${scope}, got one more`,
+      { details: { limit } },
+    );
+  }
 }

@@ -11,6 +11,7 @@ export class WriteAttempt {
   readonly #client: string;
   #principal: Principal | undefined;
   #proposal: Hash | null = null;
+  #blob: Hash | undefined;
   #signer: string | null = null;
   #version: number | null = null;
 
@@ -36,6 +37,23 @@ export class WriteAttempt {
     await this.#principal?.authorize(attemptOf(this.#operation, proposal));
   }
 
+  /** The address that the request names. */
+  aboutBlob(address: Hash): void {
+    this.#blob = address;
+  }
+
+  /** Throws `forbidden`. A token that is bound to proposals, kinds or ids allows no blob. */
+  async authorizeBlob(registry: Hash): Promise<void> {
+    const operation = this.#operation;
+    await this.#principal?.authorize({
+      operation,
+      registry,
+      proposal: null,
+      kinds: [],
+      idPrefix: null,
+    });
+  }
+
   signedBy(signerId: string): void {
     this.#signer = signerId;
   }
@@ -56,6 +74,7 @@ export class WriteAttempt {
       token: this.#principal?.id ?? null,
       signer: this.#signer,
       proposal: this.#proposal,
+      ...(this.#blob !== undefined && { blob: this.#blob }),
       version: this.#version,
       corrId: this.corrId,
     };

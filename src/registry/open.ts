@@ -123,7 +123,7 @@ class OpenRegistry implements Registry {
       ...options,
       limits: this.#limits,
       sequencer: this.#sequencer,
-      assertWritable: () => this.#assertWritable(),
+      assertWritable: () => this.assertWritable(),
       committed: (version) => this.#reader.committed(version),
       published: async (version) =>
         this.#feed.recent(version) ??
@@ -173,6 +173,22 @@ class OpenRegistry implements Registry {
       missing,
       version: this.#head?.version ?? null,
     };
+  }
+
+  assertWritable(): void {
+    if (this.#isDraining)
+      throw new RegistryError(
+        'draining',
+        'expected a running service, got one that is stopping: repeat the request elsewhere or later',
+        { details: { reason: 'running' } },
+      );
+    assertNamed('store', () => this.#sequencer.fatal);
+    assertNamed('log', () => {
+      this.#walk?.assertWhole();
+      return undefined;
+    });
+    assertNamed('checkpoint', () => this.#checkpoints.refusal(this.#sequencer.chain));
+    for (const gate of this.#options.gates ?? []) assertNamed(gate.name, () => gate.refusal());
   }
 
   async idle(): Promise<void> {
@@ -260,22 +276,6 @@ class OpenRegistry implements Registry {
     this.#isFatal = true;
     this.#options.log.error('the outcome of a write is unknown: no more writes', { cause: error });
     this.#options.onFatal(error);
-  }
-
-  #assertWritable(): void {
-    if (this.#isDraining)
-      throw new RegistryError(
-        'draining',
-        'expected a running service, got one that is stopping: repeat the request elsewhere or later',
-        { details: { reason: 'running' } },
-      );
-    assertNamed('store', () => this.#sequencer.fatal);
-    assertNamed('log', () => {
-      this.#walk?.assertWhole();
-      return undefined;
-    });
-    assertNamed('checkpoint', () => this.#checkpoints.refusal(this.#sequencer.chain));
-    for (const gate of this.#options.gates ?? []) assertNamed(gate.name, () => gate.refusal());
   }
 
   #checks(): readonly ReadinessCheck[] {

@@ -262,6 +262,8 @@ export interface Registry extends AsyncDisposable {
   readonly reader: Reader;
   readonly feed: Feed;
   readiness(): Readiness;
+  /** Throws why nothing is to be written now, as a proposal would be refused. */
+  assertWritable(): void;
   /** Resolves when no commit is waiting: what was accepted before is visible then. */
   idle(): Promise<void>;
   /** From now on not ready, while everything is still served: so that balancers notice. */

@@ -3,6 +3,7 @@ import type { RequestListener } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { createHttp } from '../http/app.ts';
 import type { Authority } from '../http/authority.ts';
+import type { BlobStore } from '../http/blob-store.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import type { PreparedSets } from '../http/prepared-sets.ts';
 import type { ReadyReads } from '../http/ready-reads.ts';
@@ -32,6 +33,8 @@ export interface ApiParts {
   readonly build: BuildInfo;
   /** Default: no tokens, and writes from this machine only. */
   readonly authority?: () => Authority | undefined;
+  /** Default: there are none. */
+  readonly blobs?: BlobStore | undefined;
   readonly audit?: AuditTrail;
   readonly tracer?: Tracer;
   readonly preparedSets?: PreparedSets | undefined;

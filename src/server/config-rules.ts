@@ -31,6 +31,10 @@ const NEEDS_DISK = [
   'warn_free_space',
   'ballast',
   'audit_max_size',
+  'blobs',
+  'max_blob_bytes',
+  'blob_quota',
+  'blob_grace',
 ] as const;
 
 const RULES: readonly Rule[] = [
@@ -179,7 +183,7 @@ function lateWarning(draft: Draft): string | undefined {
 }
 
 function uselessInMemory(draft: Draft, key: SettingKey): string | undefined {
-  const isNone = draft.values[key] === '';
+  const isNone = ['', 'off'].includes(String(draft.values[key]));
   if (draft.values.profile === 'macronode' || isNone || !isGiven(draft, key)) return undefined;
   return `${draft.place(key)}: expected no ${key} for a micronode, which keeps nothing on a disk, got one: leave it out`;
 }

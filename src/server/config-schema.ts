@@ -5,12 +5,19 @@
  */
 import { z } from 'zod';
 import { ACCESS } from './settings/access.ts';
+import { BLOBS } from './settings/blobs.ts';
 import { LIMITS } from './settings/limits.ts';
 import { PLACE } from './settings/place.ts';
 import { infoOf, type SettingInfo } from './settings/setting.ts';
 import { SIGNING } from './settings/signing.ts';
 
-export const configSchema = z.strictObject({ ...PLACE, ...SIGNING, ...ACCESS, ...LIMITS });
+export const configSchema = z.strictObject({
+  ...PLACE,
+  ...SIGNING,
+  ...ACCESS,
+  ...BLOBS,
+  ...LIMITS,
+});
 
 /** Each value by the key of its setting. */
 export type SettingValues = z.output<typeof configSchema>;

@@ -62,6 +62,12 @@ export interface Config {
   /** `null`: no tracing. */
   readonly traceEndpoint: string | null;
   readonly auditMaxBytes: number;
+  readonly blobs: {
+    readonly isOn: boolean;
+    readonly maxBytes: number;
+    readonly quotaBytes: number;
+    readonly graceMs: number;
+  };
   readonly limits: {
     readonly maxPendingProposals: number;
     /** From one address. */
@@ -238,6 +244,12 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
     logLevel: parsed.log_level,
     traceEndpoint: parsed.trace_endpoint || null,
     auditMaxBytes: parsed.audit_max_size,
+    blobs: {
+      isOn: parsed.blobs === 'on',
+      maxBytes: parsed.max_blob_bytes,
+      quotaBytes: parsed.blob_quota,
+      graceMs: parsed.blob_grace,
+    },
     limits: {
       maxPendingProposals: parsed.max_pending_proposals,
       maxReadsPerMinute: parsed.max_reads_per_minute,

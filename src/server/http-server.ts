@@ -16,12 +16,13 @@ import { type AddressInfo, Socket } from 'node:net';
 import type { Address, SocketPath } from './config-values.ts';
 import { framingFault } from './framing.ts';
 import { Front, type FrontOptions } from './front/front.ts';
+import { watchBody } from './listen/body-clock.ts';
 import type { Connections } from './listen/connections.ts';
 import type { TlsCertificate } from './listen/tls.ts';
 import { Turns } from './listen/turns.ts';
 import { listenOnSocket } from './listen/unix-socket.ts';
 import { listenError } from './listen-error.ts';
-import { endWithProblem, parserProblem, type RawProblem } from './raw-problem.ts';
+import { endWithProblem, parserProblem, type RawProblem, TOO_LATE } from './raw-problem.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 // Node's timeouts are only as fine as the interval at which it looks: 30 s by default.
@@ -53,6 +54,8 @@ export interface HttpServerOptions {
   readonly listener: RequestListener;
   /** Answers plain reads before node:http sees them; not with TLS. */
   readonly front?: Pick<FrontOptions, 'readyReads' | 'isProxy'>;
+  /** Of a request that may take as long as its body keeps coming. Default: none may. */
+  readonly isUpload?: (request: IncomingMessage) => boolean;
   /** Told of every request that never reached `listener`. */
   readonly onRefused: (problem: RawProblem) => void;
   /** A connection could not be accepted, for want of file descriptors for example. */
@@ -185,8 +188,18 @@ export class HttpServer {
       return;
     }
     this.#silent.delete(socket);
+    this.#watchBody(request);
     const answer = () => this.#answer(request, response);
     if (!this.#turns.take(socket, answer)) this.#refuse(socket, TOO_MANY_AT_ONCE);
+  }
+
+  #watchBody(request: IncomingMessage): void {
+    const { isUpload, timeouts } = this.#options;
+    watchBody(request, {
+      graceMs: timeouts.requestMs,
+      isUpload: isUpload?.(request) ?? false,
+      onLate: () => this.#refuse(request.socket, TOO_LATE),
+    });
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
@@ -238,7 +251,8 @@ function createNodeServer({ timeouts, tls }: HttpServerOptions, serve: RequestLi
   const receiveHeadersMs = Math.min(headersMs, requestMs);
   const options = {
     headersTimeout: receiveHeadersMs,
-    requestTimeout: requestMs,
+    // Node's has no exceptions: bodies have a clock of their own.
+    requestTimeout: 0,
     keepAliveTimeout: keepAliveMs,
     connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, receiveHeadersMs),
     maxHeaderSize: MAX_HEADER_BYTES,

@@ -1,4 +1,5 @@
 /** The listeners of a server: metrics, operator acts and the API, each apart from the others, each closed within the drain timeout. */
+import type { IncomingMessage } from 'node:http';
 import type { Tracer } from '../telemetry/tracer.ts';
 import { type ApiParts, apiListener } from './api-listener.ts';
 import { type Address, formatListen, type SocketPath } from './config-values.ts';
@@ -86,6 +87,7 @@ export async function listenForApi(parts: ListenerParts, service: Service): Prom
     listener,
     front: { readyReads, isProxy: isTrusted },
     underWay,
+    ...(service.blobs !== undefined && { isUpload: isBlobPut }),
     tls,
     socketMode: config.socketMode,
     connections: new Connections({
@@ -98,6 +100,11 @@ export async function listenForApi(parts: ListenerParts, service: Service): Prom
   return `${'path' in bound ? '' : scheme}${formatListen(bound)}`;
 }
 
+/** What may be larger than a request that comes in a few seconds. */
+function isBlobPut({ method, url }: IncomingMessage): boolean {
+  return method === 'PUT' && url?.startsWith('/blobs/') === true;
+}
+
 function auditHead({ audit }: Service): AuditHead | null {
   const { seq, hash } = audit.position() ?? { seq: 0, hash: null };
   return hash === null ? null : { seq, hash };
@@ -106,7 +113,7 @@ function auditHead({ audit }: Service): AuditHead | null {
 interface Served
   extends Pick<
     HttpServerOptions,
-    'listener' | 'front' | 'tls' | 'socketMode' | 'connections' | 'maxConnections'
+    'listener' | 'front' | 'isUpload' | 'tls' | 'socketMode' | 'connections' | 'maxConnections'
   > {
   readonly underWay?: UnderWay;
 }

@@ -9,6 +9,9 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
 import { type OpenAuditLog, openAuditLog } from './audit-log/open.ts';
 import type { LineOutput } from './audit-log/stdout-sink.ts';
+import { BlobCollector } from './blobs/collector.ts';
+import type { FileBlobs } from './blobs/file-blobs.ts';
+import { openBlobs } from './blobs/open-blobs.ts';
 import type { Config } from './config.ts';
 import { openCosigners } from './cosigners.ts';
 import { releaseAtStart } from './health/ballast.ts';
@@ -46,6 +49,9 @@ export interface Service {
   readonly freeze: Freeze;
   /** `undefined`: nothing is kept on a disk. */
   readonly preparedSets: SetFiles | undefined;
+  /** `undefined`: they are off. */
+  readonly blobs: FileBlobs | undefined;
+  readonly collector: BlobCollector | undefined;
   readonly isAfterCrash: boolean;
 }
 
@@ -74,6 +80,9 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   });
   closers.push(() => audit[Symbol.asyncDispose]());
   live.add(audit);
+  const blobs = await openBlobs({ live, metrics, log, now: Date.now });
+  const collector = collectorOf(parts, blobs);
+  if (collector !== undefined) closers.push(() => collector.close());
   const freeze = await openFreeze(isKept ? join(config.dataDir, 'freeze.json') : null, {
     now: Date.now,
     log,
@@ -95,7 +104,10 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   const registry = await openRegistry({
     store,
     verifier: createNativeVerifier(),
-    decode: (bytes) => payloads.decode(bytes),
+    decode: (bytes) => {
+      collector?.note(bytes);
+      return payloads.decode(bytes);
+    },
     ...(isKept && { walk: walkInThread(databasePath(config.dataDir)) }),
     metrics,
     log,
@@ -115,7 +127,33 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   });
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
-  return { store, registry, audit, freeze, preparedSets, isAfterCrash: isCrashed };
+  return {
+    store,
+    registry,
+    audit,
+    freeze,
+    preparedSets,
+    blobs,
+    collector,
+    isAfterCrash: isCrashed,
+  };
+}
+
+function collectorOf(
+  { config, live, metrics, log }: ServiceParts,
+  blobs: FileBlobs | undefined,
+): BlobCollector | undefined {
+  if (blobs === undefined) return undefined;
+  return new BlobCollector({
+    blobs,
+    dataDir: config.dataDir,
+    databasePath: databasePath(config.dataDir),
+    graceMs: () => live.current.blobs.graceMs,
+    metrics,
+    log,
+    timers: TIMERS,
+    now: Date.now,
+  });
 }
 
 function releaseBallast({ dataDir, shed }: Config, log: Log): Promise<void> {

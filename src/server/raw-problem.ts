@@ -30,10 +30,14 @@ export function endWithProblem(socket: Socket, problem: RawProblem): void {
   socket.destroySoon();
 }
 
+export const TOO_LATE: RawProblem = {
+  status: 408,
+  detail: 'expected the request sooner, got a part of it',
+};
+
 /** What node's parser and timers name by code, in words; `undefined` when the connection broke. */
 export function parserProblem(code = ''): RawProblem | undefined {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return { status: 408, detail: 'expected the request sooner, got a part of it' };
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return TOO_LATE;
   if (code === 'HPE_HEADER_OVERFLOW')
     return { status: 431, detail: 'expected at most 16 KiB of headers, got more' };
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW')

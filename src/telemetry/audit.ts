@@ -11,11 +11,13 @@ export interface AuditEvent {
     | 'approve'
     | 'commit'
     | 'supersede'
+    | 'blob'
     | 'freeze'
     | 'thaw'
     | 'reload'
     | 'snapshot'
     | 'compact'
+    | 'collect'
     | 'start'
     | 'stop';
   readonly decision: 'accepted' | 'refused';
@@ -31,6 +33,8 @@ export interface AuditEvent {
   readonly signer: string | null;
   /** The payload hash, once it is known. */
   readonly proposal: string | null;
+  /** The address of the blob that was put. */
+  readonly blob?: string;
   /** The version that came of it. */
   readonly version: number | null;
   readonly corrId: string | null;

@@ -21,6 +21,7 @@ export interface MetricsOptions {
 }
 
 const RESULTS = ['committed', 'rejected', 'conflict', 'unknown'];
+const BLOB_RESULTS = ['stored', 'known', 'refused', 'failed'];
 const CONSUMERS = ['latest', 'slow'];
 // Consumer names come from our own code and are few; the room is a stop against a mistake.
 const MAX_CONSUMERS = 8;
@@ -94,6 +95,13 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     certificate: (notAfter) => golden.certificate.set(notAfter),
     connections: (change) => golden.connections.inc(change),
     connectionRefused: (why) => golden.connectionsRefused.inc({ reason: why }),
+    blobs: ({ count, bytes }) => {
+      golden.blobs.set(count);
+      golden.blobBytes.set(bytes);
+    },
+    blobPut: (result) => golden.blobPuts.inc({ result }),
+    blobsCollected: (count) => golden.blobsCollected.inc(count),
+    blobDamaged: () => golden.blobsDamaged.inc(),
     readiness: ({ isReadReady, isWriteReady, gates }) => {
       golden.readReady.set(Number(isReadReady));
       golden.writeReady.set(Number(isWriteReady));
@@ -117,5 +125,6 @@ function beginAtZero(golden: GoldenMetrics, reasons: readonly string[]): void {
   for (const decision of ['accepted', 'refused']) golden.audited.inc({ decision }, 0);
   for (const result of ['accepted', 'refused']) golden.tokens.inc({ result }, 0);
   for (const result of ['applied', 'refused']) golden.reloads.inc({ result }, 0);
+  for (const result of BLOB_RESULTS) golden.blobPuts.inc({ result }, 0);
   for (const reason of ['total', 'address']) golden.connectionsRefused.inc({ reason }, 0);
 }

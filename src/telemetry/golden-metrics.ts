@@ -37,6 +37,7 @@ export function createGoldenMetrics(
     ...witnessMetrics(make, cosignatureAges),
     ...operationMetrics(make),
     ...connectionMetrics(make),
+    ...blobMetrics(make),
   };
 }
 
@@ -64,6 +65,19 @@ function operationMetrics(make: Maker) {
       'From the start of the process until reads, or writes, were answered, after a stop or after a crash.',
       ['phase', 'after'],
     ),
+  };
+}
+
+function blobMetrics(make: Maker) {
+  return {
+    blobs: make.gauge('registry_blobs', 'Blobs that are kept.'),
+    blobBytes: make.gauge('registry_blob_bytes', 'Bytes of the blobs that are kept.'),
+    blobPuts: make.counter('blob_puts_total', 'Blobs that were put, by result.', ['result']),
+    blobsCollected: make.counter(
+      'blobs_collected_total',
+      'Blobs removed because nothing named them any more.',
+    ),
+    blobsDamaged: make.counter('blobs_damaged_total', 'Blobs found changed on the disk.'),
   };
 }
 

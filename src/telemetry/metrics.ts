@@ -45,6 +45,14 @@ export interface Metrics {
   /** `+1` when a connection was accepted, `-1` when it has ended. */
   connections(change: 1 | -1): void;
   connectionRefused(reason: 'total' | 'address'): void;
+  /** What is kept, in all. */
+  blobs(kept: { readonly count: number; readonly bytes: number }): void;
+  /** `known`: it was there; `refused`: the sender's doing; `failed`: ours. */
+  blobPut(result: 'stored' | 'known' | 'refused' | 'failed'): void;
+  /** Blobs that nothing named any more. */
+  blobsCollected(count: number): void;
+  /** A blob was found changed on the disk. */
+  blobDamaged(): void;
   /** What `/readyz?verbose` says: by gate, whether writes pass it. */
   readiness(state: {
     readonly isReadReady: boolean;

@@ -40,6 +40,7 @@ function openHandler({ failure, keep }: Given = {}) {
     reload: act('reload'),
     snapshot: act('snapshot'),
     compact: act('compact'),
+    collect: act('collect'),
   };
   const audit = {
     record: async (event: AuditEvent) => {
@@ -198,7 +199,7 @@ test('a body of 16 KiB is read, and one byte more is not', async () => {
 });
 
 test('the other acts need no reason, but one that is given is a proper one', async () => {
-  for (const act of ['reload', 'snapshot', 'compact']) {
+  for (const act of ['reload', 'snapshot', 'compact', 'collect']) {
     const { post, called, events } = openHandler();
     assert.equal((await post(`/operator/${act}`)).status, 200);
     assert.deepEqual([called[0]?.reason, events[0]?.reason], ['', null]);
@@ -251,7 +252,7 @@ test('a query is refused: it would be thought to say something', async () => {
 });
 
 test('there is the status, and there are five acts, and nothing else', async () => {
-  assert.deepEqual(OPERATOR_ACTS, ['freeze', 'thaw', 'reload', 'snapshot', 'compact']);
+  assert.deepEqual(OPERATOR_ACTS, ['freeze', 'thaw', 'reload', 'snapshot', 'compact', 'collect']);
   const { send, post, called, events } = openHandler();
   const status = await send('/operator/status');
   assert.deepEqual([status.status, await status.json()], [200, { ready: true }]);

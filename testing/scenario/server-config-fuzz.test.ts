@@ -27,6 +27,10 @@ const RELATED = new Set([
   'warn_free_space',
   'ballast',
   'audit_max_size',
+  'blobs',
+  'max_blob_bytes',
+  'blob_quota',
+  'blob_grace',
 ]);
 const RELATED_PLACES = new Set(
   SETTINGS.filter(({ key }) => RELATED.has(key)).flatMap(({ key, env, envFile, flag }) => [

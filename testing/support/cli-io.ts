@@ -60,7 +60,8 @@ class Capture implements Output {
     this.#onOutput = onOutput;
   }
 
-  async write(text: string): Promise<void> {
+  async write(given: string | Uint8Array): Promise<void> {
+    const text = typeof given === 'string' ? given : Buffer.from(given).toString('latin1');
     this.text += text;
     this.#onOutput(text);
   }

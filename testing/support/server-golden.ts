@@ -39,6 +39,11 @@ export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: 
   http_connections: ['gauge'],
   http_connections_refused_total: ['counter', 'reason'],
   tls_certificate_not_after_timestamp_seconds: ['gauge'],
+  registry_blobs: ['gauge'],
+  registry_blob_bytes: ['gauge'],
+  blob_puts_total: ['counter', 'result'],
+  blobs_collected_total: ['counter'],
+  blobs_damaged_total: ['counter'],
   event_propagation_seconds: ['histogram'],
   registry_build_info: ['gauge', 'node', 'version'],
 };
@@ -83,6 +88,10 @@ export function reportEverything(metrics: Metrics): void {
   metrics.certificate(1_800_000_000);
   metrics.connections(1);
   metrics.connectionRefused('address');
+  metrics.blobs({ count: 3, bytes: 3_000 });
+  metrics.blobPut('known');
+  metrics.blobsCollected(2);
+  metrics.blobDamaged();
   metrics.readiness({ isReadReady: true, isWriteReady: false, gates: new Map([['disk', false]]) });
   metrics.started({ phase: 'write', isAfterCrash: true, seconds: 1.5 });
 }

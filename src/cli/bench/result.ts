@@ -5,7 +5,7 @@ import { RegistryError } from '../../core/error.ts';
 export type RunConfig = Readonly<Record<string, unknown>>;
 
 export interface BenchResult<Loads extends object> {
-  readonly bench: 'get' | 'put' | 'mixed' | 'watch' | 'verify' | 'snapshot';
+  readonly bench: 'get' | 'put' | 'mixed' | 'watch' | 'verify' | 'snapshot' | 'blob';
   /** Of the service; of a file, its path. */
   readonly url: string;
   /** As `GET /version` tells it; `null`: something else answers there. */

@@ -1,5 +1,6 @@
 /** `quorate bench`: what a running registry can do, measured from outside. */
 import type { Command } from 'commander';
+import { defineBlob } from '../bench/blob.ts';
 import { defineGet } from '../bench/get.ts';
 import { defineMixed } from '../bench/mixed.ts';
 import { definePut } from '../bench/put.ts';
@@ -15,4 +16,5 @@ export function defineBench(command: Command, context: Context): void {
   defineWatch(command, context);
   defineVerify(command, context);
   defineSnapshot(command, context);
+  defineBlob(command, context);
 }

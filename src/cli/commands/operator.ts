@@ -12,6 +12,7 @@ import {
 } from '../operator-act.ts';
 import type { JsonAnswer } from '../operator-socket.ts';
 import {
+  showCollection,
   showCompaction,
   showFreeze,
   showOperatorStatus,
@@ -45,6 +46,11 @@ export function defineOperator(command: Command, context: Context): void {
     .option(why, 'why; for the audit log')
     .action((options: ActOptions) =>
       perform(context, { ...options, act: 'compact', show: showCompaction }),
+    );
+  act('collect', 'remove the blobs that nothing names any more')
+    .option(why, 'why; for the audit log')
+    .action(async (options: ActOptions) =>
+      print(context, await askAct(context, 'collect', options), showCollection),
     );
 }
 

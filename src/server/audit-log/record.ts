@@ -27,6 +27,7 @@ const ACTS = [
   'reload',
   'snapshot',
   'compact',
+  'collect',
   'start',
   'stop',
 ] as const satisfies readonly AuditEvent['act'][];
@@ -44,20 +45,22 @@ const linked = {
   prev: hash.nullable(),
 };
 
+const event = {
+  ...linked,
+  decision: z.enum(['accepted', 'refused']),
+  code: text,
+  reason: z.string().max(MAX_REASON).nullable(),
+  client: text,
+  token: text,
+  signer: text,
+  proposal: text,
+  version: count.nullable(),
+  corr_id: text,
+};
+
 const recordSchema = z.discriminatedUnion('act', [
-  z.strictObject({
-    ...linked,
-    act: z.enum(ACTS),
-    decision: z.enum(['accepted', 'refused']),
-    code: text,
-    reason: z.string().max(MAX_REASON).nullable(),
-    client: text,
-    token: text,
-    signer: text,
-    proposal: text,
-    version: count.nullable(),
-    corr_id: text,
-  }),
+  z.strictObject({ ...event, act: z.enum(ACTS) }),
+  z.strictObject({ ...event, act: z.literal('blob'), blob: text }),
   z.strictObject({
     ...linked,
     act: z.literal('segment'),
@@ -157,21 +160,20 @@ export function parseRecord(line: Uint8Array): AuditRecord {
 
 /** Nothing an event may hold makes it unfit: it is recorded as far as it can be said. */
 export function eventDraft(event: AuditEvent, at: number): Draft {
-  return {
-    at,
-    members: {
-      act: event.act,
-      decision: event.decision,
-      code: fit(event.code),
-      reason: fit(event.reason, MAX_REASON),
-      client: fit(event.client),
-      token: fit(event.token),
-      signer: fit(event.signer),
-      proposal: fit(event.proposal),
-      version: fitVersion(event.version),
-      corr_id: fit(event.corrId),
-    },
+  const { act, blob = null } = event;
+  const members = {
+    decision: event.decision,
+    code: fit(event.code),
+    reason: fit(event.reason, MAX_REASON),
+    client: fit(event.client),
+    token: fit(event.token),
+    signer: fit(event.signer),
+    proposal: fit(event.proposal),
+    version: fitVersion(event.version),
+    corr_id: fit(event.corrId),
   };
+  if (act === 'blob') return { at, members: { ...members, act, blob: fit(blob) } };
+  return { at, members: { ...members, act } };
 }
 
 function fit(said: string | null, max = MAX_TEXT): string | null {

@@ -1,6 +1,7 @@
 /** What each operator act does: over the registry and its store, never through the write path. */
 import { resolve } from 'node:path';
 import { encodeBase64 } from '../../core/bytes.ts';
+import { RegistryError } from '../../core/error.ts';
 import { formatTime } from '../../core/time.ts';
 import { readSignedCheckpoint } from '../../core/tlog/note-signatures.ts';
 import type { BuildInfo } from '../../http/deps.ts';
@@ -8,6 +9,7 @@ import type { ActAnswer, OperatorActs } from '../../http/operator.ts';
 import type { RegistryTimers } from '../../registry/options.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Store, StoreSizes } from '../../store/store.ts';
+import type { BlobCollector } from '../blobs/collector.ts';
 import type { Snapshot, Snapshots } from '../snapshot/snapshots.ts';
 import type { Freeze } from './freeze.ts';
 
@@ -22,6 +24,8 @@ export interface ActParts {
   readonly store: Pick<Store, 'compact' | 'storageBytes'>;
   readonly freeze: Freeze;
   readonly snapshots: Snapshots;
+  /** `undefined`: there are no blobs. */
+  readonly collector?: Pick<BlobCollector, 'collect'> | undefined;
   /** Takes the configuration up again; answers the keys that changed. Throws `invalid_request` with every violation. */
   readonly reload: () => Promise<readonly string[]>;
   readonly auditHead?: (() => AuditHead | null) | undefined;
@@ -46,6 +50,7 @@ export function createActs(parts: ActParts): OperatorActs {
     reload: async () => answer(parts, { changed: [...(await parts.reload())] }),
     snapshot: async ({ signal }) => snapshotAnswer(await parts.snapshots.make(signal)),
     compact: () => compact(parts),
+    collect: () => collect(parts),
   };
 }
 
@@ -104,6 +109,16 @@ async function compact(parts: ActParts): Promise<ActAnswer> {
     free_bytes: done.freeBytes,
     log_folded: done.isLogFolded,
   });
+}
+
+async function collect(parts: ActParts): Promise<ActAnswer> {
+  if (parts.collector === undefined)
+    throw new RegistryError(
+      'invalid_request',
+      'expected a server that keeps blobs, got one that does not: there is nothing to collect',
+    );
+  const { blobs, bytes } = await parts.collector.collect();
+  return answer(parts, { blobs, bytes });
 }
 
 function answer({ registry }: ActParts, body: ActAnswer['body']): ActAnswer {

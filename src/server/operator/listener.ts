@@ -10,6 +10,7 @@ import type { Registry } from '../../registry/registry.ts';
 import type { Store } from '../../store/store.ts';
 import type { AuditTrail } from '../../telemetry/audit.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { BlobCollector } from '../blobs/collector.ts';
 import { newCorrId } from '../corr-id.ts';
 import { UnderWay } from '../listen/under-way.ts';
 import { problemResponse } from '../raw-problem.ts';
@@ -22,6 +23,7 @@ export interface OperatorParts {
   readonly registry: Pick<Registry, 'head' | 'checkpoint' | 'readiness' | 'idle'>;
   readonly store: Pick<Store, 'snapshot' | 'compact' | 'storageBytes'>;
   readonly freeze: Freeze;
+  readonly collector?: Pick<BlobCollector, 'collect'> | undefined;
   readonly audit: AuditTrail;
   /** The newest record of the audit log, for the status. */
   readonly auditHead?: () => AuditHead | null;

@@ -69,7 +69,7 @@ export function encodeAttempt(attempt: Attempt, now: number): string {
   const facts = [
     `operation(${quoteOperation(operation)})`,
     `to_registry(${quoteHash(registry)})`,
-    `proposal(${quoteHash(proposal)})`,
+    ...(proposal === null ? [] : [`proposal(${quoteHash(proposal)})`]),
     `now(${seconds(now)})`,
     ...(kinds.length > MAX_KINDS ? [] : kinds.map((kind) => `kind(${quoteKind(kind)})`)),
     ...(idPrefix ? [`id_prefix(${quote(idPrefix, ID_PREFIX)})`] : []),

@@ -21,7 +21,14 @@ const STATUS: Readonly<Record<number, readonly ErrorCode[]>> = {
   410: ['pruned', 'erased'],
   413: ['too_large'],
   415: ['unsupported_media_type', 'unsupported_encoding'],
-  422: ['wrong_registry', 'unknown_signer', 'invalid_signature', 'invalid_governance'],
+  416: ['range_not_satisfiable'],
+  422: [
+    'wrong_registry',
+    'unknown_signer',
+    'invalid_signature',
+    'invalid_governance',
+    'hash_mismatch',
+  ],
   429: ['rate_limited', 'overloaded', 'too_many_streams', 'too_many_proposals'],
   503: [
     'not_ready',
@@ -33,6 +40,7 @@ const STATUS: Readonly<Record<number, readonly ErrorCode[]>> = {
     'outcome_unknown',
     'storage_locked',
   ],
+  507: ['no_room'],
 };
 
 test('every code has the status of the contract, and 500 where it names none', () => {

@@ -258,6 +258,10 @@ test('from a close on no part changes, also by a reload that was under way, whic
 
 /** Another value than the default for every setting but the profile, of which none contradicts another. */
 const OTHERS: Readonly<Record<string, string>> = {
+  blobs: 'on',
+  max_blob_bytes: '1MiB',
+  blob_quota: '1MiB',
+  blob_grace: '1h',
   listen: '127.0.0.1:1',
   socket_mode: '600',
   tls_cert: 'canary.pem',

@@ -34,6 +34,7 @@ test('without any source the defaults hold', () => {
     logLevel: 'info',
     traceEndpoint: null,
     auditMaxBytes: 256 * 1024 ** 2,
+    blobs: { isOn: false, maxBytes: 1024 ** 3, quotaBytes: 10 * 1024 ** 3, graceMs: 86_400_000 },
     limits: {
       maxPendingProposals: 1000,
       maxReadsPerMinute: 600_000,

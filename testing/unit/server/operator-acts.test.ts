@@ -7,11 +7,13 @@ import { RegistryError } from '../../../src/core/error.ts';
 import { OPERATOR_ACTS } from '../../../src/http/operator.ts';
 import { createActs } from '../../../src/server/operator/acts.ts';
 import { Snapshots } from '../../../src/server/snapshot/snapshots.ts';
+import { openTestBlobs, openTestCollector } from '../../support/blobs.ts';
 import { checkLog } from '../../support/check-log.ts';
 import { makeFaulty } from '../../support/faulty-store.ts';
 import { openOperator, type TestOperator, until } from '../../support/operator.ts';
 import { put, SILENT_LOG } from '../../support/registry.ts';
 import { descriptorsPayload, supersedePayload } from '../../support/signers.ts';
+import { makeDirectory } from '../../support/store-sqlite.ts';
 import { TestTimers } from '../../support/timers.ts';
 
 const REASON = { reason: 'a drill' };
@@ -31,7 +33,9 @@ async function propose(real: TestOperator, id: string) {
 }
 
 test('no act moves the head, the governance or the log, or lets anything through without its quorum', async (t) => {
-  const real = await openOperator(t);
+  const dataDir = makeDirectory();
+  const collector = openTestCollector(t, await openTestBlobs({ dataDir }));
+  const real = await openOperator(t, { dataDir, parts: { collector } });
   await real.change(put('a', {}));
   const { registry, signers } = real;
   const lonely = payloadFor(real, 'lonely');

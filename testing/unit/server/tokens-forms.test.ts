@@ -322,7 +322,7 @@ test('docs/tokens.md shows each form as the library prints it, and the bounds th
   const { ask } = await openTestAuthority(t, { keys: [KEY.key] });
   const attempt = attemptOf({ proposal: REGISTRY });
   assert.equal(await ask(await mintRaw(KEY, source), attempt), 'allowed');
-  const rows = [...page.matchAll(/^\| `([a-z]+)` \| `POST /gm)].map(([, scope]) => scope);
+  const rows = [...page.matchAll(/^\| `([a-z]+)` \| `(?:POST|PUT) /gm)].map(([, scope]) => scope);
   assert.deepEqual(rows, SCOPES);
   for (const bound of ['4,096 characters and 16 blocks', 'more than 64 kinds', '30 days at most'])
     assert.ok(page.includes(bound), bound);

@@ -40,7 +40,25 @@ test('a token allows the operations of its scopes and no other', async (t) => {
   }
   const both = await mint(KEY, { scopes: ['propose', 'commit'] });
   const answers = await Promise.all(SCOPES.map((operation) => ask(both, attemptOf({ operation }))));
-  assert.deepEqual(answers, ['allowed', 'forbidden', 'allowed', 'forbidden']);
+  assert.deepEqual(answers, ['allowed', 'forbidden', 'allowed', 'forbidden', 'forbidden']);
+});
+
+test('a token that is bound to kinds, ids or proposals puts no blob', async (t) => {
+  const { ask } = await openTestAuthority(t, { keys: KEYS });
+  const blob = attemptOf({ operation: 'blob', proposal: null, kinds: [], idPrefix: null });
+  assert.equal(await ask(await mint(KEY, { scopes: ['blob'] }), blob), 'allowed');
+  const bounds: readonly Caveat[] = [
+    { kinds: ['service'] },
+    { idPrefix: 'acme/' },
+    { proposals: [`b3:${'0'.repeat(64)}`] },
+    { operations: ['propose'] },
+  ];
+  for (const caveat of bounds)
+    assert.equal(
+      await ask(await mint(KEY, { scopes: ['blob'], caveats: [caveat] }), blob),
+      'forbidden',
+      JSON.stringify(caveat),
+    );
 });
 
 /** A caveat, attempts that it allows, and attempts that it refuses. */

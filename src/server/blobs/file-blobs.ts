@@ -1,0 +1,303 @@
+/**
+ * Blobs as files. What is under a name was whole, hashed and durable when it got it, and a name never means
+ * other bytes; who removes them is `collect`.
+ */
+import { constants, type Stats } from 'node:fs';
+import { open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { excerpt, RegistryError } from '../../core/error.ts';
+import { formatHash, type Hash } from '../../core/hash.ts';
+import type { BlobStore, BlobUpload, OpenBlob } from '../../http/blob-store.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { hashFile } from '../fast-hash/hash-file.ts';
+import { createHasher } from '../fast-hash/hasher.ts';
+import { type BlobPaths, blobAddress, blobName, blobPath } from './blob-paths.ts';
+import { BlobRoom } from './blob-room.ts';
+import { BlobTurns } from './blob-turns.ts';
+import { IncomingFile } from './incoming-file.ts';
+import { StoredBlob } from './stored-blob.ts';
+
+export interface BlobLimits {
+  readonly maxBlobBytes: number;
+  readonly quotaBytes: number;
+  /** How long a blob that nothing names is kept after it was put last. */
+  readonly graceMs: number;
+  /** What uploads leave free on the disk. */
+  readonly minFreeBytes: number;
+}
+
+export interface FileBlobsParts {
+  readonly paths: BlobPaths;
+  /** Asked at every use: a reload may change them. */
+  readonly limits: () => BlobLimits;
+  readonly metrics: Pick<Metrics, 'blobs' | 'blobPut' | 'blobsCollected' | 'blobDamaged'>;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Each holds a file, and a megabyte of what is arriving. */
+const MAX_UPLOADS = 32;
+/** So often an upload looks whether the disk has room for the next of them. */
+const LOOK_EVERY_BYTES = 16 * 1024 * 1024;
+
+interface Put {
+  readonly isNew: boolean;
+  readonly bytes: number;
+}
+
+export class FileBlobs implements BlobStore {
+  readonly #turns = new BlobTurns();
+  readonly #room: BlobRoom;
+  readonly #parts: FileBlobsParts;
+  #uploads = 0;
+  #counted: Promise<void> | undefined;
+
+  constructor(parts: FileBlobsParts) {
+    this.#parts = parts;
+    const { limits, metrics } = parts;
+    this.#room = new BlobRoom({ quota: () => limits().quotaBytes, metrics });
+  }
+
+  /** Counts what is there, while it is read already: what is put waits for it. */
+  count(): Promise<void> {
+    this.#counted ??= this.#count();
+    return this.#counted;
+  }
+
+  async open(address: Hash): Promise<OpenBlob | undefined> {
+    const path = blobPath(this.#parts.paths, address);
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((cause) => {
+      if (codeOf(cause) === 'ENOENT') return undefined;
+      throw failure(cause, 'to read a blob');
+    });
+    if (file === undefined) return undefined;
+    const found = await file.stat();
+    if (!found.isFile()) {
+      await file.close();
+      throw new RegistryError(
+        'storage_failed',
+        `expected a file for ${address}, got something else`,
+      );
+    }
+    const onFailure = (cause: unknown) => void this.#failed(address, cause);
+    return new StoredBlob({ address, bytes: found.size, file, onFailure });
+  }
+
+  async put(address: Hash, upload: BlobUpload): Promise<Put> {
+    const { metrics } = this.#parts;
+    try {
+      const done = await this.#put(address, upload);
+      metrics.blobPut(done.isNew ? 'stored' : 'known');
+      return done;
+    } catch (cause) {
+      const error = failure(cause, 'to keep a blob');
+      const isOurs = !(error instanceof RegistryError) || error.code === 'storage_failed';
+      metrics.blobPut(isOurs ? 'failed' : 'refused');
+      throw error;
+    }
+  }
+
+  /**
+   * Answers its bytes; `undefined`: it stays, because it is being put, was put since `beforeMs`, or is named:
+   * that is asked last, and nothing is awaited after it.
+   */
+  remove(
+    address: Hash,
+    { beforeMs, isNamed }: { readonly beforeMs: number; readonly isNamed: () => boolean },
+  ): Promise<number | undefined> {
+    return this.#turns.run(address, async () => {
+      const path = blobPath(this.#parts.paths, address);
+      const found = await statFile(path);
+      if (found === undefined || found.mtimeMs >= beforeMs) return undefined;
+      if (this.#turns.isUploading(address) || isNamed()) return undefined;
+      await unlink(path);
+      this.#room.count(-1, found.size);
+      return found.size;
+    });
+  }
+
+  async #put(address: Hash, upload: BlobUpload): Promise<Put> {
+    const { maxBlobBytes } = this.#parts.limits();
+    assertSize(upload.declaredBytes ?? 0, maxBlobBytes);
+    if (this.#uploads >= MAX_UPLOADS)
+      throw new RegistryError(
+        'overloaded',
+        `expected at most ${MAX_UPLOADS} blobs to be put at once, got one more: repeat it later`,
+        { details: { reason: 'uploads', limit: MAX_UPLOADS } },
+      );
+    this.#uploads++;
+    try {
+      await this.count();
+      // Held before it is looked for: what is seen here is not collected before this has ended.
+      using _ = this.#turns.uploading(address);
+      const known = await this.#turns.run(address, () => this.#find(address));
+      return known === undefined
+        ? await this.#store(address, upload)
+        : await this.#renew(address, upload);
+    } finally {
+      this.#uploads--;
+    }
+  }
+
+  /** Of one that is there, what comes is only hashed: who sends something else is told so. */
+  async #renew(address: Hash, upload: BlobUpload): Promise<Put> {
+    const hasher = createHasher();
+    let bytes = 0;
+    for await (const piece of this.#bounded(upload)) {
+      bytes += piece.length;
+      hasher.update(piece);
+    }
+    assertHash(formatHash(hasher.digest()), address);
+    await using file = await open(blobPath(this.#parts.paths, address), 'r+');
+    const now = new Date(this.#parts.now());
+    await file.utimes(now, now);
+    await file.sync();
+    return { isNew: false, bytes };
+  }
+
+  async #store(address: Hash, upload: BlobUpload): Promise<Put> {
+    const { paths } = this.#parts;
+    using promised = this.#room.promise();
+    promised.atLeast(upload.declaredBytes ?? 0);
+    await this.#assertDisk(upload.declaredBytes ?? 0);
+    await using incoming = await IncomingFile.create(paths.incoming);
+    let bytes = 0;
+    let looked = 0;
+    for await (const piece of this.#bounded(upload)) {
+      bytes += piece.length;
+      promised.atLeast(bytes);
+      if (bytes - looked >= LOOK_EVERY_BYTES) {
+        looked = bytes;
+        await this.#assertDisk(0);
+      }
+      await incoming.add(piece);
+    }
+    assertHash(await incoming.end(), address);
+    const isNew = await this.#turns.run(address, async () => {
+      // Of two who sent the same, one was first.
+      if ((await this.#find(address)) !== undefined) return false;
+      await incoming.place(blobPath(paths, address));
+      this.#room.count(1, bytes);
+      return true;
+    });
+    return { isNew, bytes };
+  }
+
+  /** `undefined`: it is not there. */
+  #find(address: Hash): Promise<Stats | undefined> {
+    return statFile(blobPath(this.#parts.paths, address));
+  }
+
+  async *#bounded({ parts, declaredBytes }: BlobUpload): AsyncGenerator<Uint8Array, undefined> {
+    const { maxBlobBytes } = this.#parts.limits();
+    let bytes = 0;
+    for await (const piece of parts) {
+      bytes += piece.length;
+      assertSize(bytes, maxBlobBytes);
+      yield piece;
+    }
+    if (declaredBytes !== undefined && declaredBytes !== bytes)
+      throw new RegistryError(
+        'malformed',
+        `expected the ${declaredBytes} bytes that were announced, got ${bytes}`,
+      );
+  }
+
+  async #count(): Promise<void> {
+    const { paths, log } = this.#parts;
+    for (const shelf of paths.shelves)
+      for (const name of await readdir(shelf)) {
+        const found = await statFile(join(shelf, name));
+        if (blobAddress(name) === undefined)
+          log.warn('no blob has this name', { path: join(shelf, name) });
+        else if (found !== undefined) this.#room.count(1, found.size);
+      }
+  }
+
+  /** The registry's own gate looks every second; an upload fills a disk in less. */
+  async #assertDisk(bytes: number): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#parts.paths.root);
+    const { minFreeBytes } = this.#parts.limits();
+    const free = bavail * bsize - bytes;
+    if (free >= minFreeBytes) return;
+    throw new RegistryError(
+      'read_only',
+      `expected ${minFreeBytes} bytes left free on the disk of the data, got ${Math.max(0, free)}: free some space`,
+      { details: { reason: 'disk', min_free_bytes: minFreeBytes } },
+    );
+  }
+
+  /** Never rejects. What a disk has changed is moved aside, so that it can be put again. */
+  async #failed(address: Hash, cause: unknown): Promise<void> {
+    const { log, metrics, paths } = this.#parts;
+    if (!(cause instanceof RegistryError && cause.code === 'storage_damaged')) {
+      log.error('a blob cannot be read', { blob: address, cause });
+      return;
+    }
+    try {
+      const isMoved = await this.#turns.run(address, () => this.#moveDamaged(address));
+      if (!isMoved) return;
+      metrics.blobDamaged();
+      log.error('a blob was changed on the disk: it was moved aside, put it again', {
+        blob: address,
+        path: join(paths.damaged, blobName(address)),
+      });
+    } catch (error) {
+      log.error('a blob was changed on the disk', { blob: address, cause: error });
+    }
+  }
+
+  /** Only when a second look says the same. */
+  async #moveDamaged(address: Hash): Promise<boolean> {
+    const { paths } = this.#parts;
+    const path = blobPath(paths, address);
+    const found = await statFile(path);
+    if (found === undefined || (await hashFile(path)).hash === address) return false;
+    await rename(path, join(paths.damaged, blobName(address)));
+    this.#room.count(-1, found.size);
+    return true;
+  }
+}
+
+async function statFile(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return undefined;
+    throw cause;
+  }
+}
+
+function assertSize(bytes: number, maxBytes: number): void {
+  if (bytes > maxBytes)
+    throw new RegistryError(
+      'too_large',
+      `expected a blob of at most ${maxBytes} bytes, got ${bytes}`,
+      { details: { max_bytes: maxBytes } },
+    );
+}
+
+function assertHash(got: Hash, expected: Hash): void {
+  if (got !== expected)
+    throw new RegistryError('hash_mismatch', `expected bytes of ${expected}, got those of ${got}`, {
+      details: { expected, got },
+    });
+}
+
+/** What a file system says, in words an operator can act on. */
+function failure(cause: unknown, what: string): unknown {
+  if (cause instanceof RegistryError || !(cause instanceof Error && 'code' in cause)) return cause;
+  const code = codeOf(cause);
+  const isFull = ['ENOSPC', 'EDQUOT', 'EROFS'].includes(code);
+  return new RegistryError(
+    isFull ? 'read_only' : 'storage_failed',
+    `expected ${what}, got ${excerpt(code)}`,
+    { cause, ...(isFull && { details: { reason: 'disk' } }) },
+  );
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+}

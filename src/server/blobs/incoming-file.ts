@@ -1,0 +1,98 @@
+/**
+ * A blob while it arrives: hashed and written piece by piece into a file without a name that anybody reads.
+ * At most two batches are in memory: one being written, one being gathered.
+ */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { formatHash, type Hash, type Hasher } from '../../core/hash.ts';
+import { createHasher } from '../fast-hash/hasher.ts';
+import { syncDirectory } from '../sync-directory.ts';
+
+const BATCH_BYTES = 512 * 1024;
+/** Pieces may be a byte each, and each costs two hundred. */
+const BATCH_PIECES = 1_024;
+
+export class IncomingFile implements AsyncDisposable {
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #hasher: Hasher = createHasher();
+  #batch: Uint8Array[] = [];
+  #batchBytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #isPlaced = false;
+
+  private constructor(file: FileHandle, path: string) {
+    this.#file = file;
+    this.#path = path;
+  }
+
+  /** For this user alone. Throws what the file system throws, as everything here does. */
+  static async create(directory: string): Promise<IncomingFile> {
+    const path = join(directory, `${randomBytes(16).toString('hex')}.tmp`);
+    return new IncomingFile(await open(path, 'wx', 0o600), path);
+  }
+
+  /** Resolves when more may come. The piece is kept until it is written. */
+  async add(piece: Uint8Array): Promise<void> {
+    this.#batch.push(piece);
+    this.#batchBytes += piece.length;
+    if (this.#batchBytes >= BATCH_BYTES || this.#batch.length >= BATCH_PIECES) await this.#flush();
+  }
+
+  /** Everything is written, not yet durable. Answers its hash. */
+  async end(): Promise<Hash> {
+    await this.#flush();
+    await this.#writing;
+    return formatHash(this.#hasher.digest());
+  }
+
+  /** Durable when it resolves, under its name. */
+  async place(path: string): Promise<void> {
+    await this.#file.sync();
+    await rename(this.#path, path);
+    this.#isPlaced = true;
+    await syncDirectory(dirname(path));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing.catch(() => undefined);
+    await this.#file.close();
+    if (!this.#isPlaced) await rm(this.#path, { force: true });
+  }
+
+  /** A batch is hashed while it is being written. */
+  async #flush(): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    await this.#writing;
+    this.#writing = writeAll(this.#file, batch);
+    // Whoever adds the next batch, ends or disposes of it hears of it.
+    this.#writing.catch(() => undefined);
+    for (const piece of batch) this.#hasher.update(piece);
+  }
+}
+
+/** A file system may take a part of what it is given. */
+export async function writeAll(
+  file: Pick<FileHandle, 'writev'>,
+  pieces: readonly Uint8Array[],
+): Promise<void> {
+  let rest = pieces.filter(({ length }) => length > 0);
+  while (rest.length > 0) {
+    const { bytesWritten } = await file.writev(rest);
+    rest = after(rest, bytesWritten);
+  }
+}
+
+function after(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let left = bytes;
+  const at = pieces.findIndex(({ length }) => {
+    if (length > left) return true;
+    left -= length;
+    return false;
+  });
+  const [partial, ...others] = at < 0 ? [] : pieces.slice(at);
+  return partial === undefined ? [] : [partial.subarray(left), ...others];
+}

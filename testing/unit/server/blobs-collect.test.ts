@@ -1,0 +1,189 @@
+/** What is collected, and above all what is not: over a real database, with the real thread. */
+import assert from 'node:assert/strict';
+import { utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import Database from 'better-sqlite3';
+import type { JsonObject } from '../../../src/core/canonical.ts';
+import type { Hash } from '../../../src/core/hash.ts';
+import type { BlobCollector } from '../../../src/server/blobs/collector.ts';
+import { namedBlobs } from '../../../src/server/blobs/named-blobs.ts';
+import {
+  GRACE_MS,
+  inPieces,
+  makeBlob,
+  openTestBlobs,
+  openTestCollector,
+  type TestBlob,
+  type TestBlobs,
+} from '../../support/blobs.ts';
+import { openTestRegistry, put, remove, type TestRegistry } from '../../support/registry.ts';
+import { makeDataDir } from '../../support/server-start.ts';
+import { descriptorsPayload } from '../../support/signers.ts';
+import { openStore } from '../../support/store-sqlite.ts';
+import { TestTimers } from '../../support/timers.ts';
+
+interface Stage extends TestBlobs {
+  readonly real: TestRegistry;
+  readonly collector: BlobCollector;
+  readonly timers: TestTimers;
+  readonly databasePath: string;
+  /** Put so long ago. */
+  putAged(blob: TestBlob, ageMs?: number): Promise<void>;
+  age(address: Hash, ageMs: number): void;
+}
+
+async function openStage(t: TestContext): Promise<Stage> {
+  const dataDir = makeDataDir();
+  const kept = await openTestBlobs({ dataDir });
+  const databasePath = join(dataDir, 'registry.db');
+  const real = await openTestRegistry({ store: await openStore(t, databasePath) });
+  const timers = new TestTimers(0);
+  const collector = openTestCollector(t, kept, timers);
+  const age = (address: Hash, ageMs: number) => {
+    const at = new Date(Date.now() - ageMs);
+    utimesSync(kept.pathOf(address), at, at);
+  };
+  const putAged = async ({ address, bytes }: TestBlob, ageMs = 2 * GRACE_MS) => {
+    await kept.blobs.put(address, { parts: inPieces(bytes), declaredBytes: undefined });
+    age(address, ageMs);
+  };
+  return { ...kept, real, collector, timers, databasePath, putAged, age };
+}
+
+function fileOf({ address }: TestBlob): string {
+  return address.slice('b3:'.length);
+}
+
+function specOf(...blobs: readonly TestBlob[]): JsonObject {
+  return { port: 80, artifacts: { all: blobs.map(({ address }) => ({ at: address })) } };
+}
+
+test('what nothing names is removed once it is old, and what is named or young is not', async (t) => {
+  const { real, collector, putAged, files, metric } = await openStage(t);
+  const [named, young, old] = [makeBlob(100, 1), makeBlob(100, 2), makeBlob(100, 3)];
+  await putAged(named);
+  await putAged(young, GRACE_MS / 2);
+  await putAged(old);
+  await real.change(put('api', specOf(named)));
+  assert.deepEqual(await collector.collect(), { blobs: 1, bytes: 100 });
+  assert.deepEqual([...files()].sort(), [fileOf(named), fileOf(young)].sort());
+  assert.equal(await metric('blobs_collected_total'), 1);
+  assert.equal(await metric('registry_blobs'), 2);
+  assert.equal(await metric('registry_blob_bytes'), 200);
+});
+
+test('what an older version names is kept, replaced and removed as its descriptor was', async (t) => {
+  const { real, collector, putAged, files } = await openStage(t);
+  const [first, second] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [first, second]) await putAged(blob);
+  await real.change(put('api', specOf(first)));
+  await real.change(put('api', specOf(second), specOf(first)));
+  await real.change(remove('api', specOf(second)));
+  assert.deepEqual(await collector.collect(), { blobs: 0, bytes: 0 });
+  assert.equal(files().length, 2);
+});
+
+test('what a proposal in flight names is kept', async (t) => {
+  const { real, collector, putAged, files } = await openStage(t);
+  const blob = makeBlob(100);
+  await putAged(blob);
+  const payload = descriptorsPayload(real.registryHash, [put('api', specOf(blob))]);
+  await real.registry.proposals.propose(payload.bytes);
+  assert.equal((await collector.collect()).blobs, 0);
+  assert.deepEqual(files(), [fileOf(blob)]);
+});
+
+test('what is named while the walk is under way is kept', async (t) => {
+  const { real, collector, putAged, files } = await openStage(t);
+  const [named, other] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [named, other]) await putAged(blob);
+  const collecting = collector.collect();
+  // As a server does with every payload, before it is kept; the walk may have passed its place.
+  collector.note(descriptorsPayload(real.registryHash, [put('api', specOf(named))]).bytes);
+  assert.deepEqual(await collecting, { blobs: 1, bytes: 100 });
+  assert.deepEqual(files(), [fileOf(named)]);
+});
+
+test('what is put again before it is collected is kept, also while it is arriving', async (t) => {
+  const { blobs, collector, putAged, age, files } = await openStage(t);
+  const [again, arriving] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [again, arriving]) await putAged(blob);
+  await blobs.put(again.address, { parts: inPieces(again.bytes), declaredBytes: 100 });
+  const gate = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  async function* slowly() {
+    yield arriving.bytes.subarray(0, 50);
+    begun.resolve();
+    await gate.promise;
+    yield arriving.bytes.subarray(50);
+  }
+  const putting = blobs.put(arriving.address, { parts: slowly(), declaredBytes: 100 });
+  await begun.promise;
+  assert.equal((await collector.collect()).blobs, 0);
+  gate.resolve();
+  assert.deepEqual(await putting, { isNew: false, bytes: 100 });
+  assert.equal(files().length, 2);
+  // And the control: nothing else kept them.
+  for (const { address } of [again, arriving]) age(address, 2 * GRACE_MS);
+  assert.equal((await collector.collect()).blobs, 2);
+  assert.deepEqual(files(), []);
+});
+
+test('a value that the disk has changed ends the collection, and nothing is removed', async (t) => {
+  const { real, collector, putAged, files, databasePath } = await openStage(t);
+  const [named, other] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [named, other]) await putAged(blob);
+  await real.change(put('api', specOf(named)));
+  const db = new Database(databasePath);
+  db.exec('DROP TRIGGER spans_update');
+  const changed = db
+    .prepare(
+      "UPDATE spans SET bytes = CAST(replace(CAST(bytes AS TEXT), 'artifacts', 'artifactz') AS BLOB)",
+    )
+    .run();
+  db.exec(
+    "CREATE TRIGGER spans_update BEFORE UPDATE OF span, descriptor, set_version, value_hash, bytes ON spans\nBEGIN SELECT RAISE(ABORT, 'the log only grows'); END",
+  );
+  db.close();
+  assert.equal(changed.changes, 1);
+  await assert.rejects(collector.collect(), { code: 'storage_damaged' });
+  assert.equal(files().length, 2);
+});
+
+test('it is done in time by itself, and by one at a time', async (t) => {
+  const { collector, timers, putAged, files } = await openStage(t);
+  await putAged(makeBlob(100));
+  const waiting = () => timers.pending;
+  assert.equal(waiting(), 1);
+  timers.advance(GRACE_MS / 4);
+  const [one, other] = [collector.collect(), collector.collect()];
+  assert.equal(one, other);
+  assert.equal((await one).blobs, 1);
+  assert.deepEqual(files(), []);
+  while (waiting() === 0) await new Promise((resolve) => setImmediate(resolve));
+  await collector.close();
+  assert.equal(waiting(), 0);
+});
+
+test('an address is seen wherever it is a text of its own, and nowhere else', () => {
+  const { address } = makeBlob(1);
+  const other = makeBlob(2).address;
+  const seen = (value: unknown) => [...namedBlobs(Buffer.from(JSON.stringify(value)))];
+  assert.deepEqual(seen({ a: [address, { b: other }], c: address }), [address, other, address]);
+  assert.deepEqual(seen(address), [address]);
+  for (const text of [
+    `${address} `,
+    ` ${address}`,
+    `"${address}"`,
+    address.toUpperCase(),
+    address.slice(0, -1),
+    `${address}0`,
+    `${address}\\`,
+    'b3:',
+  ])
+    assert.deepEqual(seen({ text }), [], text);
+  // Kept for nothing, which harms nobody.
+  assert.deepEqual(seen({ text: `x"${address}`, [other]: 1 }), [address, other]);
+  assert.deepEqual(seen({ text: `"b3:"b3:${'0'.repeat(70)}`, more: address }), [address]);
+});

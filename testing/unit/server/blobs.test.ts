@@ -1,0 +1,238 @@
+/** Blobs as files, apart from what HTTP makes of them: memory, crashes, full disks, two at once. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { RegistryError } from '../../../src/core/error.ts';
+import { blobAddress } from '../../../src/server/blobs/blob-paths.ts';
+import { IncomingFile, writeAll } from '../../../src/server/blobs/incoming-file.ts';
+import { inPieces, makeBlob, openTestBlobs, type TestBlobs } from '../../support/blobs.ts';
+import { mountSmall } from '../../support/mount.ts';
+import { makeDataDir } from '../../support/server-start.ts';
+import { makeDirectory } from '../../support/store-sqlite.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+async function readAll({ blobs }: TestBlobs, address: `b3:${string}`): Promise<Uint8Array> {
+  const blob = await blobs.open(address);
+  assert.ok(blob);
+  const body = await blob.read({ range: undefined, onEnd: () => {}, onBroken: () => {} });
+  return body instanceof Uint8Array ? body : new Response(body).bytes();
+}
+
+test('of a blob that arrives no more than two megabytes are held, however large it is', async () => {
+  const { blobs, paths } = await openTestBlobs();
+  const blob = makeBlob(48 * MEBIBYTE);
+  let most = 0;
+  async function* watched() {
+    let given = 0;
+    for await (const piece of inPieces(blob.bytes)) {
+      const [name = ''] = readdirSync(paths.incoming);
+      most = Math.max(most, given - statSync(join(paths.incoming, name)).size);
+      given += piece.length;
+      yield piece;
+    }
+  }
+  await blobs.put(blob.address, { parts: watched(), declaredBytes: blob.bytes.length });
+  assert.ok(most > 0 && most <= 2 * MEBIBYTE, `${most} bytes`);
+});
+
+test('of a blob that is read no more is read than its reader takes, and two pieces', async () => {
+  const kept = await openTestBlobs();
+  const blob = makeBlob(8 * MEBIBYTE);
+  await kept.blobs.put(blob.address, { parts: inPieces(blob.bytes), declaredBytes: undefined });
+  const open = await kept.blobs.open(blob.address);
+  let ends = 0;
+  const body = await open?.read({ range: undefined, onEnd: () => ends++, onBroken: () => {} });
+  assert.ok(body instanceof ReadableStream);
+  const reader = body.getReader();
+  const { value } = await reader.read();
+  assert.equal(value?.length, 256 * 1024);
+  await reader.cancel();
+  assert.equal(ends, 1);
+  assert.deepEqual(await readAll(kept, blob.address), blob.bytes);
+});
+
+test('pieces of a byte each are taken, and cost no more than larger ones', async () => {
+  const kept = await openTestBlobs();
+  const blob = makeBlob(20_000);
+  await kept.blobs.put(blob.address, { parts: inPieces(blob.bytes, 1), declaredBytes: undefined });
+  assert.deepEqual(new Uint8Array(await readAll(kept, blob.address)), blob.bytes);
+});
+
+test('the same blob from two at once is one blob, new for one of them', async () => {
+  const kept = await openTestBlobs({ settings: { blob_quota: '10MiB' } });
+  const blob = makeBlob(3 * MEBIBYTE);
+  const upload = () => ({ parts: inPieces(blob.bytes), declaredBytes: blob.bytes.length });
+  const both = await Promise.all([
+    kept.blobs.put(blob.address, upload()),
+    kept.blobs.put(blob.address, upload()),
+  ]);
+  assert.deepEqual(both.map(({ isNew }) => isNew).sort(), [false, true]);
+  assert.equal(kept.files().length, 1);
+  assert.equal(await kept.metric('registry_blobs'), 1);
+  assert.equal(await kept.metric('registry_blob_bytes'), blob.bytes.length);
+});
+
+test('only its owner can read a blob, or see that there is one', async () => {
+  const kept = await openTestBlobs();
+  const blob = makeBlob(10);
+  await kept.blobs.put(blob.address, { parts: inPieces(blob.bytes), declaredBytes: undefined });
+  assert.equal(statSync(kept.pathOf(blob.address)).mode & 0o777, 0o600);
+  for (const path of [kept.paths.root, kept.paths.incoming, ...kept.paths.shelves])
+    assert.equal(statSync(path).mode & 0o777, 0o700);
+});
+
+test('a start removes what was arriving, counts what is there, and tells of files that are no blobs', async () => {
+  const dataDir = makeDataDir();
+  const first = await openTestBlobs({ dataDir });
+  const blob = makeBlob(1_000);
+  await first.blobs.put(blob.address, { parts: inPieces(blob.bytes), declaredBytes: undefined });
+  const unfinished = await IncomingFile.create(first.paths.incoming);
+  await unfinished.add(blob.bytes);
+  await unfinished.end();
+  writeFileSync(join(first.paths.shelves[7] ?? '', 'notes.txt'), 'x');
+  assert.equal(first.files().length, 3);
+  const second = await openTestBlobs({ dataDir });
+  assert.deepEqual([...second.files()].sort(), [blob.address.slice(3), 'notes.txt'].sort());
+  assert.equal(await second.metric('registry_blobs'), 1);
+  assert.equal(await second.metric('registry_blob_bytes'), 1_000);
+  assert.deepEqual(second.complaints, ['no blob has this name']);
+  assert.deepEqual(new Uint8Array(await readAll(second, blob.address)), blob.bytes);
+  await assert.rejects(unfinished.place(second.pathOf(blob.address)), { code: 'ENOENT' });
+  await unfinished[Symbol.asyncDispose]();
+});
+
+test('what its sender breaks off leaves nothing, wherever it breaks', async () => {
+  const kept = await openTestBlobs();
+  const blob = makeBlob(2 * MEBIBYTE);
+  for (const after of [0, 1, 10, 31]) {
+    async function* broken() {
+      let pieces = 0;
+      for await (const piece of inPieces(blob.bytes)) {
+        if (pieces++ === after) throw new RegistryError('malformed', 'gone');
+        yield piece;
+      }
+    }
+    await assert.rejects(
+      kept.blobs.put(blob.address, { parts: broken(), declaredBytes: undefined }),
+      { code: 'malformed' },
+    );
+    assert.deepEqual(kept.files(), [], `after ${after} pieces`);
+  }
+});
+
+test('a full disk is said to be one, and leaves nothing', async (t) => {
+  const directory = mountSmall(t, '4m');
+  if (directory === undefined) return;
+  const kept = await openTestBlobs({ dataDir: join(directory, 'data') });
+  const blob = makeBlob(8 * MEBIBYTE);
+  const put = (declaredBytes: number | undefined) =>
+    kept.blobs.put(blob.address, { parts: inPieces(blob.bytes), declaredBytes });
+  // What is announced is compared with the disk before anything is written.
+  await assert.rejects(put(blob.bytes.length), { code: 'read_only' });
+  await assert.rejects(put(undefined), (error) => {
+    assert.ok(error instanceof RegistryError && error.code === 'read_only');
+    // The disk said so: the fault was there.
+    assert.ok(error.cause instanceof Error && 'code' in error.cause);
+    assert.equal(error.cause.code, 'ENOSPC');
+    return true;
+  });
+  assert.deepEqual(kept.files(), []);
+  const small = makeBlob(MEBIBYTE);
+  assert.ok(
+    (
+      await kept.blobs.put(small.address, {
+        parts: inPieces(small.bytes),
+        declaredBytes: undefined,
+      })
+    ).isNew,
+  );
+});
+
+test('uploads leave free what is to be left free', async (t) => {
+  const directory = mountSmall(t, '64m');
+  if (directory === undefined) return;
+  const settings = { min_free_space: '32MiB' };
+  const kept = await openTestBlobs({ dataDir: join(directory, 'data'), settings });
+  const blob = makeBlob(60 * MEBIBYTE);
+  let given = 0;
+  async function* counted() {
+    for await (const piece of inPieces(blob.bytes)) {
+      given += piece.length;
+      yield piece;
+    }
+  }
+  await assert.rejects(
+    kept.blobs.put(blob.address, { parts: counted(), declaredBytes: undefined }),
+    { code: 'read_only' },
+  );
+  assert.ok(given < 50 * MEBIBYTE, `${given} bytes`);
+  assert.deepEqual(kept.files(), []);
+});
+
+test('where no directory can be made, a start says what to do', async () => {
+  const dataDir = makeDirectory();
+  writeFileSync(join(dataDir, 'blobs'), 'a file');
+  await assert.rejects(openTestBlobs({ dataDir }), {
+    code: 'storage_failed',
+    message: /turn blobs off/,
+  });
+});
+
+test('a directory in the place of a blob is none, and a link leads nowhere', async () => {
+  const kept = await openTestBlobs();
+  const { address } = makeBlob(5);
+  mkdirSync(kept.pathOf(address));
+  await assert.rejects(kept.blobs.open(address), { code: 'storage_failed' });
+  assert.ok(existsSync(kept.pathOf(address)));
+});
+
+test('a file name is an address or it is none', () => {
+  const { address } = makeBlob(1);
+  assert.equal(blobAddress(address.slice(3)), address);
+  for (const name of [
+    '',
+    '..',
+    'x',
+    address,
+    address.slice(3).toUpperCase(),
+    `${address.slice(3)}.tmp`,
+  ])
+    assert.equal(blobAddress(name), undefined, name);
+});
+
+test('pieces of all sizes are one file', async () => {
+  const directory = makeDirectory();
+  const blob = makeBlob(3 * MEBIBYTE);
+  await using incoming = await IncomingFile.create(directory);
+  // Pieces of all sizes, empty ones among them, over several batches.
+  for (let at = 0, size = 0; at < blob.bytes.length; at += size, size = (size * 7 + 13) % 90_001)
+    await incoming.add(blob.bytes.subarray(at, at + size));
+  const rest = await incoming.end();
+  const path = join(directory, 'placed');
+  await incoming.place(path);
+  assert.equal(rest, blob.address);
+  assert.deepEqual(new Uint8Array(readFileSync(path)), blob.bytes);
+});
+
+test('a file system that takes a part of what it is given gets the rest too', async () => {
+  const { bytes } = makeBlob(1_000);
+  const taken: number[] = [];
+  const writev = async <T extends readonly NodeJS.ArrayBufferView[]>(buffers: T) => {
+    const all = Buffer.concat(
+      buffers.map(
+        ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+      ),
+    );
+    const bytesWritten = Math.min(all.length, 77);
+    taken.push(...all.subarray(0, bytesWritten));
+    return { bytesWritten, buffers };
+  };
+  const ends = [0, 1, 1, 78, 500, 501, 1_000];
+  await writeAll(
+    { writev },
+    ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end)),
+  );
+  assert.deepEqual(Uint8Array.from(taken), bytes);
+});
