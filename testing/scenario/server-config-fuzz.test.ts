@@ -27,6 +27,7 @@ const RELATED = new Set([
   'warn_free_space',
   'ballast',
   'audit_max_size',
+  'max_prepared_sets',
   'blobs',
   'max_blob_bytes',
   'blob_quota',
