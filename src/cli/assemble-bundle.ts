@@ -54,7 +54,7 @@ export async function assembleBundle(
 /** Genesis and every entry below `size` that set the governance: each leaf says under which one it stands. */
 async function governingVersions(source: LogSource, size: number): Promise<readonly number[]> {
   const leafAt = async (version: number): Promise<Leaf> =>
-    decodeLeaf((await source.entry(version)).leaf);
+    decodeLeaf(await source.leaf({ version, size }));
   const newest = await leafAt(size - 1);
   const found = [0];
   for (let number = 2; number <= newest.governance_version; number++) {

@@ -2,9 +2,16 @@
  * An audit of a database file: the log replayed from genesis by the rules every reader goes by, and the
  * rows beside it held against what the entries say they must be. Believes nothing the file says.
  */
+
+import { type SetIdentity, undone } from '../client/known-set.ts';
 import { isEqualBytes } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
+import { descriptorPath } from '../core/descriptor.ts';
 import { RegistryError } from '../core/error.ts';
+import { changesOf } from '../core/payload.ts';
+import type { SetLeaf } from '../core/set-rows.ts';
+import { SetTree } from '../core/set-tree.ts';
+import { recordHash } from '../core/tlog/merkle.ts';
 import type { NoteVerifier } from '../core/tlog/note-signatures.ts';
 import { readSignedCheckpoint, type SignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import type { Verifier } from '../core/verifier.ts';
@@ -17,11 +24,14 @@ import {
   summaryOf,
 } from './audit.ts';
 import { type AskWitnesses, assertCheckpointOf } from './audit-checkpoint.ts';
-import { Replay, type Replayed, type ReplayOptions } from './audit-replay.ts';
-import { ExpectedIndex, isRowOf } from './expected-index.ts';
+import type { AuditedBytes, Replayed } from './audit-entry.ts';
+import { Replay, type ReplayOptions, type ReplaySource } from './audit-replay.ts';
+import { ExpectedIndex } from './expected-index.ts';
 
 export interface AuditOptions extends ReplayOptions {
   readonly verifier: Verifier & NoteVerifier;
+  /** Whether leaves alone will do for what was pruned. */
+  readonly isPrunedAccepted: boolean;
   readonly witnesses: AskWitnesses;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -52,15 +62,16 @@ class DatabaseWalk {
   constructor(database: AuditedDatabase, options: AuditOptions) {
     this.#database = database;
     this.#options = options;
-    this.#replay = new Replay(options);
+    this.#replay = new Replay(options, sourceOf(database));
   }
 
   async add(page: readonly AuditedEntry[]): Promise<void> {
-    const replayed = await this.#replay.add(page);
+    const replayed = await this.#replay.add(page.map((entry) => this.#bytesOf(entry)));
     for (const [i, entry] of page.entries()) {
       const made = replayed[i];
       if (made === undefined) continue;
       await this.#compareRow(entry, made);
+      if (made.kind !== 'whole') this.#index.forget(made.leaf.version);
       for (const change of made.changes) this.#index.add(change, made.leaf.version);
     }
     await this.#compareNodes(replayed);
@@ -69,7 +80,7 @@ class DatabaseWalk {
   }
 
   async end(): Promise<AuditSummary> {
-    await this.#replay.settled();
+    const erasures = await this.#replay.end();
     const { chain } = this.#replay;
     if (chain === null) throw damaged('a genesis at version 0', 'nothing');
     const newest = await this.#newest();
@@ -83,7 +94,19 @@ class DatabaseWalk {
     const rows = await compareSpans(this.#database, this.#index);
     await compareSet(this.#database, chain);
     const { checkpoint, nodes } = { checkpoint: this.#checkpoint, nodes: this.#nodes };
-    return summaryOf(chain, this.#counts, { checkpoint, rows, nodes, tiles: null });
+    return summaryOf(chain, this.#counts, { checkpoint, erasures, rows, nodes, tiles: null });
+  }
+
+  /** A payload that was erased is empty, and so are the approvals of an entry that was pruned. */
+  #bytesOf({ version, leaf, payload, approvals }: AuditedEntry): AuditedBytes {
+    if (payload.length > 0) return { leaf, payload, approvals };
+    if (approvals.length > 0) return { leaf, payload: null, approvals };
+    if (this.#options.isPrunedAccepted) return { leaf, payload: null, approvals: null };
+    throw new RegistryError(
+      'pruned',
+      `expected every entry with its payload, got version ${version}, which was pruned: verify a snapshot that holds it, or accept it by its leaf alone`,
+      { details: { version } },
+    );
   }
 
   async #compareRow(entry: AuditedEntry, { chain, leaf }: Replayed): Promise<void> {
@@ -129,14 +152,49 @@ class DatabaseWalk {
   }
 }
 
+/** Leaves are compared with the stored tree by and by, and sets with the roots that the leaves name. */
+function sourceOf(database: AuditedDatabase): ReplaySource {
+  return {
+    setBefore: async ({ version, set: before }, { proposal, leaf }) => {
+      const set = await setOfRows(database, version, before);
+      if (set !== undefined) return set;
+      const after = { root: leaf.set_root, size: leaf.set_size };
+      const later = await setOfRows(database, leaf.version, after);
+      if (later !== undefined) return undone(later, changesOf(proposal.payload), before);
+      throw damaged(`the rows of the set at version ${version} to give its root`);
+    },
+    leafAt: async (version) => {
+      const { leaf } = await database.entry(version);
+      const [node] = await database.nodes([{ level: 0, index: version }]);
+      if (node !== undefined && isEqualBytes(node, recordHash(leaf))) return leaf;
+      throw damaged(`leaf ${version} as the tree has it`);
+    },
+  };
+}
+
+/** `undefined`: they are another set's, as of a version that was pruned. */
+async function setOfRows(
+  database: AuditedDatabase,
+  version: number,
+  expected: SetIdentity,
+): Promise<SetTree | undefined> {
+  const leaves: SetLeaf[] = [];
+  for await (const row of database.descriptors(version))
+    leaves.push({ path: descriptorPath(row), valueHash: row.valueHash });
+  const set = SetTree.EMPTY.with(leaves);
+  return set.root === expected.root && set.size === expected.size ? set : undefined;
+}
+
 /** Each descriptor's history, value by value. */
 async function compareSpans(database: AuditedDatabase, index: ExpectedIndex): Promise<number> {
   let rows = 0;
   for (const { kind, id, spans } of index.descriptors) {
-    const found = (await database.spans({ kind, id })).toReversed();
+    const stored = (await database.spans({ kind, id })).toReversed();
+    // What an entry without its payload put is in the set roots, and nowhere else.
+    const found = stored.filter(({ setVersion }) => !index.isForgotten(setVersion));
     const isSame =
       found.length === spans.length &&
-      spans.every((span, i) => found[i] !== undefined && isRowOf(span, found[i]));
+      spans.every((span, i) => found[i] !== undefined && index.isRowOf(span, found[i]));
     if (!isSame) throw damaged(`the rows of ${kind}/${id} as the entries give them`);
     rows += spans.length;
   }

@@ -11,6 +11,8 @@ import { type WitnessOptions, witnessedBy } from './witness-options.ts';
 export interface AuditParts extends ReplayOptions, AsyncDisposable {
   readonly verifier: FullVerifier;
   readonly witnesses: AskWitnesses;
+  /** Whether leaves alone will do for what was pruned. */
+  readonly isPrunedAccepted: boolean;
 }
 
 /** `--max-stale` bounds the witnesses' word as it does for a head. */
@@ -28,6 +30,7 @@ export function createAuditParts(context: Pick<Context, 'io' | 'globals'>): Audi
     verifier,
     verifySignatures: (batch) => pool.verify(batch),
     registry: globals.registry,
+    isPrunedAccepted: globals.isPrunedAccepted,
     witnesses: (checkpoint) =>
       witnessedBy(context, checkpoint, { options: demandsOf(globals), verifier }),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),

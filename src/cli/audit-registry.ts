@@ -3,13 +3,15 @@
  * checkpoint that is served, then the set as it is served. Trusts nothing, and can go on where it ended.
  */
 import { Answers } from '../client/answers.ts';
+import { askSetBefore } from '../client/set-before.ts';
 import type { Transport } from '../client/transport.ts';
 import { isEqualBytes } from '../core/bytes.ts';
 import { descriptorPath, descriptorValueHash, encodeDescriptor } from '../core/descriptor.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Previous } from '../core/previous.ts';
+import type { Chain } from '../core/rules.ts';
 import { SetTree } from '../core/set-tree.ts';
-import { isConsistent } from '../core/tlog/merkle.ts';
+import { isConsistent, isIncluded, recordHash } from '../core/tlog/merkle.ts';
 import {
   type NoteVerifier,
   readSignedCheckpoint,
@@ -24,7 +26,8 @@ import {
   summaryOf,
 } from './audit.ts';
 import { type AskWitnesses, assertCheckpointOf } from './audit-checkpoint.ts';
-import { Replay, type Replayed, type ReplayOptions, type ReplayState } from './audit-replay.ts';
+import type { Replayed } from './audit-entry.ts';
+import { Replay, type ReplayOptions, type ReplaySource, type ReplayState } from './audit-replay.ts';
 import {
   assertSameTile,
   type ComputedTile,
@@ -38,6 +41,8 @@ export interface RegistryAudit extends ReplayOptions {
   readonly verifier: Verifier & NoteVerifier;
   readonly witnesses: AskWitnesses;
   readonly transport: Transport;
+  /** Whether leaves alone will do for what was pruned. */
+  readonly isPrunedAccepted: boolean;
   /** Where the registry stood when it was verified here before: the audit must come by it. */
   readonly known: Previous | undefined;
   /** Where an audit before this one ended; its set is asked for and must give its root. */
@@ -66,12 +71,13 @@ export async function auditRegistry(audit: RegistryAudit): Promise<AuditSummary>
   const checkpoint = readSignedCheckpoint(
     await answers.checkpoint({ isFresh: true, signal: audit.signal }),
   );
-  const walk = new RegistryWalk(audit, checkpoint, await resume(audit, answers));
-  return walk.run(answers);
+  assertSameRegistry(audit);
+  return new RegistryWalk(audit, { answers, checkpoint }).run();
 }
 
 class RegistryWalk {
   readonly #audit: RegistryAudit;
+  readonly #answers: Answers;
   readonly #checkpoint: SignedCheckpoint;
   readonly #served: ServedLog;
   readonly #replay: Replay;
@@ -79,11 +85,16 @@ class RegistryWalk {
   readonly #known: SignedCheckpoint | undefined;
   #counts: AuditCounts;
 
-  constructor(audit: RegistryAudit, checkpoint: SignedCheckpoint, from: AuditState | undefined) {
+  constructor(
+    audit: RegistryAudit,
+    { answers, checkpoint }: { readonly answers: Answers; readonly checkpoint: SignedCheckpoint },
+  ) {
+    const { from } = audit;
     this.#audit = audit;
+    this.#answers = answers;
     this.#checkpoint = checkpoint;
-    this.#served = new ServedLog(audit.transport, audit.signal);
-    this.#replay = new Replay(audit, from?.replay);
+    this.#served = new ServedLog(audit);
+    this.#replay = new Replay(audit, this.#source(), from?.replay);
     const size = from?.replay.chain.tree.size ?? 0;
     this.#levels = new TileLevels({ size, open: from?.open ?? [] });
     this.#counts = from?.counts ?? NOTHING_COUNTED;
@@ -96,7 +107,7 @@ class RegistryWalk {
       );
   }
 
-  async run(answers: Answers): Promise<AuditSummary> {
+  async run(): Promise<AuditSummary> {
     const { size } = this.#checkpoint;
     const start = this.#replay.chain?.tree.size ?? 0;
     let keptAt = start;
@@ -112,16 +123,39 @@ class RegistryWalk {
       keptAt = done;
     }
     await this.#compareTiles(this.#levels.partial);
-    await this.#compareOlder(answers, start);
-    await this.#replay.settled();
+    await this.#compareOlder(start);
+    const erasures = await this.#replay.end();
     const { chain } = this.#replay;
     if (chain === null) throw new RegistryError('internal', 'expected a chain, got none');
     const checkpoint = await assertCheckpointOf(chain, this.#checkpoint, this.#audit);
     await this.#keep();
     // The entries gave the set root; this is whether the set that is served gives it too.
-    await servedSet(answers, chain.version, { root: chain.set.root, signal: this.#audit.signal });
+    await assertServedSet(this.#answers, chain, this.#audit.signal);
     const tiles = countTiles(size);
-    return summaryOf(chain, this.#counts, { checkpoint, rows: null, nodes: null, tiles });
+    return summaryOf(chain, this.#counts, { checkpoint, erasures, rows: null, nodes: null, tiles });
+  }
+
+  #source(): ReplaySource {
+    const bounds = { signal: this.#audit.signal };
+    return {
+      setBefore: (chain, { leaf, proposal }) => {
+        const after = { root: leaf.set_root, size: leaf.set_size };
+        return askSetBefore(this.#answers, { chain, payload: proposal.payload, after }, bounds);
+      },
+      leafAt: (version) => this.#leafAt(version),
+    };
+  }
+
+  /** Of the checkpoint's tree, which the walk ends with. */
+  async #leafAt(version: number): Promise<Uint8Array> {
+    const { size, root } = this.#checkpoint;
+    const { leaf, proof } = await this.#served.leaf({ version, size });
+    if (isIncluded({ record: recordHash(leaf), index: version, size, proof, root })) return leaf;
+    throw new RegistryError(
+      'invalid_proof',
+      `expected a proof that leaf ${version} is in the checkpoint of ${size} entries, got one that fails`,
+      { details: { version } },
+    );
   }
 
   async #add({ from, entries, recordHashes }: ServedPage, start: number): Promise<void> {
@@ -167,10 +201,11 @@ class RegistryWalk {
   }
 
   /** The same of trusted state that stands before where this walk began. */
-  async #compareOlder(answers: Answers, start: number): Promise<void> {
+  async #compareOlder(start: number): Promise<void> {
     if (this.#known === undefined || this.#known.size > start) return;
     const [{ size: from, root: fromRoot }, { size, root }] = [this.#known, this.#checkpoint];
-    const proof = await answers.consistencyProof({ from, size }, { signal: this.#audit.signal });
+    const bounds = { signal: this.#audit.signal };
+    const proof = await this.#answers.consistencyProof({ from, size }, bounds);
     if (isConsistent({ from, size, proof, fromRoot, root })) return;
     throw new RegistryError(
       'fork',
@@ -192,35 +227,29 @@ class RegistryWalk {
   }
 }
 
-/** The state of before with its set, as it is served for that version and gives the root that was verified. */
-async function resume(
-  { from, registry, signal }: RegistryAudit,
-  answers: Answers,
-): Promise<AuditState | undefined> {
-  if (from === undefined) return undefined;
-  const { chain } = from.replay;
-  if (registry !== undefined && chain.registry !== registry)
-    throw new RegistryError(
-      'wrong_registry',
-      `expected kept progress of registry ${registry}, got that of ${chain.registry}`,
-    );
-  const set = await servedSet(answers, chain.version, { root: chain.set.root, signal });
-  return { ...from, replay: { ...from.replay, chain: { ...chain, set } } };
+/** Kept progress is of the registry that is asked about. */
+function assertSameRegistry({ from, registry }: RegistryAudit): void {
+  const kept = from?.replay.chain.registry;
+  if (kept === undefined || registry === undefined || kept === registry) return;
+  throw new RegistryError(
+    'wrong_registry',
+    `expected kept progress of registry ${registry}, got that of ${kept}`,
+  );
 }
 
-/** Throws `invalid_proof` unless the set served for a version gives the root. */
-async function servedSet(
+/** Throws `invalid_proof` unless the set served for the head gives its root. */
+async function assertServedSet(
   answers: Answers,
-  version: number,
-  { root, signal }: { readonly root: string; readonly signal: AbortSignal },
-): Promise<SetTree> {
+  { version, set: { root } }: Chain,
+  signal: AbortSignal,
+): Promise<void> {
   const items = await answers.set(version, { signal });
   const changes = items.map((item) => ({
     path: descriptorPath(item),
     valueHash: descriptorValueHash(encodeDescriptor(item)),
   }));
   const set = SetTree.EMPTY.with(changes);
-  if (set.root === root) return set;
+  if (set.root === root) return;
   throw new RegistryError(
     'invalid_proof',
     `expected the set at version ${version} to give ${root}, got one that gives ${set.root}`,

@@ -2,10 +2,11 @@
 import { encodeBase64 } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
 import type { Hash } from '../core/hash.ts';
-import type { Leaf } from '../core/leaf.ts';
 import type { SignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import type { Witnessed } from '../core/tlog/witnessed.ts';
 import type { VerifierKey } from '../core/vkey.ts';
+import type { Replayed } from './audit-entry.ts';
+import type { ErasureState } from './audit-erasures.ts';
 
 export interface AuditSummary {
   readonly origin: string;
@@ -16,6 +17,10 @@ export interface AuditSummary {
   readonly set_root: Hash;
   readonly entries: number;
   readonly approvals: number;
+  /** Of the entries, those known by their leaf alone, whose approvals nobody verified here. */
+  readonly pruned: number;
+  /** Entries that others erased; those served without their payload were verified but for what it changed. */
+  readonly erased: readonly { readonly version: number; readonly erased_by: number }[];
   /** At the head. */
   readonly descriptors: number;
   /** Governances there were, the one in force included. */
@@ -48,29 +53,42 @@ export interface AuditCounts {
   readonly entries: number;
   readonly approvals: number;
   readonly governances: number;
+  readonly pruned: number;
 }
 
-export const NOTHING_COUNTED: AuditCounts = { entries: 0, approvals: 0, governances: 0 };
+export const NOTHING_COUNTED: AuditCounts = {
+  entries: 0,
+  approvals: 0,
+  governances: 0,
+  pruned: 0,
+};
 
 export function counted(
   counts: AuditCounts,
-  replayed: readonly { readonly leaf: Leaf; readonly approvals: number }[],
+  replayed: readonly Pick<Replayed, 'leaf' | 'approvals' | 'kind'>[],
 ): AuditCounts {
-  let { entries, approvals, governances } = counts;
+  let { entries, approvals, governances, pruned } = counts;
   for (const entry of replayed) {
     entries++;
     approvals += entry.approvals;
     if (entry.leaf.type === 'genesis' || entry.leaf.type === 'governance') governances++;
+    if (entry.kind === 'pruned') pruned++;
   }
-  return { entries, approvals, governances };
+  return { entries, approvals, governances, pruned };
 }
 
 export function summaryOf(
   chain: Chain,
   counts: AuditCounts,
-  found: Pick<AuditSummary, 'checkpoint' | 'rows' | 'nodes' | 'tiles'>,
+  {
+    erasures,
+    ...found
+  }: Pick<AuditSummary, 'checkpoint' | 'rows' | 'nodes' | 'tiles'> & {
+    readonly erasures: ErasureState;
+  },
 ): AuditSummary {
   const { governance } = chain;
+  const erased = erasures.found.map(([version, by]) => ({ version, erased_by: by }));
   return {
     origin: chain.origin,
     registry: chain.registry,
@@ -80,6 +98,7 @@ export function summaryOf(
     set_root: chain.set.root,
     descriptors: chain.set.size,
     ...counts,
+    erased: erased.sort((a, b) => a.version - b.version),
     threshold: governance.threshold,
     signers: governance.signers.length,
     ...found,

@@ -95,6 +95,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/supersede.ts')).defineSupersede,
   },
   {
+    name: 'erase',
+    summary: 'propose to have the payload of an entry forgotten, with a reason',
+    load: async () => (await import('./commands/erase.ts')).defineErase,
+  },
+  {
     name: 'head',
     summary: 'show the verified head',
     load: async () => (await import('./commands/head.ts')).defineHead,

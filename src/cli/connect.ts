@@ -40,6 +40,7 @@ export async function connectWith(
     verifier: createNativeVerifier(),
     noteVerifier: createNoteVerifier(),
     now: io.now,
+    acceptPruned: globals.isPrunedAccepted,
     onFork: async (evidence) => {
       const path = await keepEvidence(globals.stateDir, evidence, io.now());
       await say(`quorate: the log signed two histories; the evidence is kept in ${path}`);

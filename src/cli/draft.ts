@@ -4,10 +4,12 @@ import type { VerifiedHead } from '../client/client.ts';
 import { canonicalBytes } from '../core/canonical.ts';
 import { RegistryError } from '../core/error.ts';
 import { type Governance, governanceHash } from '../core/governance.ts';
+import type { Hash } from '../core/hash.ts';
 import {
   type Change,
   type DecodedPayload,
   decodePayload,
+  type ERASE_REASONS,
   MAX_CHANGES,
   SCHEMA_VERSION,
   type SUPERSEDE_REASONS,
@@ -87,6 +89,19 @@ export function draftSupersede(
     supersedes: entryHash,
     ...act,
   });
+}
+
+export function draftErase(
+  { origin, registry }: Following,
+  act: {
+    /** The entry hash of `version`. */
+    readonly erases: Hash;
+    readonly version: number;
+    readonly reason: (typeof ERASE_REASONS)[number];
+  },
+  envelope: Envelope,
+): DecodedPayload {
+  return draft({ ...common(origin, envelope), type: 'erase', registry, ...act });
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -19,6 +19,7 @@ export interface ExpectedDescriptor {
 }
 
 export class ExpectedIndex {
+  readonly #forgotten = new Set<number>();
   readonly #descriptors = new Map<string, ExpectedDescriptor & { readonly spans: Span[] }>();
 
   /** A change of the entry `version`; in order. */
@@ -31,17 +32,31 @@ export class ExpectedIndex {
     this.#descriptors.set(key, { kind, id, spans });
   }
 
+  /** An entry without its payload: what it put and ended is not known. */
+  forget(version: number): void {
+    this.#forgotten.add(version);
+  }
+
+  isForgotten(version: number): boolean {
+    return this.#forgotten.has(version);
+  }
+
+  /** Whether a row is the span, its bytes included; it may have ended with an entry that is not known. */
+  isRowOf(span: Span, row: Span & { readonly bytes: Uint8Array }): boolean {
+    return (
+      row.setVersion === span.setVersion &&
+      this.#isEndOf(span, row.endVersion) &&
+      isEqualBytes(row.valueHash, span.valueHash) &&
+      isEqualBytes(descriptorValueHash(row.bytes), span.valueHash)
+    );
+  }
+
+  #isEndOf({ endVersion }: Span, end: number | null): boolean {
+    if (end === endVersion) return true;
+    return end !== null && this.isForgotten(end) && (endVersion === null || end < endVersion);
+  }
+
   get descriptors(): Iterable<ExpectedDescriptor> {
     return this.#descriptors.values();
   }
-}
-
-/** Whether a row is the span, its bytes included. */
-export function isRowOf(span: Span, row: Span & { readonly bytes: Uint8Array }): boolean {
-  return (
-    row.setVersion === span.setVersion &&
-    row.endVersion === span.endVersion &&
-    isEqualBytes(row.valueHash, span.valueHash) &&
-    isEqualBytes(descriptorValueHash(row.bytes), span.valueHash)
-  );
 }

@@ -17,6 +17,8 @@ export interface Globals {
   readonly witnessPolicy: string | undefined;
   /** With a policy: how long ago its witnesses may have seen the head. */
   readonly maxStaleMs: number | undefined;
+  /** Whether entries that the registry has pruned are believed by their leaves. */
+  readonly isPrunedAccepted: boolean;
   /** Holds the access token that writes bring; `-` is standard input. */
   readonly tokenFile: string | undefined;
   readonly isJson: boolean;
@@ -29,6 +31,7 @@ interface Given {
   readonly state?: string;
   readonly witnessPolicy?: string;
   readonly maxStale?: number;
+  readonly acceptPruned?: boolean;
   readonly tokenFile?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -55,6 +58,10 @@ export function addGlobals(program: Command): Command {
       parseStaleOption,
     )
     .option(
+      '--accept-pruned',
+      'believe what the registry has pruned by its leaves and its governance, without its approvals',
+    )
+    .option(
       '--token-file <file>',
       'the access token that writes bring; - is stdin (QUORATE_TOKEN_FILE, or QUORATE_TOKEN with the token itself)',
     )
@@ -71,6 +78,7 @@ export function readGlobals(program: Command, env: Io['env']): Globals {
     stateDir: given.state ?? (env.QUORATE_STATE || defaultStateDir(env)),
     witnessPolicy: given.witnessPolicy ?? (env.QUORATE_WITNESS_POLICY || undefined),
     maxStaleMs: given.maxStale ?? staleOf(env.QUORATE_MAX_STALE || undefined),
+    isPrunedAccepted: given.acceptPruned === true,
     tokenFile: given.tokenFile,
     isJson: given.json === true,
     isQuiet: given.quiet === true,

@@ -23,11 +23,17 @@ export function openHttpLog(context: Pick<Context, 'io' | 'globals'>): LogSource
   const answers = new Answers(createTransport(context));
   // A search for governance entries comes back to the same ones.
   const entries = new Map<number, Promise<EntryBytes>>();
+  const leaves = new Map<number, Promise<Uint8Array>>();
   return {
     note: () => answers.checkpoint({ isFresh: true }),
     entry: (version) => {
       const known = entries.get(version) ?? answers.entry(version).then(({ bytes }) => bytes);
       entries.set(version, known);
+      return known;
+    },
+    leaf: (place) => {
+      const known = leaves.get(place.version) ?? answers.leaf(place);
+      leaves.set(place.version, known);
       return known;
     },
     inclusionProof: (place) => answers.inclusionProof(place),

@@ -7,7 +7,10 @@ import type { EntryBytes } from '../core/leaf.ts';
 export interface LogSource extends AsyncDisposable {
   /** The newest signed checkpoint with its cosignatures. */
   note(): Promise<string>;
+  /** Throws `erased` or `pruned` for one whose payload is gone. */
   entry(version: number): Promise<EntryBytes>;
+  /** Of a version below `size`. It is there for every one. */
+  leaf(place: { readonly version: number; readonly size: number }): Promise<Uint8Array>;
   /** The leaf's sibling first, 32 bytes each. */
   inclusionProof(place: {
     readonly version: number;

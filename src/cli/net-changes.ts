@@ -2,7 +2,7 @@
  * The net changes between two versions, from verified entries alone. What stood before comes from the
  * first fence on a key, what stands after from the last change: nothing is taken on a server's word.
  */
-import type { Client } from '../client/client.ts';
+import type { Client, ErasedEntry } from '../client/client.ts';
 import type { Hash } from '../core/hash.ts';
 import { changesOf, compareKeys, type Descriptor } from '../core/payload.ts';
 import { verified } from './failure.ts';
@@ -17,6 +17,8 @@ export interface NetChange {
 }
 
 export interface NetChanges {
+  /** Entries whose payload is gone: what they changed is not among `changes`. */
+  readonly erased: readonly ErasedEntry[];
   /** Sorted by kind, then id. */
   readonly changes: readonly NetChange[];
   /** Descriptors that the entries brought, by value hash. */
@@ -38,9 +40,11 @@ export async function netChanges(
 ): Promise<NetChanges> {
   const net = new Map<string, NetChange>();
   const brought = new Map<Hash, Descriptor>();
+  const erased: ErasedEntry[] = [];
   for (let version = from + 1; version <= to; version++) {
-    const { proposal } = await verified(client.entry(version));
-    for (const change of changesOf(proposal.payload)) {
+    const entry = await verified(client.entry(version));
+    if (entry.proposal === null) erased.push(entry);
+    for (const change of entry.proposal === null ? [] : changesOf(entry.proposal.payload)) {
       const { kind, id, replaces } = change;
       const before = net.get(keyOf(change));
       const after = change.op === 'put' ? valueHashOf(change) : null;
@@ -56,5 +60,5 @@ export async function netChanges(
     onProgress(version - from, to - from);
   }
   const changes = [...net.values()].filter(({ before, after }) => before !== after);
-  return { changes: changes.sort(compareKeys), brought };
+  return { changes: changes.sort(compareKeys), brought, erased };
 }

@@ -1,5 +1,6 @@
 /** Opens the log that the user named: a service's, or that of a database. */
 import { RegistryError } from '../core/error.ts';
+import type { EntryBytes } from '../core/leaf.ts';
 import type { Context } from './context.ts';
 import { openHttpLog } from './http-log.ts';
 import type { LogSource } from './log-source.ts';
@@ -21,8 +22,24 @@ export async function openLogSource(
         `expected a checkpoint in ${data}, got none: a service with the log key signs one when it starts`,
       );
     },
-    entry: (version) => database.entry(version),
+    entry: async (version) => assertWhole(await database.entry(version)),
+    leaf: async ({ version }) => (await database.entry(version)).leaf,
     inclusionProof: (place) => database.inclusionProof(place),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
+}
+
+/** A database keeps an empty payload where there was one. */
+function assertWhole(entry: EntryBytes & { readonly version: number }): EntryBytes {
+  const { version, payload, approvals } = entry;
+  if (payload.length > 0) return entry;
+  throw approvals.length > 0
+    ? new RegistryError(
+        'erased',
+        `expected the payload of version ${version}, got none: it was erased`,
+      )
+    : new RegistryError(
+        'pruned',
+        `expected the payload of version ${version}, got none: it was pruned`,
+      );
 }

@@ -4,11 +4,13 @@
  */
 import type { Client, VerifiedHead } from '../client/client.ts';
 import { type Approval, isApprovalValid } from '../core/approval.ts';
+import { RegistryError } from '../core/error.ts';
 import { type Governance, governanceHash } from '../core/governance.ts';
-import { changesOf, type DecodedPayload, registryOf } from '../core/payload.ts';
+import { changesOf, type DecodedPayload, type ErasePayload, registryOf } from '../core/payload.ts';
 import { countQuorum, eligibleSigners, type Quorum } from '../core/quorum.ts';
 import type { Verifier } from '../core/verifier.ts';
 import { currentValues } from './current.ts';
+import { type ErasureTarget, findErasureTarget, reasonsAgainst } from './erasure-target.ts';
 import { verified } from './failure.ts';
 import { keyOf, valueHashOf } from './plan.ts';
 import type { CurrentValue } from './show-changes.ts';
@@ -24,6 +26,8 @@ export interface Review {
   /** In force; `undefined` when it is not known (offline) or there is none yet (genesis). */
   readonly governance: Governance | undefined;
   readonly current: CurrentValue;
+  /** What an `erase` payload names; `undefined` offline, where it is not there, and for other payloads. */
+  readonly target: ErasureTarget | undefined;
   readonly approvals: readonly CheckedApproval[];
   /** `undefined` offline, but for a genesis, which brings its own signers. */
   readonly quorum: Quorum | undefined;
@@ -52,6 +56,7 @@ export async function reviewOffline({
     proposal,
     governance: undefined,
     current: () => undefined,
+    target: undefined,
     approvals: checked,
     quorum: isGenesis ? quorumOf(proposal, null, checked) : undefined,
     broken: [],
@@ -66,16 +71,33 @@ export async function reviewOnline(client: Client, input: ReviewInput): Promise<
   const head = await verified(client.head());
   const { governance } = head;
   const current = await currentValues(client, changesOf(proposal.payload));
+  const target = await targetOf(client, proposal, head);
   const checked = await checkApprovals(proposal, governance, { approvals, verifier });
   return {
     proposal,
     governance,
     current,
+    target,
     approvals: checked,
     quorum: quorumOf(proposal, governance, checked),
-    broken: brokenBy(proposal, head, current),
+    broken: brokenBy(proposal, head, { current, target }),
     warnings: payloadWarnings(proposal, { governance, setSize: head.setSize }, now),
   };
+}
+
+/** `undefined` for another payload than `erase`, and where what it names is not, or no longer, there. */
+async function targetOf(
+  client: Client,
+  { payload }: DecodedPayload,
+  head: VerifiedHead,
+): Promise<ErasureTarget | undefined> {
+  if (payload.type !== 'erase' || payload.version > head.version) return undefined;
+  try {
+    return await findErasureTarget(client, payload.version);
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'pruned') return undefined;
+    throw error;
+  }
 }
 
 async function checkApprovals(
@@ -112,8 +134,8 @@ function quorumOf(
 function brokenBy(
   { payload }: DecodedPayload,
   head: VerifiedHead,
-  current: CurrentValue,
-): string[] {
+  { current, target }: Pick<Review, 'current' | 'target'>,
+): readonly string[] {
   const { origin, registry } = head;
   if (payload.type === 'genesis') return [];
   if (payload.origin !== origin || payload.registry !== registry)
@@ -124,6 +146,7 @@ function brokenBy(
     return ['it replaces a governance that is no longer in force'];
   if (payload.type === 'supersede' && payload.supersedes !== head.entryHash)
     return ['it supersedes an entry that is no longer the head'];
+  if (payload.type === 'erase') return brokenErasure(payload, head, target);
   return changesOf(payload).flatMap((change) => {
     const found = current(change);
     if (found === undefined) return [];
@@ -133,4 +156,17 @@ function brokenBy(
       `${keyOf(change)} is ${actual ?? 'absent'}, and it expects ${change.replaces ?? 'nothing there'}`,
     ];
   });
+}
+
+function brokenErasure(
+  { version, erases }: ErasePayload,
+  head: VerifiedHead,
+  target: ErasureTarget | undefined,
+): readonly string[] {
+  if (version > head.version)
+    return [`it erases version ${version}, and the head is version ${head.version}`];
+  if (target === undefined) return [];
+  const { entryHash } = target.entry;
+  if (entryHash !== erases) return [`it erases ${erases}, and version ${version} is ${entryHash}`];
+  return reasonsAgainst(target);
 }

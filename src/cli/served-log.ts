@@ -2,11 +2,12 @@
  * A log as an auditor asks a service for it: page by page its entries, and the tiles and entry bundles
  * that stand for the same leaves. The next pages are on their way while one is judged.
  */
-import { MAX_PAGE_BYTES } from '../client/answers.ts';
+import { Answers, MAX_PAGE_BYTES } from '../client/answers.ts';
+import { notAccepted, oldestOf } from '../client/pruned-gap.ts';
 import type { Transport } from '../client/transport.ts';
 import { isEqualBytes } from '../core/bytes.ts';
 import { RegistryError } from '../core/error.ts';
-import type { EntryBytes } from '../core/leaf.ts';
+import { decodeLeaf, type EntryBytes, type ErasedBytes } from '../core/leaf.ts';
 import {
   decodeBundle,
   decodeTile,
@@ -14,11 +15,12 @@ import {
   TILE_WIDTH,
   type TileName,
 } from '../core/tlog/tiles.ts';
+import type { AuditedBytes } from './audit-entry.ts';
 
 /** Leaves of one tile, or of what there is of the last one. */
 export interface ServedPage {
   readonly from: number;
-  readonly entries: readonly EntryBytes[];
+  readonly entries: readonly AuditedBytes[];
   /** The level-0 tile's, in its order. */
   readonly recordHashes: readonly Uint8Array[];
 }
@@ -33,14 +35,27 @@ const BEFORE_APPROVALS = Buffer.from('{"approvals":');
 const BEFORE_LEAF = Buffer.from(',"leaf":');
 const BEFORE_PAYLOAD = Buffer.from(',"payload":');
 const END = Buffer.from('}');
+/** In the place of a payload. */
+const ERASED = Buffer.from('null');
+
+export interface ServedLogOptions {
+  readonly transport: Transport;
+  readonly signal: AbortSignal;
+  /** Leaves alone will do where the entries were pruned; else they are refused with `pruned`. */
+  readonly isPrunedAccepted: boolean;
+}
 
 export class ServedLog {
   readonly #transport: Transport;
   readonly #signal: AbortSignal;
+  readonly #isPrunedAccepted: boolean;
+  readonly #answers: Answers;
 
-  constructor(transport: Transport, signal: AbortSignal) {
+  constructor({ transport, signal, isPrunedAccepted }: ServedLogOptions) {
     this.#transport = transport;
     this.#signal = signal;
+    this.#isPrunedAccepted = isPrunedAccepted;
+    this.#answers = new Answers(transport);
   }
 
   /** Leaves `from` (a multiple of 256) up to, not including, `size`. Throws `invalid_entry` where bundle and entry differ. */
@@ -55,7 +70,7 @@ export class ServedLog {
     let next = from;
     const ask = () => {
       if (next >= size) return;
-      const page = this.#page(next, Math.min(TILE_WIDTH, size - next));
+      const page = this.#page(next, { width: Math.min(TILE_WIDTH, size - next), size });
       // Awaited in its turn, or not at all when one before it fails.
       page.catch(() => undefined);
       asked.push(page);
@@ -74,15 +89,61 @@ export class ServedLog {
     return decodeTile(bytes, width).slice(0, name.width);
   }
 
-  async #page(from: number, width: number): Promise<ServedPage> {
+  /** One leaf, with what leads from it to the root of the first `size`. */
+  async leaf(place: { readonly version: number; readonly size: number }): Promise<{
+    readonly leaf: Uint8Array;
+    readonly proof: readonly Uint8Array[];
+  }> {
+    const bounds = { signal: this.#signal };
+    const leaf = await this.#answers.leaf(place, bounds);
+    return { leaf, proof: await this.#answers.inclusionProof(place, bounds) };
+  }
+
+  async #page(
+    from: number,
+    { width, size }: { readonly width: number; readonly size: number },
+  ): Promise<ServedPage> {
     const index = from / TILE_WIDTH;
     const [recordHashes, leaves, lines] = await Promise.all([
       this.tile({ level: 0, index, width }),
       this.#bundle(index, width),
-      this.#lines(from, width),
+      this.#linesLeft(from, { count: width, size }),
     ]);
-    const entries = leaves.map((leaf, i) => splitEntry(lines[i], leaf, from + i));
+    const skipped = width - lines.length;
+    const entries: AuditedBytes[] = [];
+    for (const [i, leaf] of leaves.entries())
+      entries.push(
+        i < skipped
+          ? await this.#pruned(leaf, from + i)
+          : splitEntry(lines[i - skipped], leaf, from + i),
+      );
     return { from, entries, recordHashes };
+  }
+
+  /** Of what was pruned the leaf is left, and of what set the governance all of it. */
+  async #pruned(leaf: Uint8Array, version: number): Promise<AuditedBytes> {
+    const { type } = decodeLeaf(leaf);
+    if (type !== 'genesis' && type !== 'governance')
+      return { leaf, payload: null, approvals: null };
+    const { bytes } = await this.#answers.entry(version, { signal: this.#signal });
+    if (isEqualBytes(bytes.leaf, leaf)) return bytes;
+    throw otherLeaf(version);
+  }
+
+  /** The last of `count` lines, as many as were not pruned. */
+  async #linesLeft(
+    from: number,
+    { count, size }: { readonly count: number; readonly size: number },
+  ): Promise<readonly Uint8Array[]> {
+    try {
+      return await this.#lines(from, count);
+    } catch (refusal) {
+      const oldest = oldestOf(refusal, { from, size });
+      if (oldest === undefined) throw refusal;
+      if (!this.#isPrunedAccepted) throw notAccepted(refusal, { from, oldest });
+      const left = from + count - oldest;
+      return left <= 0 ? [] : this.#lines(oldest, left);
+    }
   }
 
   async #bundle(index: number, width: number): Promise<readonly Uint8Array[]> {
@@ -138,7 +199,11 @@ export class ServedLog {
  * The parts of a served entry, by the leaf that its bundle has. Where the leaf stands is unambiguous:
  * approvals are read strictly, and no text in them can hold a quotation mark.
  */
-function splitEntry(line: Uint8Array | undefined, leaf: Uint8Array, version: number): EntryBytes {
+function splitEntry(
+  line: Uint8Array | undefined,
+  leaf: Uint8Array,
+  version: number,
+): EntryBytes | ErasedBytes {
   const text = Buffer.from(
     line?.buffer ?? leaf.buffer,
     line?.byteOffset ?? 0,
@@ -150,15 +215,16 @@ function splitEntry(line: Uint8Array | undefined, leaf: Uint8Array, version: num
     at > BEFORE_APPROVALS.length &&
     isEqualBytes(text.subarray(0, BEFORE_APPROVALS.length), BEFORE_APPROVALS) &&
     isEqualBytes(text.subarray(-1), END);
-  if (!isWhole)
-    throw new RegistryError(
-      'invalid_entry',
-      `entry ${version}: expected the leaf of its entry bundle, got an entry with another, or none`,
-      { details: { version } },
-    );
-  return {
-    approvals: Uint8Array.from(text.subarray(BEFORE_APPROVALS.length, at)),
-    leaf,
-    payload: Uint8Array.from(text.subarray(at + middle.length, -1)),
-  };
+  if (!isWhole) throw otherLeaf(version);
+  const approvals = Uint8Array.from(text.subarray(BEFORE_APPROVALS.length, at));
+  const payload = Uint8Array.from(text.subarray(at + middle.length, -1));
+  return { approvals, leaf, payload: isEqualBytes(payload, ERASED) ? null : payload };
+}
+
+function otherLeaf(version: number): RegistryError {
+  return new RegistryError(
+    'invalid_entry',
+    `entry ${version}: expected the leaf of its entry bundle, got an entry with another, or none`,
+    { details: { version } },
+  );
 }

@@ -14,6 +14,8 @@ export function showAuditSummary(summary: AuditSummary, { style }: Pick<Context,
       ['committed at', summary.committed_at],
       ['entries', String(summary.entries)],
       ['approvals', String(summary.approvals)],
+      ...(summary.pruned === 0 ? [] : [['not verified', showPruned(summary.pruned)]]),
+      ...summary.erased.map((each) => ['erased', showErased(each)]),
       ['governance', `version ${summary.governances}, ${summary.threshold} of ${summary.signers}`],
       ['descriptors', `${summary.descriptors}, set root ${summary.set_root}`],
       ['checkpoint', checkpoint === null ? 'none was kept' : showCheckpoint(checkpoint)],
@@ -23,6 +25,14 @@ export function showAuditSummary(summary: AuditSummary, { style }: Pick<Context,
       ...(tiles === null ? [] : [['tiles', `${tiles}, as the leaves give them`]]),
     ]),
   ].join('\n');
+}
+
+function showPruned(count: number): string {
+  return `the approvals and changes of ${plural(count, 'entry', 'entries')} that were pruned: only their leaves are there`;
+}
+
+function showErased({ version, erased_by }: AuditSummary['erased'][number]): string {
+  return `version ${version}, by version ${erased_by}`;
 }
 
 function showCheckpoint({ size, root, log_keys }: CheckpointSummary): string {

@@ -1,10 +1,11 @@
 /** A review as text and as JSON. Pure. */
 import { escapeText } from '../core/error.ts';
-import { changesOf, type DecodedPayload } from '../core/payload.ts';
+import { changesOf, type DecodedPayload, type ErasePayload } from '../core/payload.ts';
 import type { Quorum } from '../core/quorum.ts';
 import { countChanges } from './plan.ts';
 import type { Review } from './review.ts';
 import { showChanges } from './show-changes.ts';
+import { erasureText, showEntry } from './show-entry.ts';
 import { showGovernance, showHandover, showSuccession } from './show-governance.ts';
 import type { Style } from './style.ts';
 import { relativeTime, showJson } from './text.ts';
@@ -86,9 +87,10 @@ function showPayload(
 }
 
 function showContent(
-  { proposal: { payload }, governance, current }: Review,
+  { proposal: { payload }, governance, current, target }: Review,
   style: Style,
 ): string[] {
+  if (payload.type === 'erase') return [...showErasure(payload, target, style)];
   if (payload.type === 'genesis' && payload.previous !== undefined)
     return [...showHandover(payload.previous), ...showGovernance(payload.governance)];
   if ('governance' in payload) return [...showSuccession(governance, payload.governance, style)];
@@ -100,6 +102,24 @@ function showContent(
       : []),
     ...showChanges(changes, { current, style }),
     `${added} added, ${changed} changed, ${removed} removed`,
+  ];
+}
+
+/** What will be gone, and what will not. */
+function showErasure(
+  payload: ErasePayload,
+  target: Review['target'],
+  style: Style,
+): readonly string[] {
+  const { entry } = target ?? {};
+  return [
+    `erases ${erasureText(payload)}`,
+    'for ever: the payload of that entry, and the values that it put, in this registry and in snapshots taken later',
+    'stays: its leaf, its hashes, its approvals, the signer ids in them, and that this happened',
+    'not reached: snapshots and copies taken before, mirrors, and whoever has read it: ask them',
+    ...(entry === undefined
+      ? [style('warn', 'what it holds is not known here')]
+      : ['', showEntry(entry, style)]),
   ];
 }
 

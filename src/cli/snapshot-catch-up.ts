@@ -6,6 +6,7 @@ import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import { TILE_WIDTH } from '../core/tlog/tiles.ts';
 import { openMissing } from '../server/snapshot/append-missing.ts';
 import { assertCheckpointOf } from './audit-checkpoint.ts';
+import { wholeBytes } from './audit-entry.ts';
 import type { AuditParts } from './audit-parts.ts';
 import { ServedLog } from './served-log.ts';
 
@@ -18,7 +19,7 @@ export interface CatchUpOptions {
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** How many were appended. Throws what `verifyEntry` and `assertCheckpointOf` throw; then the database is to be thrown away. */
+/** How many were appended. Throws `erased` for an entry that came without its payload, what `verifyEntry` and `assertCheckpointOf` throw; then the database is to be thrown away. */
 export async function catchUpFrom({
   path,
   transport,
@@ -33,10 +34,10 @@ export async function catchUpFrom({
   const sizeHere = () => missing.chain?.tree.size ?? 0;
   const start = sizeHere();
   if (checkpoint.size <= start) return 0;
-  const served = new ServedLog(transport, signal);
+  const served = new ServedLog({ transport, signal, isPrunedAccepted: false });
   const from = start - (start % TILE_WIDTH);
   for await (const page of served.pages({ from, size: checkpoint.size })) {
-    await missing.append(page.entries.slice(Math.max(0, start - page.from)));
+    await missing.append(page.entries.slice(Math.max(0, start - page.from)).map(wholeBytes));
     onProgress(sizeHere() - start, checkpoint.size - start);
   }
   if (missing.chain === null)

@@ -3,16 +3,17 @@
  * have members a later server added; that it is well-formed says nothing about whether it is true.
  */
 import { decodeBase64, decodeUtf8 } from '../core/bytes.ts';
-import { canonicalBytes, type Json, parseCanonical } from '../core/canonical.ts';
+import type { Json } from '../core/canonical.ts';
 import { Check, ID, KIND } from '../core/check.ts';
 import { RegistryError } from '../core/error.ts';
-import type { Hash } from '../core/hash.ts';
-import { decodeLeaf, type EntryBytes, type Leaf } from '../core/leaf.ts';
+import { type Hash, parseHash } from '../core/hash.ts';
 import type { Descriptor } from '../core/payload.ts';
 import { decodeSetProof, readSetProof } from '../core/set-proof.ts';
-import type { SetBranch } from '../core/set-rows.ts';
+import type { SetBranch, SetLeaf } from '../core/set-rows.ts';
 import { MAX_NOTE_CHARACTERS } from '../core/tlog/note.ts';
-import { ANSWER_LIMITS, parseJsonBytes } from './json.ts';
+import { decodeBundle, formatTileName, TILE_WIDTH } from '../core/tlog/tiles.ts';
+import { parseJsonBytes } from './json.ts';
+import { readServedEntry, type ServedEntry, type ServedWhole } from './served-entry.ts';
 import type { RequestBounds, Transport } from './transport.ts';
 
 export const MAX_HEAD_BYTES = 64 * 1024;
@@ -21,6 +22,8 @@ export const MAX_ENTRY_BYTES = 4 * 1024 * 1024;
 export const MAX_PAGE_BYTES = 16 * 1024 * 1024;
 export const MAX_SET_BYTES = 256 * 1024 * 1024;
 export const PAGE_ENTRIES = 256;
+/** C2SP: the length of a leaf stands in two bytes. */
+const MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + 0xffff);
 /** No tree of C2SP is higher. */
 const MAX_PROOF_HASHES = 63;
 
@@ -30,13 +33,6 @@ const NEWLINE = 0x0a;
 export interface ToldHead {
   readonly version: number;
   readonly entryHash: Hash;
-}
-
-/** An entry as served; only its leaf was read. */
-export interface ServedEntry {
-  readonly version: number;
-  readonly leaf: Leaf;
-  readonly bytes: EntryBytes;
 }
 
 export interface ServedDescriptor {
@@ -95,15 +91,19 @@ export class Answers {
     return this.#proof(`/registry/proof/inclusion/${version}/${size}`, bounds);
   }
 
-  async entry(version: number, bounds: RequestBounds = {}): Promise<ServedEntry> {
+  /** Throws `erased` for one without its payload: what is left of it is in `entries`. */
+  async entry(version: number, bounds: RequestBounds = {}): Promise<ServedWhole> {
     const options = { ...bounds, maxBytes: MAX_ENTRY_BYTES, accept: 'json' } as const;
     const { bytes } = await this.#transport.get(`/registry/${version}`, options);
-    return readEntry(bytes, version);
+    return assertWhole(readServedEntry(bytes, version));
   }
 
   /** Consecutive from `from`; empty past the head. A long page is cut after a whole entry. */
-  async entries(from: number, bounds: RequestBounds = {}): Promise<readonly ServedEntry[]> {
-    const path = `/registry/entries?from=${from}&limit=${PAGE_ENTRIES}`;
+  async entries(
+    from: number,
+    { limit = PAGE_ENTRIES, ...bounds }: RequestBounds & { readonly limit?: number } = {},
+  ): Promise<readonly ServedEntry[]> {
+    const path = `/registry/entries?from=${from}&limit=${limit}`;
     const options = {
       ...bounds,
       maxBytes: MAX_PAGE_BYTES,
@@ -111,7 +111,28 @@ export class Answers {
       whenLarger: 'cut',
     } as const;
     const { bytes, isCut } = await this.#transport.get(path, options);
-    return splitLines(bytes, isCut).map((line, i) => readEntry(line, from + i));
+    return splitLines(bytes, isCut).map((line, i) => readServedEntry(line, from + i));
+  }
+
+  /** The leaves of an entry bundle, of which `width` are there at least. They outlive what is pruned. */
+  async leaves(
+    { index, width }: { readonly index: number; readonly width: number },
+    bounds: RequestBounds = {},
+  ): Promise<readonly Uint8Array[]> {
+    const get = async (count: number): Promise<readonly Uint8Array[]> => {
+      const path = `/tile/${formatTileName({ level: 'entries', index, width: count })}`;
+      const options = { ...bounds, maxBytes: MAX_BUNDLE_BYTES, accept: 'octet-stream' } as const;
+      const { bytes } = await this.#transport.get(path, options);
+      return decodeBundle(bytes, count).slice(0, width);
+    };
+    try {
+      return await get(width);
+    } catch (error) {
+      // C2SP tlog-tiles: a partial tile may be gone once the full one stands.
+      const isGone = error instanceof RegistryError && error.code === 'not_found';
+      if (isGone && width < TILE_WIDTH) return get(TILE_WIDTH);
+      throw error;
+    }
   }
 
   /** Sorted, each key once; not yet compared with any set root. */
@@ -122,6 +143,35 @@ export class Answers {
     return check
       .array(object.items, '/items', { min: 0, max: Number.MAX_SAFE_INTEGER })
       .map((item, i) => readDescriptor(item, `/items/${i}`));
+  }
+
+  /** One leaf of a tree of `size`, from its bundle. */
+  async leaf(
+    { version, size }: { readonly version: number; readonly size: number },
+    bounds: RequestBounds = {},
+  ): Promise<Uint8Array> {
+    const index = Math.floor(version / TILE_WIDTH);
+    const first = index * TILE_WIDTH;
+    const width = Math.min(TILE_WIDTH, size - first);
+    const leaf = (await this.leaves({ index, width }, bounds))[version - first];
+    if (leaf !== undefined) return leaf;
+    throw new RegistryError('invalid_request', `expected a version below ${size}, got ${version}`);
+  }
+
+  /** The set by hashes alone, which stay when values are erased; not yet compared with any set root. */
+  async setHashes(version: number, bounds: RequestBounds = {}): Promise<readonly SetLeaf[]> {
+    const options = { ...bounds, maxBytes: MAX_SET_BYTES, accept: 'json' } as const;
+    const { bytes } = await this.#transport.get(`/registry/${version}/set/hashes`, options);
+    const object = check.object(parseJsonBytes(bytes), '');
+    return check
+      .array(object.items, '/items', { min: 0, max: Number.MAX_SAFE_INTEGER })
+      .map((item, i) => {
+        const { path, value_hash } = check.object(item, `/items/${i}`);
+        return {
+          path: parseHash(check.hash(path, `/items/${i}/path`)),
+          valueHash: parseHash(check.hash(value_hash, `/items/${i}/value_hash`)),
+        };
+      });
   }
 
   /** With its proof, of presence or of absence. Throws `invalid_request` for a key that cannot exist. */
@@ -181,31 +231,13 @@ export function readHead(bytes: Uint8Array): ToldHead {
   };
 }
 
-/** The line is canonical, so each part written again is the part as stored. */
-function readEntry(line: Uint8Array, version: number): ServedEntry {
-  try {
-    const object = check.object(parseCanonical(line, ANSWER_LIMITS), '');
-    const bytes = {
-      leaf: canonicalBytes(check.object(object.leaf, '/leaf')),
-      payload: canonicalBytes(check.object(object.payload, '/payload')),
-      approvals: canonicalBytes(
-        check.array(object.approvals, '/approvals', { min: 0, max: 10_000 }),
-      ),
-    };
-    const leaf = decodeLeaf(bytes.leaf);
-    if (leaf.version !== version) check.fail('/leaf/version', `version ${version}`, leaf.version);
-    return { version, leaf, bytes };
-  } catch (cause) {
-    const why = cause instanceof RegistryError ? cause.message : 'something unreadable';
-    throw new RegistryError(
-      'unexpected_answer',
-      `expected entry ${version}, got a line that is none: ${why}`,
-      {
-        cause,
-        details: { version },
-      },
-    );
-  }
+function assertWhole({ version, leaf, bytes }: ServedEntry): ServedWhole {
+  if (bytes.payload !== null) return { version, leaf, bytes };
+  throw new RegistryError(
+    'unexpected_answer',
+    `expected entry ${version} with its payload, or a refusal, got one without`,
+    { details: { version } },
+  );
 }
 
 function readTreeHash(value: Json, pointer: string): Uint8Array {

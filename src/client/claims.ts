@@ -9,19 +9,22 @@ import type { Chain } from '../core/rules.ts';
 import { parseCheckpoint } from '../core/tlog/checkpoint.ts';
 import { isConsistent } from '../core/tlog/merkle.ts';
 import { parseNote } from '../core/tlog/note.ts';
-import type { Answers, ServedEntry } from './answers.ts';
+import type { Answers } from './answers.ts';
 import { type Claim, type ClaimRules, isSignedUnder, judgeClaim, unsigned } from './claim.ts';
-import type { ClientOptions } from './client.ts';
+import type { ClientOptions, PrunedGap } from './client.ts';
 import { type Clock, sleep } from './clock.ts';
 import { contradictionOf, isOtherTree } from './fork.ts';
 import type { NextState } from './next-state.ts';
+import type { PrunedGaps } from './pruned-gap.ts';
 import { jitteredDelayMs } from './retry.ts';
+import type { ServedEntry } from './served-entry.ts';
 import type { RequestBounds } from './transport.ts';
 import type { TrustedState, WalkedState } from './trusted-state.ts';
 
 export interface ClaimsOptions extends Pick<ClientOptions, 'onFork'> {
   readonly answers: Answers;
   readonly next: NextState;
+  readonly gaps: PrunedGaps;
   readonly rules: ClaimRules;
   readonly clock: Clock;
   /** A checkpoint that waits for its cosigners is asked for so often. */
@@ -31,6 +34,13 @@ export interface ClaimsOptions extends Pick<ClientOptions, 'onFork'> {
 /** A claim, and the entries that were asked for to find who may sign it. */
 export interface ProvenClaim extends Claim {
   readonly held: readonly ServedEntry[];
+}
+
+export interface Reached {
+  readonly page: readonly ServedEntry[];
+  readonly state: WalkedState | null;
+  /** What was passed over; `null` for nothing. */
+  readonly gap: PrunedGap | null;
 }
 
 export class Claims {
@@ -76,6 +86,22 @@ export class Claims {
       `expected entries up to version ${size - 1}, got none from ${from}`,
       { details: { version: size - 1 } },
     );
+  }
+
+  /** The page after `state` (`null`: before genesis), and the state that it follows: past what was pruned, if that is accepted. */
+  async reach(
+    claim: ProvenClaim,
+    state: WalkedState | null,
+    bounds: RequestBounds,
+  ): Promise<Reached> {
+    try {
+      const page = await this.page(claim, state?.chain.tree.size ?? 0, bounds);
+      return { page, state, gap: null };
+    } catch (refusal) {
+      const crossing = await this.#options.gaps.cross(state, { refusal, claim }, bounds);
+      const page = await this.page(claim, crossing.state.chain.tree.size, bounds);
+      return { page, ...crossing };
+    }
   }
 
   /**
@@ -166,20 +192,25 @@ export class Claims {
   ): Promise<{ readonly governance: Governance; readonly held: readonly ServedEntry[] }> {
     const first = trusted?.chain.tree.size ?? 0;
     let state: WalkedState | null = trusted;
-    for (let from = first; from < claim.size; ) {
-      const page = await this.page({ size: claim.size, held: [] }, from, bounds);
+    for (let from = first; from < claim.size; from = state?.chain.tree.size ?? 0) {
+      const { page, ...reached } = await this.reach({ ...claim, held: [] }, state, bounds);
+      state = reached.state;
+      if (reached.gap !== null && state !== null && (await this.#isNamed(claim, state)))
+        return { governance: state.chain.governance, held: [] };
       for (const entry of page) {
         state = await this.#options.next.after(state, entry, bounds);
-        const { governance, origin } = state.chain;
-        assertOrigin(claim, origin);
-        const isNamed = entry.leaf.type === 'genesis' || entry.leaf.type === 'governance';
-        if (isNamed && (await isSignedUnder(claim, governance, this.#options.rules.verifier)))
+        const isNaming = entry.leaf.type === 'genesis' || entry.leaf.type === 'governance';
+        if (isNaming && (await this.#isNamed(claim, state)))
           // Most often there is one page, and it is asked for once.
-          return { governance, held: from === first ? page : [] };
+          return { governance: state.chain.governance, held: from === first ? page : [] };
       }
-      from += page.length;
     }
     throw unsigned(claim);
+  }
+
+  #isNamed(claim: Claim, { chain }: WalkedState): Promise<boolean> {
+    assertOrigin(claim, chain.origin);
+    return isSignedUnder(claim, chain.governance, this.#options.rules.verifier);
   }
 
   async #assertContinues(

@@ -7,7 +7,7 @@ import type { Approval } from '../core/approval.ts';
 import type { Chain } from '../core/chain.ts';
 import type { Governance } from '../core/governance.ts';
 import type { Hash } from '../core/hash.ts';
-import type { EntryBytes, Leaf } from '../core/leaf.ts';
+import type { EntryBytes, ErasedBytes, Leaf } from '../core/leaf.ts';
 import type { DecodedPayload, Descriptor } from '../core/payload.ts';
 import type { NoteVerifier } from '../core/tlog/note-signatures.ts';
 import type { Verifier } from '../core/verifier.ts';
@@ -64,17 +64,46 @@ export interface ClientOptions {
   readonly maxAttempts?: number;
   /** `follow` throws `stale` when nothing, not even a heartbeat, came for this long and reconnecting failed. Default 120,000. */
   readonly staleAfterMs?: number;
+  /**
+   * Entries that the registry has pruned are believed by their leaves: the governance and the approvals of
+   * every change to it are verified, the tree and the links between entries too, and no other approval.
+   * Without it such a registry is refused with `pruned`. What was accepted stays in the trusted state.
+   */
+  readonly acceptPruned?: boolean;
   /** Catching up: verified so far, and the head's version. */
   readonly onProgress?: (progress: { readonly version: number; readonly head: number }) => void;
 }
 
-export interface VerifiedEntry {
+interface AnyEntry {
   readonly version: number;
   readonly entryHash: Hash;
   readonly leaf: Leaf;
-  readonly proposal: DecodedPayload;
   readonly approvals: readonly Approval[];
+}
+
+export interface WholeEntry extends AnyEntry {
+  readonly proposal: DecodedPayload;
+  readonly erasedBy: null;
   readonly bytes: EntryBytes;
+}
+
+/**
+ * An entry whose payload the signers had forgotten: who approved it and what set came of it are verified,
+ * what it changed is known to nobody who did not read it before.
+ */
+export interface ErasedEntry extends AnyEntry {
+  readonly proposal: null;
+  /** The version of the verified entry that erased it. */
+  readonly erasedBy: number;
+  readonly bytes: ErasedBytes;
+}
+
+export type VerifiedEntry = WholeEntry | ErasedEntry;
+
+/** Versions that were believed without their payloads, because the registry has pruned them: both ends included. */
+export interface PrunedGap {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** The signed checkpoint that the head was held against. */
@@ -99,6 +128,8 @@ export interface VerifiedHead {
   readonly setSize: number;
   readonly governance: Governance;
   readonly checkpoint: VerifiedCheckpoint;
+  /** What `acceptPruned` let pass on the way here, ascending; empty for a head verified in full. */
+  readonly accepted: readonly PrunedGap[];
 }
 
 export interface VerifiedDescriptor {
@@ -116,6 +147,8 @@ export interface VerifiedSet {
 export interface Update {
   readonly head: VerifiedHead;
   readonly entry: VerifiedEntry;
+  /** Versions before this one that were not yielded, for `acceptPruned`: ask for the set, not for its changes. */
+  readonly skipped?: PrunedGap;
 }
 
 /** JSON answers of the write plane, as on the wire (`api/schemas.ts` has their schemas). */
@@ -160,10 +193,14 @@ export interface Client {
    * `invalid_checkpoint`, `wrong_registry`, `invalid_signature`, `unwitnessed`, `rollback` (older than
    * trusted), `fork` (another history), `invalid_proof`, `invalid_entry`, `quorum_not_reached` and
    * what else the rules of the log say, `unavailable` (no answer), `unexpected_answer`; or `stale`, when
-   * what is trusted may be all there is, but nobody has vouched for it lately: `trusted()` holds it still.
+   * what is trusted may be all there is, but nobody has vouched for it lately: `trusted()` holds it still;
+   * or `pruned`: the registry no longer has what comes after the trusted head (see `acceptPruned`).
    */
   head(): Promise<VerifiedHead>;
-  /** Any version up to the trusted head, verified by its place in the tree. */
+  /**
+   * Any version up to the trusted head, verified by its place in the tree; without its `proposal` when the
+   * payload was erased. Throws `pruned` for one that the registry no longer has.
+   */
   entry(version: number): Promise<VerifiedEntry>;
   /** By proof against the verified head; the set is not fetched. */
   descriptor(key: { readonly kind: string; readonly id: string }): Promise<VerifiedDescriptor>;

@@ -16,7 +16,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { follow } from './follower.ts';
 import { type Key, provenDescriptor, treeOf } from './known-set.ts';
 import { memoryTrust } from './memory-trust.ts';
-import { provePastEntry } from './past-entries.ts';
+import { askPastEntry } from './past-entries.ts';
 import { Transport } from './transport.ts';
 import { TrustedLog } from './trusted-log.ts';
 import { headOf, type TrustedState } from './trusted-state.ts';
@@ -38,13 +38,14 @@ export function createClient(
     options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const transport = new Transport({ url, fetch, clock, timeoutMs, maxAttempts, token });
   const answers = new Answers(transport);
-  const { registry, onFirstUse, onProgress, onFork } = options;
+  const { registry, acceptPruned = false, onFirstUse, onProgress, onFork } = options;
   const verifier = options.verifier ?? createPortableVerifier();
   const log = new TrustedLog({
     answers,
     clock,
     maxAttempts,
     registry,
+    acceptPruned,
     verifier,
     trust: options.trust ?? memoryTrust(),
     rules: rulesOf({ noteVerifier: verifier, ...options }, clock),
@@ -99,8 +100,7 @@ async function entryAt({ answers, log }: Parts, version: number): Promise<Verifi
       'not_found',
       `expected a version up to ${chain.version}, got ${version}`,
     );
-  const served = await shown(answers.entry(version), `entry ${version}`);
-  return provePastEntry(served, { answers, log, bounds: {} });
+  return shown(askPastEntry(version, { answers, log, bounds: {} }), `entry ${version}`);
 }
 
 async function descriptorAtHead(

@@ -6,7 +6,7 @@
 import { RegistryError } from '../core/error.ts';
 import type { Answers } from './answers.ts';
 import type { ProvenClaim } from './claims.ts';
-import type { ClientOptions, Update, VerifiedEntry, VerifiedHead } from './client.ts';
+import type { ClientOptions, PrunedGap, Update, VerifiedEntry, VerifiedHead } from './client.ts';
 import { type Clock, sleep } from './clock.ts';
 import { readHints, type StreamHint } from './event-stream.ts';
 import { isPassing, isShort, Outstanding } from './outstanding.ts';
@@ -14,7 +14,7 @@ import { provePastEntry } from './past-entries.ts';
 import { jitteredDelayMs } from './retry.ts';
 import type { RequestBounds } from './transport.ts';
 import type { Step, TrustedLog } from './trusted-log.ts';
-import { headAfter, headOf, readTrustedEntry } from './trusted-state.ts';
+import { headAfter, headOf, readTrustedEntry, readTrustedErased } from './trusted-state.ts';
 
 const IDLE_MS = 45_000;
 const DEFAULT_RETRY_MS = 1_000;
@@ -58,6 +58,8 @@ class Follower {
   readonly #signal: AbortSignal;
   /** What was yielded last, or where following began; `null` before genesis. */
   #head: VerifiedHead | null = null;
+  /** What was passed over since, and is told with the next update. */
+  #skipped: PrunedGap | undefined;
   readonly #outstanding: Outstanding;
   #heardAt = 0;
   #attempt = 0;
@@ -100,12 +102,24 @@ class Follower {
   async *#catchUp(note?: string): AsyncGenerator<Update, void, void> {
     const { log } = this.#options;
     const claim = await log.claim(note, this.#bounds());
-    while (this.#version + 1 < claim.size)
-      for (const step of await log.page(claim, this.#version + 1, this.#bounds()))
-        yield* this.#update(step, claim);
+    while (this.#version + 1 < claim.size) yield* this.#page(claim);
     await log.adopt(claim, this.#bounds());
     this.#outstanding.settle(this.#version);
     this.#heard();
+  }
+
+  async *#page(claim: ProvenClaim): AsyncGenerator<Update, void, void> {
+    const { steps, skipped } = await this.#options.log.page(
+      claim,
+      this.#version + 1,
+      this.#bounds(),
+    );
+    if (skipped !== null) {
+      const from = this.#skipped?.from ?? skipped.gap.from;
+      this.#skipped = { from, to: skipped.gap.to };
+      this.#head = skipped.head;
+    }
+    for (const step of steps) yield* this.#update(step, claim);
   }
 
   async *#listen(): AsyncGenerator<Update, void, void> {
@@ -195,7 +209,11 @@ class Follower {
     this.#head = headAfter(this.#head, entry, claim);
     this.#options.onProgress?.({ version: entry.version, head: claim.size - 1 });
     // Genesis is where following begins, not an update.
-    if (entry.version > 0) yield { head: this.#head, entry };
+    if (entry.version > 0) {
+      const skipped = this.#skipped;
+      this.#skipped = undefined;
+      yield { head: this.#head, entry, ...(skipped !== undefined && { skipped }) };
+    }
     this.#signal.throwIfAborted();
     this.#heard();
   }
@@ -203,7 +221,11 @@ class Follower {
   async #verified(step: Step, claim: ProvenClaim): Promise<VerifiedEntry> {
     const { log, answers } = this.#options;
     const bounds = this.#bounds();
-    if (await log.accept(claim, step, bounds)) return readTrustedEntry(step.served.bytes);
+    const { bytes: served } = step.served;
+    if (await log.accept(claim, step, bounds)) {
+      if (served.payload !== null) return readTrustedEntry(served);
+      if (step.erasedBy !== null) return readTrustedErased(served, step.erasedBy);
+    }
     // Another call on this client was ahead: the entry is trusted already, if it is the same one.
     return provePastEntry(step.served, { answers, log, bounds });
   }

@@ -15,6 +15,7 @@ import type { NoteVerifier, SignedCheckpoint } from '../core/tlog/note-signature
 import { parseLogKeys } from '../core/vkey.ts';
 import type { Answers } from './answers.ts';
 import type { ClientOptions } from './client.ts';
+import { orGone } from './set-before.ts';
 import type { RequestBounds } from './transport.ts';
 import type { TrustedState } from './trusted-state.ts';
 
@@ -96,14 +97,22 @@ async function leafProof(
 ): Promise<LeafProof | null> {
   const version = at - 1;
   try {
-    const [entry, inclusion] = await Promise.all([
-      answers.entry(version, bounds),
+    const [leaf, inclusion] = await Promise.all([
+      leafAt({ version, size }, { answers, bounds }),
       answers.inclusionProof({ version, size }, bounds),
     ]);
-    return { leaf: recordHash(entry.bytes.leaf), inclusion };
+    return { leaf: recordHash(leaf), inclusion };
   } catch (error) {
     bounds.signal?.throwIfAborted();
     if (error instanceof RegistryError) return null;
     throw error;
   }
+}
+
+async function leafAt(
+  place: { readonly version: number; readonly size: number },
+  { answers, bounds }: { readonly answers: Answers; readonly bounds: RequestBounds },
+): Promise<Uint8Array> {
+  const entry = await orGone(answers.entry(place.version, bounds));
+  return typeof entry === 'string' ? answers.leaf(place, bounds) : entry.bytes.leaf;
 }

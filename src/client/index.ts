@@ -12,7 +12,7 @@ export type { Approval } from '../core/approval.ts';
 export { ERROR_CODES, type ErrorCode, isErrorCode, RegistryError } from '../core/error.ts';
 export type { Governance } from '../core/governance.ts';
 export type { Hash } from '../core/hash.ts';
-export type { EntryBytes, Leaf } from '../core/leaf.ts';
+export type { EntryBytes, ErasedBytes, Leaf } from '../core/leaf.ts';
 export type { DecodedPayload, Descriptor, Payload } from '../core/payload.ts';
 export type { Chain } from '../core/rules.ts';
 export type { NoteVerifier } from '../core/tlog/note-signatures.ts';
@@ -21,7 +21,9 @@ export type { BearerToken } from './bearer.ts';
 export type {
   Client,
   ClientOptions,
+  ErasedEntry,
   ProposalJson,
+  PrunedGap,
   QuorumJson,
   TrustStore,
   Update,
@@ -30,6 +32,7 @@ export type {
   VerifiedEntry,
   VerifiedHead,
   VerifiedSet,
+  WholeEntry,
 } from './client.ts';
 export type { Clock } from './clock.ts';
 export { createClient } from './create.ts';

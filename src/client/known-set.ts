@@ -6,12 +6,17 @@
 import { isEqualBytes } from '../core/bytes.ts';
 import { descriptorPath, descriptorValueHash, encodeDescriptor } from '../core/descriptor.ts';
 import { RegistryError } from '../core/error.ts';
-import { compareKeys, type Descriptor } from '../core/payload.ts';
+import { formatHash, parseHash } from '../core/hash.ts';
+import { type Change, compareKeys, type Descriptor } from '../core/payload.ts';
 import { type SetProofVerdict, verifyBranch } from '../core/set-proof.ts';
+import type { SetLeaf } from '../core/set-rows.ts';
 import { SetTree } from '../core/set-tree.ts';
 import type { ServedDescriptor } from './answers.ts';
 
 export type Key = Pick<Descriptor, 'kind' | 'id'>;
+
+/** What a leaf says of the set after it. */
+export type SetIdentity = Pick<SetTree, 'root' | 'size'>;
 
 /** Those of `keys` whose place in the set is hidden behind a hash. */
 export function unknownKeys(set: SetTree, keys: readonly Key[]): readonly Key[] {
@@ -55,7 +60,7 @@ export function provenDescriptor(
 }
 
 /** `items` as a tree. Throws `invalid_proof` unless they are the set of that root and size, sorted. */
-export function treeOf(items: readonly Descriptor[], expected: SetTree): SetTree {
+export function treeOf(items: readonly Descriptor[], expected: SetIdentity): SetTree {
   items.forEach((item, i) => {
     const before = items[i - 1];
     if (before !== undefined && compareKeys(before, item) >= 0)
@@ -69,6 +74,27 @@ export function treeOf(items: readonly Descriptor[], expected: SetTree): SetTree
       valueHash: descriptorValueHash(encodeServed(item)),
     })),
   );
+  return assertSameSet(set, expected);
+}
+
+/** The same of a set by its hashes alone. Throws `invalid_proof` unless they are of that root and size, each path once. */
+export function treeOfHashes(leaves: readonly SetLeaf[], expected: SetIdentity): SetTree {
+  const paths = new Set(leaves.map(({ path }) => formatHash(path)));
+  if (paths.size !== leaves.length)
+    throw invalidProof(`expected each path once, got ${paths.size} in ${leaves.length} leaves`);
+  return assertSameSet(SetTree.EMPTY.with(leaves), expected);
+}
+
+/** The set before `changes`, from the one after them: a fence names what stood there. */
+export function undone(after: SetTree, changes: readonly Change[], before: SetIdentity): SetTree {
+  const undoing = changes.map((change) => ({
+    path: descriptorPath(change),
+    valueHash: change.replaces === null ? null : parseHash(change.replaces),
+  }));
+  return assertSameSet(after.with(undoing), before);
+}
+
+function assertSameSet(set: SetTree, expected: SetIdentity): SetTree {
   if (set.size !== expected.size || set.root !== expected.root)
     throw invalidProof(
       `expected the ${expected.size} descriptors of set root ${expected.root}, got ${set.size} that give ${set.root}`,

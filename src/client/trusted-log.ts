@@ -8,14 +8,21 @@ import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import type { Chain } from '../core/rules.ts';
 import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
-import type { ServedEntry } from './answers.ts';
 import { type Claim, isFresh } from './claim.ts';
 import { Claims, type ClaimsOptions, type ProvenClaim } from './claims.ts';
-import type { ClientOptions, TrustStore } from './client.ts';
+import type { ClientOptions, PrunedGap, TrustStore, VerifiedHead } from './client.ts';
+import { Erasures } from './erasures.ts';
 import { Lane } from './lane.ts';
 import { NextState } from './next-state.ts';
+import { PrunedGaps } from './pruned-gap.ts';
+import type { ServedEntry } from './served-entry.ts';
 import type { RequestBounds } from './transport.ts';
-import type { AdvanceOptions, TrustedState, WalkedState } from './trusted-state.ts';
+import {
+  type AdvanceOptions,
+  headOf,
+  type TrustedState,
+  type WalkedState,
+} from './trusted-state.ts';
 import { decodeTrustedState, encodeTrustedState } from './trusted-text.ts';
 
 /** Hashes of past versions are a convenience: without them `entry` asks for a proof. */
@@ -23,8 +30,8 @@ const MAX_KNOWN_HASHES = 100_000;
 
 export interface TrustedLogOptions
   extends AdvanceOptions,
-    Omit<ClaimsOptions, 'next'>,
-    Pick<ClientOptions, 'onFirstUse' | 'onProgress'> {
+    Omit<ClaimsOptions, 'next' | 'gaps'>,
+    Pick<ClientOptions, 'acceptPruned' | 'onFirstUse' | 'onProgress'> {
   readonly trust: TrustStore;
 }
 
@@ -33,12 +40,21 @@ export interface Step {
   readonly served: ServedEntry;
   /** `null`: the version was trusted before. */
   readonly next: WalkedState | null;
+  /** The version of the entry that erased it; `null` for one with its payload. */
+  readonly erasedBy: number | null;
+}
+
+export interface Page {
+  readonly steps: readonly Step[];
+  /** What was passed over before them, and is trusted now; `null` for nothing. */
+  readonly skipped: { readonly gap: PrunedGap; readonly head: VerifiedHead } | null;
 }
 
 export class TrustedLog {
   readonly #options: TrustedLogOptions;
   readonly #next: NextState;
   readonly #claims: Claims;
+  readonly #erasures: Erasures;
   readonly #lane = new Lane();
   readonly #hashes = new Map<number, Hash>();
   #isLoaded = false;
@@ -47,7 +63,9 @@ export class TrustedLog {
   constructor(options: TrustedLogOptions) {
     this.#options = options;
     this.#next = new NextState(options.answers, options);
-    this.#claims = new Claims({ ...options, next: this.#next });
+    const gaps = new PrunedGaps(options.answers, this.#next, options.acceptPruned === true);
+    this.#claims = new Claims({ ...options, next: this.#next, gaps });
+    this.#erasures = new Erasures(this.#claims, this.#next);
   }
 
   /** `null` before the first verified answer. */
@@ -86,7 +104,8 @@ export class TrustedLog {
     return this.#lane.run(async () => {
       const claim = await this.#claims.prove(undefined, await this.#load(), bounds);
       while (this.#nextVersion < claim.size) {
-        await this.#keep(claim, await this.#verifyPage(claim, bounds));
+        const { steps } = await this.#verifyPage(claim, bounds);
+        await this.#keep(claim, steps);
         this.#options.onProgress?.({ version: this.#nextVersion - 1, head: claim.size - 1 });
       }
       await this.#adopt(claim);
@@ -105,13 +124,14 @@ export class TrustedLog {
   }
 
   /** Entries from `from` on, none beyond the claim, which vouches for them all; nothing is kept yet. */
-  page(claim: ProvenClaim, from: number, bounds: RequestBounds): Promise<readonly Step[]> {
-    return this.#lane.run(async () => {
-      if (from === this.#nextVersion) return this.#verifyPage(claim, bounds);
-      const page = await this.#claims.page(claim, from, bounds);
-      const trusted = page.filter(({ version }) => version < this.#nextVersion);
-      return trusted.map((served) => ({ served, next: null }));
-    }, bounds.signal);
+  page(claim: ProvenClaim, from: number, bounds: RequestBounds): Promise<Page> {
+    return this.#lane.run(
+      () =>
+        from === this.#nextVersion
+          ? this.#verifyPage(claim, bounds)
+          : this.#trustedPage(claim, from, bounds),
+      bounds.signal,
+    );
   }
 
   /** `false`: the version is trusted already, because other work was faster. Saved when it resolves. */
@@ -150,27 +170,72 @@ export class TrustedLog {
     return state;
   }
 
-  /** The page after what is trusted. Throws what the rules of the log say, `invalid_entry`, `invalid_proof`. */
-  async #verifyPage(claim: ProvenClaim, bounds: RequestBounds): Promise<readonly Step[]> {
-    const steps: Step[] = [];
-    let state: WalkedState | null = this.#state;
-    for (const served of await this.#claims.page(claim, this.#nextVersion, bounds)) {
+  /**
+   * The page after what is trusted. Throws what the rules of the log say, `invalid_entry`,
+   * `invalid_proof`, and `pruned` unless that is accepted: then what was passed over is saved.
+   */
+  async #verifyPage(claim: ProvenClaim, bounds: RequestBounds): Promise<Page> {
+    const { page, gap, ...reached } = await this.#claims.reach(claim, this.#state, bounds);
+    const skipped =
+      gap === null ? null : { gap, head: await this.#pass(claim, reached.state, bounds) };
+    const states: WalkedState[] = [];
+    let state = reached.state;
+    for (const served of page) {
       state = await this.#next.after(state, served, bounds);
-      steps.push({ served, next: state });
+      states.push(state);
     }
-    if (state !== null) await this.#claims.assertLeadsTo(state.chain, claim, bounds);
-    return steps;
+    if (state !== null) {
+      await this.#claims.assertLeadsTo(state.chain, claim, bounds);
+      await this.#erasures.vouch(claim, { page, state }, bounds);
+    }
+    const steps = page.map((served, i) => ({
+      served,
+      next: states[i] ?? null,
+      erasedBy: this.#erasures.erasedBy(served),
+    }));
+    return { steps, skipped };
+  }
+
+  /** What was trusted before, for who comes after: another call on this client was ahead. */
+  async #trustedPage(claim: ProvenClaim, from: number, bounds: RequestBounds): Promise<Page> {
+    const state = this.#state;
+    try {
+      const page = await this.#claims.page(claim, from, bounds);
+      const trusted = page.filter(({ version }) => version < this.#nextVersion);
+      const steps = trusted.map((served) => ({ served, next: null, erasedBy: null }));
+      return { steps, skipped: null };
+    } catch (error) {
+      const isPruned = error instanceof RegistryError && error.code === 'pruned';
+      if (!isPruned || state === null || this.#options.acceptPruned !== true) throw error;
+      const gap = { from, to: state.chain.version };
+      return { steps: [], skipped: { gap, head: headOf(state) } };
+    }
+  }
+
+  /** Over entries that were pruned: what they give must be the claim's, too, before it is saved. */
+  async #pass(
+    claim: ProvenClaim,
+    state: WalkedState | null,
+    bounds: RequestBounds,
+  ): Promise<VerifiedHead> {
+    if (state === null) throw new RegistryError('internal', 'expected pruned entries, got none');
+    await this.#claims.assertLeadsTo(state.chain, claim, bounds);
+    return headOf(await this.#trust(state, claim));
   }
 
   /** Saved, then believed. `steps`: consecutive, the last one is kept. */
   async #keep(claim: Claim, steps: readonly Step[]): Promise<void> {
     const walked = steps.at(-1)?.next ?? null;
     if (walked === null) return;
+    await this.#trust(walked, claim);
+    for (const { next } of steps) if (next !== null) this.#remember(next.chain);
+  }
+
+  async #trust(walked: WalkedState, claim: Claim): Promise<TrustedState> {
     const { origin, registry } = walked.chain;
     if (this.#state === null && this.#options.registry === undefined)
       this.#options.onFirstUse?.({ origin, registry });
-    await this.#save(walked, claim);
-    for (const { next } of steps) if (next !== null) this.#remember(next.chain);
+    return this.#save(walked, claim);
   }
 
   async #adopt(claim: Claim): Promise<void> {
@@ -182,10 +247,11 @@ export class TrustedLog {
     if (isNews && isEqualBytes(chain.tree.root, claim.root)) await this.#save(state, claim);
   }
 
-  async #save(walked: WalkedState, { size, root, note, freshAt }: Claim): Promise<void> {
+  async #save(walked: WalkedState, { size, root, note, freshAt }: Claim): Promise<TrustedState> {
     const state = { ...walked, checkpoint: { size, root, note, freshAt } };
     await this.#options.trust.save(encodeTrustedState(state));
     this.#state = state;
+    return state;
   }
 
   #remember({ version, entryHash }: Chain): void {

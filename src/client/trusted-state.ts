@@ -7,12 +7,26 @@ import { encodeBase64 } from '../core/bytes.ts';
 import { verifyEntry } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { type Hash, hashOf } from '../core/hash.ts';
-import { decodeLeaf, type EntryBytes, entryHash } from '../core/leaf.ts';
-import { type DecodedPayload, decodePayload } from '../core/payload.ts';
+import {
+  decodeLeaf,
+  type EntryBytes,
+  type ErasedBytes,
+  entryHash,
+  type Leaf,
+} from '../core/leaf.ts';
+import { decodePayload } from '../core/payload.ts';
 import type { Chain } from '../core/rules.ts';
 import type { SetTree } from '../core/set-tree.ts';
 import type { Verifier } from '../core/verifier.ts';
-import type { VerifiedCheckpoint, VerifiedEntry, VerifiedHead } from './client.ts';
+import { latestExpiry, verifyErased } from '../core/without-payload.ts';
+import type {
+  ErasedEntry,
+  PrunedGap,
+  VerifiedCheckpoint,
+  VerifiedEntry,
+  VerifiedHead,
+  WholeEntry,
+} from './client.ts';
 import { RecentPayloads } from './recent-payloads.ts';
 
 /** What entries alone make: every rule of the log holds, but no checkpoint vouches for it yet. */
@@ -21,6 +35,8 @@ export interface WalkedState {
   /** Canonical leaf bytes of `chain.version`: what the state is restored from. */
   readonly leaf: Uint8Array;
   readonly recent: RecentPayloads;
+  /** Versions known by their leaves alone, ascending. */
+  readonly accepted: readonly PrunedGap[];
 }
 
 /** The checkpoint that the trusted tree was proven to be of, or to lead to. */
@@ -71,10 +87,42 @@ export async function advance(
       chain,
       leaf: entry.leaf,
       recent: (state?.recent ?? RecentPayloads.NONE).with(committed),
+      accepted: state?.accepted ?? [],
     };
   } catch (cause) {
-    throw cause instanceof RegistryError ? refusedEntry(cause, version) : cause;
+    throw refusedEntry(cause, version);
   }
+}
+
+/** The same for an entry whose payload was erased: the set after it is known by root alone. */
+export async function advanceErased(
+  state: WalkedState | null,
+  entry: ErasedBytes,
+  { verifier }: AdvanceOptions,
+): Promise<WalkedState> {
+  if (state === null)
+    throw new RegistryError(
+      'invalid_entry',
+      'entry 0: expected a genesis with its payload, got one that was erased',
+      { details: { version: 0 } },
+    );
+  const { chain: before, recent, accepted } = state;
+  try {
+    const isCommitted = (payloadB3: Hash) => recent.has(payloadB3);
+    const { chain, leaf } = await verifyErased(before, entry, { verifier, isCommitted });
+    return { chain, leaf: entry.leaf, recent: recent.with(committedBy(leaf)), accepted };
+  } catch (cause) {
+    throw refusedEntry(cause, before.version + 1);
+  }
+}
+
+/** What is remembered of a payload that is gone, for as long as it could have come again. */
+export function committedBy(leaf: Leaf): Parameters<RecentPayloads['with']>[0] {
+  return {
+    payloadB3: leaf.payload_b3,
+    expiresAt: latestExpiry(leaf),
+    committedAt: leaf.committed_at,
+  };
 }
 
 /** The same state that knows more of the same set. */
@@ -106,7 +154,7 @@ export function assertSameEntry({
  * An entry whose leaf is trusted already: its payload and approvals are those its leaf names. Throws
  * `invalid_entry`.
  */
-export function readTrustedEntry(bytes: EntryBytes): VerifiedEntry {
+export function readTrustedEntry(bytes: EntryBytes): WholeEntry {
   const leaf = decodeLeaf(bytes.leaf);
   if (hashOf(bytes.payload) !== leaf.payload_b3 || hashOf(bytes.approvals) !== leaf.approvals_b3)
     throw new RegistryError(
@@ -122,11 +170,32 @@ export function readTrustedEntry(bytes: EntryBytes): VerifiedEntry {
     leaf,
     proposal: decodePayload(bytes.payload),
     approvals: decodeApprovals(bytes.approvals),
+    erasedBy: null,
     bytes,
   };
 }
 
-export function headOf({ chain, checkpoint }: TrustedState): VerifiedHead {
+/** The same for one that the verified entry of version `erasedBy` erased. */
+export function readTrustedErased(bytes: ErasedBytes, erasedBy: number): ErasedEntry {
+  const leaf = decodeLeaf(bytes.leaf);
+  if (hashOf(bytes.approvals) !== leaf.approvals_b3)
+    throw new RegistryError(
+      'invalid_entry',
+      `expected the approvals that leaf ${leaf.version} names, got other bytes`,
+      { details: { version: leaf.version } },
+    );
+  return {
+    version: leaf.version,
+    entryHash: entryHash(bytes.leaf),
+    leaf,
+    proposal: null,
+    approvals: decodeApprovals(bytes.approvals),
+    erasedBy,
+    bytes,
+  };
+}
+
+export function headOf({ chain, checkpoint, accepted }: TrustedState): VerifiedHead {
   const { origin, registry, version, entryHash, committedAt, governance, set } = chain;
   return {
     origin,
@@ -138,6 +207,7 @@ export function headOf({ chain, checkpoint }: TrustedState): VerifiedHead {
     setSize: set.size,
     governance,
     checkpoint: verifiedCheckpoint(checkpoint),
+    accepted,
   };
 }
 
@@ -158,7 +228,7 @@ export function headAfter(
 ): VerifiedHead {
   return {
     origin: leaf.origin,
-    registry: before?.registry ?? proposal.payloadB3,
+    registry: before?.registry ?? leaf.payload_b3,
     version: leaf.version,
     entryHash,
     committedAt: leaf.committed_at,
@@ -166,24 +236,27 @@ export function headAfter(
     setSize: leaf.set_size,
     governance: governanceAfter(before, proposal),
     checkpoint: verifiedCheckpoint(checkpoint),
+    accepted: before?.accepted ?? [],
   };
 }
 
 function governanceAfter(
   before: VerifiedHead | null,
-  { payload }: DecodedPayload,
+  proposal: VerifiedEntry['proposal'],
 ): VerifiedHead['governance'] {
-  if ('governance' in payload) return payload.governance;
+  const payload = proposal?.payload;
+  if (payload !== undefined && 'governance' in payload) return payload.governance;
   if (before === null)
     throw new RegistryError(
       'invalid_entry',
-      `expected a genesis first, got an entry of type ${payload.type}`,
+      `expected a genesis first, got an entry of type ${payload?.type}`,
     );
   return before.governance;
 }
 
 /** The rule's own code and reason, with the version it was broken at. */
-function refusedEntry(cause: RegistryError, version: number): RegistryError {
+function refusedEntry(cause: unknown, version: number): unknown {
+  if (!(cause instanceof RegistryError)) return cause;
   return new RegistryError(cause.code, `entry ${version}: ${cause.message}`, {
     cause,
     details: { ...cause.details, version },

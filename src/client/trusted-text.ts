@@ -9,11 +9,13 @@ import { Check, type TextRule } from '../core/check.ts';
 import { RegistryError } from '../core/error.ts';
 import type { LogTree } from '../core/tlog/log-tree.ts';
 import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
+import type { PrunedGap } from './client.ts';
 import { ANSWER_LIMITS } from './json.ts';
 import {
   encodeKept,
   encodeKeptChain,
   encodeKeptPayloads,
+  readAll,
   readKept,
   readKeptChain,
   readKeptPayloads,
@@ -23,6 +25,8 @@ import type { TrustedCheckpoint, TrustedState } from './trusted-state.ts';
 
 const FORM = 'quorate/trusted-state/';
 const SCHEMA = `${FORM}v2`;
+/** With what was accepted without being verified: an older program would not tell of it. */
+const WITH_GAPS = `${FORM}v3`;
 /** Without a tree: nothing of it could be held against a checkpoint. */
 const TREELESS = `${FORM}v1`;
 const ADVICE = 'restore it from a copy, or delete it to verify the registry from genesis again';
@@ -32,9 +36,10 @@ const TEXT: TextRule = { expected: 'text', test: () => true };
 
 /** Canonical JSON `{schema, state, state_b3}`; the hash tells damage from an attack by a server. */
 export function encodeTrustedState(state: TrustedState): string {
-  const { chain, recent, checkpoint } = state;
-  return encodeKept(SCHEMA, {
+  const { chain, recent, checkpoint, accepted } = state;
+  return encodeKept(accepted.length === 0 ? SCHEMA : WITH_GAPS, {
     ...encodeKeptChain(state),
+    ...(accepted.length > 0 && { accepted }),
     checkpoint: checkpoint.note,
     fresh_at: checkpoint.freshAt,
     recent: encodeKeptPayloads(recent.unexpired(chain.committedAt)),
@@ -45,8 +50,7 @@ export function encodeTrustedState(state: TrustedState): string {
 export function decodeTrustedState(text: string): TrustedState {
   try {
     const document = parseCanonical(encodeUtf8(text.trimEnd()), ANSWER_LIMITS);
-    assertSchema(check.object(document, '').schema);
-    return readState(document);
+    return readState(document, assertSchema(check.object(document, '').schema));
   } catch (cause) {
     if (cause instanceof RegistryError && ['storage_foreign', 'storage_newer'].includes(cause.code))
       throw cause;
@@ -54,8 +58,8 @@ export function decodeTrustedState(text: string): TrustedState {
   }
 }
 
-function assertSchema(schema: Json | undefined): void {
-  if (schema === SCHEMA) return;
+function assertSchema(schema: Json | undefined): typeof SCHEMA | typeof WITH_GAPS {
+  if (schema === SCHEMA || schema === WITH_GAPS) return schema;
   if (schema === TREELESS)
     throw new RegistryError(
       'storage_foreign',
@@ -72,14 +76,25 @@ function assertSchema(schema: Json | undefined): void {
   );
 }
 
-function readState(document: Json): TrustedState {
-  const state = readKept(document, ['checkpoint', 'fresh_at', 'recent']);
+function readState(document: Json, schema: string): TrustedState {
+  const isWithGaps = schema === WITH_GAPS;
+  const members = ['checkpoint', 'fresh_at', 'recent'];
+  const state = readKept(document, isWithGaps ? [...members, 'accepted'] : members);
   const { chain, leaf } = readKeptChain(state);
   return {
     chain,
     leaf,
     checkpoint: readCheckpoint(state, chain.origin, chain.tree),
     recent: RecentPayloads.from(readKeptPayloads(state.recent, '/state/recent')),
+    accepted: isWithGaps ? readAll(state.accepted, '/state/accepted', readGap) : [],
+  };
+}
+
+function readGap(value: Json, pointer: string): PrunedGap {
+  const { from, to } = check.members(value, pointer, ['from', 'to']);
+  return {
+    from: check.integer(from, `${pointer}/from`, { min: 0 }),
+    to: check.integer(to, `${pointer}/to`, { min: 0 }),
   };
 }
 

@@ -100,6 +100,7 @@ async function audit(root: string, policyText: string | null): Promise<unknown> 
       const verdicts = await Promise.all(batch.map((signed) => verifier.verify(signed)));
       return verdicts.indexOf(false);
     },
+    isPrunedAccepted: false,
     witnesses: async (found) => policy && assertWitnessed(found, policy, verifier),
     transport: new Transport({
       url: 'http://folder.test',

@@ -27,6 +27,7 @@ async function measure(
     verifySignatures: (batch) => pool.verify(batch),
     verifier: createNativeVerifier(),
     registry: undefined,
+    isPrunedAccepted: false,
     witnesses: async () => undefined,
     onProgress: () => {},
   });

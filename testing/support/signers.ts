@@ -136,6 +136,21 @@ export function supersedePayload(
   });
 }
 
+export function erasePayload(
+  registry: Hash,
+  { erases, version }: { readonly erases: Hash; readonly version: number },
+  envelope: Envelope = {},
+): DecodedPayload {
+  return payloadOf({
+    ...common(envelope),
+    type: 'erase',
+    registry,
+    erases,
+    version,
+    reason: 'PersonalData',
+  });
+}
+
 export function valueHashOf(descriptor: { kind: string; id: string; spec: JsonObject }): Hash {
   return formatHash(descriptorValueHash(encodeDescriptor(descriptor)));
 }

@@ -15,6 +15,7 @@ import { registryOf } from '../../core/payload.ts';
 import type { Chain } from '../../core/rules.ts';
 import { SetTree } from '../../core/set-tree.ts';
 import { LogTree } from '../../core/tlog/log-tree.ts';
+import { wholeBytes } from '../audit-entry.ts';
 import type { ReplayState } from '../audit-replay.ts';
 
 type Before = Pick<ReplayState, 'chain' | 'leaf'>;
@@ -23,6 +24,8 @@ export interface NewestEntries {
   readonly entries: readonly EntryBytes[];
   /** What stands before the first of them; `undefined`: that is genesis. */
   readonly before: Before | undefined;
+  /** Of a version before the newest. */
+  leafAt(version: number): Promise<Uint8Array>;
 }
 
 /** `count` at most. Throws `unexpected_answer` or `invalid_proof` when the answers do not fit together. */
@@ -46,12 +49,16 @@ export async function readNewestEntries(
   while (entries.length < head - from + 1) {
     const page = await answers.entries(from + entries.length, bounds);
     if (page.length === 0) break;
-    entries.push(...page.map(({ bytes }) => bytes).slice(0, head - from + 1 - entries.length));
+    entries.push(
+      ...page.map(({ bytes }) => wholeBytes(bytes)).slice(0, head - from + 1 - entries.length),
+    );
     onProgress(entries.length, head - from + 1);
   }
   const [first] = entries;
-  if (from === 0 || first === undefined) return { entries, before: undefined };
-  return { entries, before: await stateBefore({ transport, answers, first, bounds }, from - 1) };
+  const leafAt = (version: number) => answers.leaf({ version, size: head + 1 }, bounds);
+  if (from === 0 || first === undefined) return { entries, before: undefined, leafAt };
+  const before = await stateBefore({ transport, answers, first, bounds }, from - 1);
+  return { entries, before, leafAt };
 }
 
 /** After `version`, which `first` follows. */

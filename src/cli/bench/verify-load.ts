@@ -5,6 +5,7 @@ import type { EntryBytes } from '../../core/leaf.ts';
 import type { Chain } from '../../core/rules.ts';
 import type { SignedMessage, Verifier } from '../../core/verifier.ts';
 import { createBlockingVerifier } from '../../server/native-verifier.ts';
+import { NO_ERASURES } from '../audit-erasures.ts';
 import { CommittedPayloads, Replay, type VerifySignatures } from '../audit-replay.ts';
 import type { BenchClock } from './clock.ts';
 import { type Latency, LatencyRecorder } from './histogram.ts';
@@ -96,11 +97,16 @@ function verifySigned(
 
 /** Entries a second. */
 async function replay(options: VerifyOptions): Promise<number> {
-  const { entries, before, clock, verifier, verifySignatures, signal } = options;
+  const { entries, before, leafAt, clock, verifier, verifySignatures, signal } = options;
   // A replay adds to what it is given: each has its own.
-  const from = before && { ...before, committed: new CommittedPayloads() };
+  const from = before && {
+    ...before,
+    committed: new CommittedPayloads(),
+    erasures: NO_ERASURES,
+  };
   const began = clock.now();
-  const walk = new Replay({ verifySignatures, verifier, registry: undefined }, from);
+  const source = { setBefore: async ({ set }: Chain) => set, leafAt };
+  const walk = new Replay({ verifySignatures, verifier, registry: undefined }, source, from);
   let done = 0;
   for (; done < entries.length && !signal.aborted; done += PAGE)
     await walk.add(entries.slice(done, done + PAGE));

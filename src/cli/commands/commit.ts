@@ -16,10 +16,10 @@ async function commit(context: Context, id: Hash): Promise<void> {
   // The answer is a claim until the chain leads to it.
   await verified(client.head());
   const entry = await verified(client.entry(version));
-  if (entry.entryHash !== entry_hash || entry.proposal.payloadB3 !== id)
+  if (entry.entryHash !== entry_hash || entry.leaf.payload_b3 !== id)
     throw new RegistryError(
       'fork',
-      `expected version ${version} to be ${entry_hash} with ${id}, got ${entry.entryHash} with ${entry.proposal.payloadB3}`,
+      `expected version ${version} to be ${entry_hash} with ${id}, got ${entry.entryHash} with ${entry.leaf.payload_b3}`,
     );
   if (context.globals.isJson)
     return context.printJson({ is_new: isNew, version, entry_hash, payload_b3: id });

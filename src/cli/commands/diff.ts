@@ -1,11 +1,12 @@
 /** `quorate diff`: what differs between two versions, net of what came and went between them. */
 import type { Command } from 'commander';
 import type { Client } from '../../client/client.ts';
+import { treeOf } from '../../client/known-set.ts';
 import type { Json } from '../../core/canonical.ts';
 import { Check } from '../../core/check.ts';
 import { RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
-import type { Change, Descriptor } from '../../core/payload.ts';
+import { type Change, compareKeys, type Descriptor } from '../../core/payload.ts';
 import { parseVersion } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { verified } from '../failure.ts';
@@ -43,7 +44,13 @@ async function diff(context: Context, from: number, given: number | undefined): 
   const bar = context.progress('entries verified');
   const net = await netChanges(client, { ...range, onProgress: bar.show });
   await bar.end();
-  const forward = await verified(withDescriptors(client, net, range));
+  for (const { version, erasedBy } of net.erased)
+    await context.say(
+      `version ${version} was erased by version ${erasedBy}: the sets before and after are compared instead`,
+    );
+  const forward = await verified(
+    net.erased.length === 0 ? withDescriptors(client, net, range) : betweenSets(client, range),
+  );
   const differences = from <= to ? forward : forward.map(reversed);
   await (context.globals.isJson
     ? printLines(context, differences)
@@ -97,6 +104,43 @@ async function withDescriptors(
   }));
 }
 
+/** The sets at both ends, each held against the root in its verified leaf. */
+async function betweenSets(client: Client, { from, to }: Range): Promise<readonly Difference[]> {
+  const [before, after] = [await setAt(client, from), await setAt(client, to)];
+  const keys = new Map([...before, ...after].map(([name, { kind, id }]) => [name, { kind, id }]));
+  return [...keys]
+    .map(([name, key]) => ({
+      ...key,
+      before: before.get(name) ?? null,
+      after: after.get(name) ?? null,
+    }))
+    .filter((each) => hashOrNull(each.before) !== hashOrNull(each.after))
+    .sort(compareKeys);
+}
+
+async function setAt(client: Client, version: number): Promise<ReadonlyMap<string, Descriptor>> {
+  const { leaf } = await client.entry(version);
+  const check = new Check('unexpected_answer');
+  const answer = check.object(
+    (await client.unverifiedJson(`/registry/${version}/set`)) as Json,
+    '',
+  );
+  const items = check
+    .array(answer.items, '/items', { min: 0, max: Number.MAX_SAFE_INTEGER })
+    .map((item, i) => readDescriptor(check, item, `/items/${i}`));
+  treeOf(items, { root: leaf.set_root, size: leaf.set_size });
+  return new Map(items.map((item) => [keyOf(item), item]));
+}
+
+function hashOrNull(item: Descriptor | null): Hash | null {
+  return item === null ? null : valueHashOf(item);
+}
+
+function readDescriptor(check: Check, value: Json, pointer: string): Descriptor {
+  const { id, kind, spec } = check.members(value, pointer, ['id', 'kind', 'spec']);
+  return { kind: String(kind), id: String(id), spec: check.object(spec, `${pointer}/spec`) };
+}
+
 async function servedBefore(client: Client, { from, to }: Range): Promise<readonly Descriptor[]> {
   const check = new Check('unexpected_answer');
   const answer = check.object(
@@ -108,14 +152,7 @@ async function servedBefore(client: Client, { from, to }: Range): Promise<readon
     .flatMap((change, i) => {
       const { before = null } = check.object(change, `/changes/${i}`);
       if (before === null) return [];
-      const item = check.members(before, `/changes/${i}/before`, ['id', 'kind', 'spec']);
-      return [
-        {
-          kind: String(item.kind),
-          id: String(item.id),
-          spec: check.object(item.spec, `/changes/${i}/before/spec`),
-        },
-      ];
+      return [readDescriptor(check, before, `/changes/${i}/before`)];
     });
 }
 

@@ -1,6 +1,6 @@
 /** `quorate head`: the newest entry, after everything up to it was verified. */
 import type { Command } from 'commander';
-import type { VerifiedHead } from '../../client/client.ts';
+import type { PrunedGap, VerifiedHead } from '../../client/client.ts';
 import { formatTime } from '../../core/time.ts';
 import { readSignedCheckpoint } from '../../core/tlog/note-signatures.ts';
 import { parsePolicy } from '../../core/tlog/policy.ts';
@@ -20,8 +20,12 @@ async function showHead(context: Context): Promise<void> {
   const head = await verified(client.head());
   const cosigners = await cosignersOf(context, head);
   if (context.globals.isJson)
-    return context.printJson({ ...headJson(head), checkpoint: checkpointJson(head, cosigners) });
-  const { governance, checkpoint } = head;
+    return context.printJson({
+      ...headJson(head),
+      accepted: head.accepted,
+      checkpoint: checkpointJson(head, cosigners),
+    });
+  const { governance, checkpoint, accepted } = head;
   await context.print(
     table([
       ['origin', head.origin],
@@ -38,6 +42,7 @@ async function showHead(context: Context): Promise<void> {
       ['checkpoint', `${checkpoint.size} leaves, root ${checkpoint.root}`],
       ['cosigners', showCosigners(cosigners)],
       ['fresh at', showFreshness(checkpoint.freshAt, context.io.now())],
+      ...accepted.map((gap) => ['not verified', showGap(gap)]),
     ]),
   );
 }
@@ -56,6 +61,11 @@ async function cosignersOf(
 function showCosigners(names: readonly string[] | null): string {
   if (names === null) return 'not asked about: --witness-policy demands them';
   return names.length === 0 ? 'none demanded by the policy' : names.join(', ');
+}
+
+/** Told for ever: what was not verified once is not verified later. */
+function showGap({ from, to }: PrunedGap): string {
+  return `versions ${from} to ${to}: pruned, and accepted by their leaves`;
 }
 
 /** `freshAt`: POSIX seconds. */

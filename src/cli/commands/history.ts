@@ -7,6 +7,7 @@ import type { Client } from '../../client/client.ts';
 import type { Json } from '../../core/canonical.ts';
 import { Check } from '../../core/check.ts';
 import { RegistryError } from '../../core/error.ts';
+import type { Hash } from '../../core/hash.ts';
 import { changesOf, type Descriptor } from '../../core/payload.ts';
 import { parseCount, parseKey } from '../arguments.ts';
 import type { Context } from '../context.ts';
@@ -23,8 +24,13 @@ interface Span {
   readonly set_version: number;
   /** `null`: current. */
   readonly end_version: number | null;
-  readonly descriptor: Descriptor;
+  readonly value_hash: Hash;
+  /** `null`: erased. */
+  readonly descriptor: Descriptor | null;
 }
+
+/** As verified: the version of the entry that erased it, `null` for a value that is there. */
+type KnownSpan = Span & { readonly erased_by: number | null };
 
 export function defineHistory(command: Command, context: Context): void {
   command
@@ -37,14 +43,15 @@ async function showHistory(context: Context, key: Key, count: number): Promise<v
   const client = await context.client();
   const { descriptor } = await verified(client.descriptor(key));
   const spans = await servedSpans(client, key, count);
-  for (const span of spans) await verified(assertPut(client, span));
+  const known: KnownSpan[] = [];
+  for (const span of spans) known.push(await verified(knownSpan(client, key, span)));
   assertNewest(key, { spans, current: descriptor });
   if (spans.length === 0)
     throw new RegistryError(
       'not_found',
       `expected ${keyOf(key)} to have been registered, got nothing`,
     );
-  for (const span of spans) await printSpan(context, span);
+  for (const span of known) await printSpan(context, span);
 }
 
 async function servedSpans(client: Client, key: Key, count: number): Promise<readonly Span[]> {
@@ -54,31 +61,45 @@ async function servedSpans(client: Client, key: Key, count: number): Promise<rea
   return check.array(answer.items, '/items', { min: 0, max: 1000 }).map((item, i) => {
     const place = `/items/${i}`;
     const span = check.object(item, place);
-    const descriptor = check.object(span.descriptor, `${place}/descriptor`);
+    const descriptor =
+      (span.descriptor ?? null) === null
+        ? null
+        : check.object(span.descriptor, `${place}/descriptor`);
+    const served =
+      descriptor === null
+        ? null
+        : { ...key, spec: check.object(descriptor.spec, `${place}/descriptor/spec`) };
     return {
       set_version: check.integer(span.set_version, `${place}/set_version`, { min: 0 }),
       end_version:
         span.end_version === null
           ? null
           : check.integer(span.end_version, `${place}/end_version`, { min: 0 }),
-      descriptor: { ...key, spec: check.object(descriptor.spec, `${place}/descriptor/spec`) },
+      descriptor: served,
+      value_hash:
+        served === null ? check.hash(span.value_hash, `${place}/value_hash`) : valueHashOf(served),
     };
   });
 }
 
-/** Throws `unexpected_answer` unless the entry of that version put this very value. */
-async function assertPut(client: Client, { set_version, descriptor }: Span): Promise<void> {
-  const { proposal } = await client.entry(set_version);
-  const hash = valueHashOf(descriptor);
-  const isPut = changesOf(proposal.payload).some(
-    (change) =>
-      change.op === 'put' && keyOf(change) === keyOf(descriptor) && valueHashOf(change) === hash,
-  );
-  if (!isPut)
-    throw new RegistryError(
-      'unexpected_answer',
-      `expected version ${set_version} to put ${keyOf(descriptor)} as ${hash}, got another entry`,
+/**
+ * Throws `unexpected_answer` unless the entry of that version put this very value, or was erased. That an
+ * erased one put it is the server's word: nobody can look any more.
+ */
+async function knownSpan(client: Client, key: Key, span: Span): Promise<KnownSpan> {
+  const { set_version, descriptor, value_hash } = span;
+  const { proposal, erasedBy } = await client.entry(set_version);
+  const isPut =
+    proposal !== null &&
+    changesOf(proposal.payload).some(
+      (change) =>
+        change.op === 'put' && keyOf(change) === keyOf(key) && valueHashOf(change) === value_hash,
     );
+  if (isPut || (erasedBy !== null && descriptor === null)) return { ...span, erased_by: erasedBy };
+  throw new RegistryError(
+    'unexpected_answer',
+    `expected version ${set_version} to put ${keyOf(key)} as ${value_hash}, got another entry`,
+  );
 }
 
 function assertNewest(
@@ -86,8 +107,7 @@ function assertNewest(
   { spans, current }: { readonly spans: readonly Span[]; readonly current: Descriptor | null },
 ): void {
   const [newest] = spans;
-  const claimed =
-    newest !== undefined && newest.end_version === null ? valueHashOf(newest.descriptor) : null;
+  const claimed = newest !== undefined && newest.end_version === null ? newest.value_hash : null;
   const proven = current === null ? null : valueHashOf(current);
   if (claimed !== proven)
     throw new RegistryError(
@@ -96,8 +116,12 @@ function assertNewest(
     );
 }
 
-async function printSpan({ globals, print, printJson }: Context, span: Span): Promise<void> {
-  if (globals.isJson) return printJson({ ...span, value_hash: valueHashOf(span.descriptor) });
+async function printSpan({ globals, print, printJson }: Context, span: KnownSpan): Promise<void> {
+  if (globals.isJson) return printJson(span);
   const until = span.end_version === null ? 'now' : `version ${span.end_version}`;
-  await print(`version ${span.set_version} to ${until}  ${showJson(span.descriptor.spec)}`);
+  const value =
+    span.descriptor === null
+      ? `erased by version ${span.erased_by}`
+      : showJson(span.descriptor.spec);
+  await print(`version ${span.set_version} to ${until}  ${value}`);
 }

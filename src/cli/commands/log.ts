@@ -1,6 +1,7 @@
 /** `quorate log`: verified entries, the newest first. */
 import type { Command } from 'commander';
-import type { VerifiedEntry } from '../../client/client.ts';
+import type { Client, VerifiedEntry } from '../../client/client.ts';
+import { RegistryError } from '../../core/error.ts';
 import { parseCount } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { verified } from '../failure.ts';
@@ -18,8 +19,27 @@ async function showLog(context: Context, count: number): Promise<void> {
   const { version: newest } = await verified(client.head());
   const oldest = Math.max(0, newest + 1 - count);
   const entries: VerifiedEntry[] = [];
-  for (let version = newest; version >= oldest; version--)
-    entries.push(await verified(client.entry(version)));
-  if (!context.globals.isJson) return context.print(table(entries.map(entryCells)));
-  for (const entry of entries) await context.printJson(entryJson(entry));
+  let pruned: RegistryError | undefined;
+  for (let version = newest; version >= oldest && pruned === undefined; version--) {
+    const found = await entryOrRefusal(client, version);
+    if (found instanceof RegistryError) pruned = found;
+    else entries.push(found);
+  }
+  if (context.globals.isJson)
+    for (const entry of entries) await context.printJson(entryJson(entry));
+  else await context.print(table(entries.map(entryCells)));
+  if (pruned !== undefined) await context.say(`before these: ${pruned.message}`);
+}
+
+/** Everything before a version that was pruned was pruned too, save what set the governance. */
+async function entryOrRefusal(
+  client: Client,
+  version: number,
+): Promise<VerifiedEntry | RegistryError> {
+  try {
+    return await verified(client.entry(version));
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'pruned') return error;
+    throw error;
+  }
 }

@@ -307,6 +307,8 @@ test('verify audits every entry from genesis and says what it saw', async () => 
       committed_at: head?.committed_at,
       set_root: head?.set_root,
       entries: 4,
+      pruned: 0,
+      erased: [],
       approvals: 9,
       descriptors: 1,
       governances: 1,

@@ -67,6 +67,8 @@ test('a whole database is verified, entries and rows', async () => {
       committed_at: head?.committed_at,
       set_root: head?.set_root,
       entries: 5,
+      pruned: 0,
+      erased: [],
       approvals: 11,
       descriptors: 1,
       governances: 2,

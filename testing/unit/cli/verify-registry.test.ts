@@ -365,6 +365,7 @@ async function audit(options: Partial<RegistryAudit>, fetch = stage.fetch) {
     stateDir: '',
     witnessPolicy: undefined,
     maxStaleMs: undefined,
+    isPrunedAccepted: false,
     tokenFile: undefined,
     isJson: false,
     isQuiet: true,

@@ -187,7 +187,7 @@ test('an entry of the past is proven by its place in the trusted tree', async ()
   const { client } = openClient(stage, { trust });
   const entry = await client.entry(1);
   assert.equal(entry.version, 1);
-  assert.equal(entry.proposal.payload.type, 'descriptors');
+  assert.equal(entry.proposal?.payload.type, 'descriptors');
   assert.equal(entry.approvals.length, 2);
   assert.deepEqual(stage.requests.slice(-2), [
     'GET /registry/1',
@@ -201,7 +201,7 @@ test('an entry of the past is proven by its place in the trusted tree', async ()
 test('an entry past the head is not found, and no version is no request', async () => {
   const stage = await openStage();
   const { client } = openClient(stage);
-  assert.equal((await client.entry(0)).proposal.payloadB3, stage.registryHash);
+  assert.equal((await client.entry(0)).proposal?.payloadB3, stage.registryHash);
   await assert.rejects(client.entry(1), { code: 'not_found' });
   await stage.grow(1);
   assert.equal((await client.entry(1)).version, 1);

@@ -59,7 +59,7 @@ test('any shorter text is damage', () => {
 test('another document is foreign, and a later form is newer', () => {
   assert.equal(refusal('{}').code, 'storage_foreign');
   assert.equal(refusal('{"schema":"something/else"}').code, 'storage_foreign');
-  assert.equal(refusal('{"schema":"quorate/trusted-state/v3"}').code, 'storage_newer');
+  assert.equal(refusal('{"schema":"quorate/trusted-state/v4"}').code, 'storage_newer');
   assert.equal(refusal('[]').code, 'storage_damaged');
 });
 
@@ -99,6 +99,31 @@ test('a checkpoint beyond the tree, as while catching up, is read back, and so i
   assert.deepEqual([read.checkpoint.size, read.chain.tree.size], [300, 3]);
   assert.equal(read.checkpoint.freshAt, 1_795_251_600);
   assert.equal(JSON.parse(encodeTrustedState(read)).state.fresh_at, 1_795_251_600);
+});
+
+test('what was accepted without being verified is kept, in a form that older programs refuse', () => {
+  const state = decodeTrustedState(text);
+  assert.deepEqual(state.accepted, []);
+  const accepted = [
+    { from: 1, to: 1 },
+    { from: 2, to: 2 },
+  ];
+  const kept = encodeTrustedState({ ...state, accepted });
+  assert.equal(JSON.parse(kept).schema, 'quorate/trusted-state/v3');
+  assert.deepEqual(decodeTrustedState(kept).accepted, accepted);
+  assert.equal(encodeTrustedState(decodeTrustedState(kept)), kept);
+  const { schema, state: value } = JSON.parse(kept);
+  for (const changed of [
+    { ...value, accepted: undefined },
+    { ...value, accepted: 1 },
+    { ...value, accepted: [{ from: 1 }] },
+    { ...value, accepted: [{ from: -1, to: 1 }] },
+    { ...value, accepted: [{ from: 1, to: '1' }] },
+  ]) {
+    const state_b3 = hashOf(new TextEncoder().encode(canonicalText(changed)));
+    const damaged = canonicalText({ schema, state: changed, state_b3 });
+    assert.equal(refusal(damaged).code, 'storage_damaged');
+  }
 });
 
 test('the form without a tree is refused with a way out', () => {
