@@ -104,7 +104,9 @@ function usageFailure({ exitCode, message }: CommanderError): Failure {
 }
 
 function registryFailure({ code, message, details }: RegistryError, exitCode: number): Failure {
-  return { exitCode, code, message, hint: HINTS[code], details };
+  // Of a place elsewhere the message itself says what to do; the hints speak of registries.
+  const hint = 'place' in details ? undefined : HINTS[code];
+  return { exitCode, code, message, hint, details };
 }
 
 /** Total by type: a new code without an exit code does not compile. */

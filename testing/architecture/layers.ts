@@ -26,6 +26,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     layers: ['core', 'telemetry', 'api', 'store', 'client', 'registry', 'http'],
     npm: ['@biscuit-auth/biscuit-wasm', '@hono/node-server', 'smol-toml', 'pino', 'zod'],
     optional: [
+      '@aws-sdk/client-s3',
       '@opentelemetry/api',
       '@opentelemetry/context-async-hooks',
       '@opentelemetry/exporter-trace-otlp-http',

@@ -2,13 +2,15 @@
 import { escapeText, RegistryError } from '../../core/error.ts';
 import { readFrom, writeFileAt } from '../../server/snapshot/directory-place.ts';
 import { isSnapshotName } from '../../server/snapshot/header.ts';
+import { isS3Address } from '../../server/snapshot/s3/address.ts';
 import { type Chunks, openSnapshot, unpackSnapshot } from '../../server/snapshot/unpack.ts';
 import type { Context } from '../context.ts';
 import { type ActOptions, takeSnapshot } from '../operator-act.ts';
 import type { JsonAnswer } from '../operator-socket.ts';
+import type { Progress } from '../progress.ts';
 import { showSnapshot } from '../show-operator.ts';
 import { openPlace } from '../snapshot-source.ts';
-import { showUnpacking } from '../unpacking.ts';
+import { showUnpacking, untilInterrupted } from '../unpacking.ts';
 
 export interface CreateOptions extends ActOptions {
   readonly to?: string;
@@ -19,8 +21,11 @@ export async function createSnapshot(
   { to, ...options }: CreateOptions,
 ): Promise<void> {
   const { globals, print, printJson } = context;
+  // Before it is made: what is wrong with the place shows now.
+  const target = to === undefined ? null : await openTarget(context, to);
   const answer = await takeSnapshot(context, options);
-  const copy = to === undefined ? null : await carry(context, answer, to);
+  const copy =
+    target === null ? null : await untilInterrupted(context, () => carry(context, answer, target));
   if (globals.isJson) return printJson({ ...answer, copy });
   const lines = showSnapshot(answer).split('\n');
   if (copy !== null) lines.push(`and in ${copy}, read again`);
@@ -30,50 +35,73 @@ export async function createSnapshot(
 /** Answers where it is. What stands there is read again: a disk or a network may have changed it. */
 async function carry(
   context: Context,
-  { id, file, path }: JsonAnswer,
-  to: string,
+  { id, file, path, bytes }: JsonAnswer,
+  target: Target,
 ): Promise<string> {
   if (typeof path !== 'string' || typeof file !== 'string' || !isSnapshotName(file))
     throw new RegistryError(
       'unexpected_answer',
       'expected the path of a snapshot from the server, got none: is it of another version?',
     );
-  const target = targetOf(to, file);
-  await target.write(readFrom(path, 0));
-  const opened = await openSnapshot(await target.read());
+  const bar = context.progress('MiB copied');
+  const total = typeof bytes === 'number' ? bytes : 0;
+  const { interrupt } = context.io;
+  await target
+    .write(file, watched(readFrom(path, 0), { total, show: bar.show, signal: interrupt }))
+    .finally(bar.end);
+  const opened = await openSnapshot(await target.read(file));
   if (opened.id !== id)
     throw new RegistryError(
       'storage_damaged',
-      `expected the snapshot ${id} in ${target.description}, got ${opened.id}`,
+      `expected the snapshot ${id} in ${target.nameOf(file)}, got ${opened.id}`,
     );
-  const { signal } = new AbortController();
   await showUnpacking(context, (onProgress) =>
     unpackSnapshot(opened, {
       to: null,
       onProgress: (done, total) => onProgress({ phase: 'unpacking', done, total }),
-      signal,
+      signal: interrupt,
     }),
   );
-  return target.description;
+  return target.nameOf(file);
 }
 
 interface Target {
-  readonly description: string;
-  readonly write: (chunks: Chunks) => Promise<unknown>;
-  readonly read: () => Promise<Chunks>;
+  readonly nameOf: (file: string) => string;
+  readonly write: (file: string, chunks: Chunks) => Promise<unknown>;
+  readonly read: (file: string) => Promise<Chunks>;
 }
 
-function targetOf(to: string, name: string): Target {
-  if (to.endsWith('.qsnap'))
+async function openTarget(context: Context, to: string): Promise<Target> {
+  if (to.endsWith('.qsnap') && !isS3Address(to))
     return {
-      description: to,
-      write: (chunks) => writeFileAt(to, chunks),
+      nameOf: () => to,
+      write: (_, chunks) => writeFileAt(to, chunks),
       read: async () => readFrom(to, 0),
     };
-  const place = openPlace(to);
+  const place = await openPlace(context, to);
   return {
-    description: `${place.description}/${name}`,
-    write: (chunks) => place.write(name, chunks),
-    read: () => place.read(name, { offset: 0 }),
+    nameOf: (file) => `${place.description}/${file}`,
+    write: (file, chunks) => place.write(file, chunks),
+    read: (file) => place.read(file, { offset: 0 }),
   };
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+/** Shown as they pass; ends with what the signal was aborted with. */
+async function* watched(
+  chunks: Chunks,
+  {
+    total,
+    show,
+    signal,
+  }: { readonly total: number; readonly show: Progress['show']; readonly signal: AbortSignal },
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    signal.throwIfAborted();
+    bytes += chunk.length;
+    yield chunk;
+    show(Math.ceil(bytes / MEBIBYTE), Math.ceil(total / MEBIBYTE));
+  }
 }

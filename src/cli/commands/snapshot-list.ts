@@ -7,7 +7,7 @@ import { openPlace } from '../snapshot-source.ts';
 
 export async function listPlace(context: Context, where: string): Promise<void> {
   const { globals, io, print, printJson, say } = context;
-  const listed = await listSnapshots(openPlace(where));
+  const listed = await listSnapshots(await openPlace(context, where));
   if (globals.isJson) {
     for (const one of listed) await printJson(listedJson(one));
     return;

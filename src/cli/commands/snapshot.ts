@@ -2,14 +2,14 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { SOCKET } from '../operator-act.ts';
-import { DEFAULT_PLACE, WHICH } from '../snapshot-source.ts';
+import { DEFAULT_PLACE, PLACE, WHICH } from '../snapshot-source.ts';
 import { type CreateOptions, createSnapshot } from './snapshot-create.ts';
 import { listPlace } from './snapshot-list.ts';
 import { type RestoreFlags, restore } from './snapshot-restore.ts';
 import { type VerifyFlags, verifySnapshot } from './snapshot-verify.ts';
 
 export function defineSnapshot(command: Command, context: Context): void {
-  const place = 'where to look for an id: a directory';
+  const place = `where to look for an id: ${PLACE}`;
   command
     .command('create')
     .summary('make one of a running server, verified')
@@ -18,21 +18,21 @@ export function defineSnapshot(command: Command, context: Context): void {
     )
     .option('--socket <path>', SOCKET)
     .option('--reason <text>', 'why; for the audit log')
-    .option('--to <place>', 'copy it to this directory or .qsnap file too, and read it again there')
+    .option('--to <place>', `copy it to a .qsnap file, ${PLACE} too, and read it again there`)
     .action((options: CreateOptions) => createSnapshot(context, options));
   command
     .command('list')
-    .summary('list what is in a directory')
+    .summary('list what is in a place')
     .description(
-      'List the snapshots in a directory by their headers and sizes, the newest first. Whether one is whole, `snapshot verify` shows.',
+      'List the snapshots in a place by their headers and sizes, the newest first. Whether one is whole, `snapshot verify` shows.',
     )
-    .argument('[place]', 'a directory', DEFAULT_PLACE)
+    .argument('[place]', PLACE, DEFAULT_PLACE)
     .action((where: string) => listPlace(context, where));
   command
     .command('verify')
     .summary('check everything in one, without a server')
     .description(
-      'Unpack a snapshot into a temporary directory and check everything in it: its bytes, every entry, row and proposal, the checkpoint, and every approval. Opens no connection.',
+      'Unpack a snapshot into a temporary directory and check everything in it: its bytes, every entry, row and proposal, the checkpoint, and every approval. Opens no connection but to the place.',
     )
     .argument('<snapshot>', WHICH)
     .option('--in <place>', place, DEFAULT_PLACE)

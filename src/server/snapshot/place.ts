@@ -18,8 +18,8 @@ export interface SnapshotPlace {
   /** From `offset` on; to be read once, or ended. Rejects, or throws on its way, `not_found`. */
   read(name: string, options: { readonly offset: number }): Promise<Chunks>;
   /**
-   * Whole and durable when it resolves, with how many bytes; a name that is taken is replaced. Before that, and when it
-   * rejects, nothing stands under the name.
+   * Whole and durable when it resolves, with how many bytes; a name that is taken is replaced, or refused with
+   * `conflict`. Before that, and when it rejects, nothing new stands under the name.
    */
   write(name: string, chunks: Chunks): Promise<number>;
   /** Resolves also when there is nothing of that name. */

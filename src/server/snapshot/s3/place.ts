@@ -1,0 +1,120 @@
+/**
+ * Snapshots in S3-compatible storage. What the server says is believed by nobody: names are tested here, and
+ * sizes and bytes by whoever reads a snapshot.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RegistryError } from '../../../core/error.ts';
+import { isSnapshotName } from '../header.ts';
+import type { PlacedFile, SnapshotPlace } from '../place.ts';
+import { parseS3Address } from './address.ts';
+import { ask, type Bucket, objectOf } from './bucket.ts';
+import { download } from './download.ts';
+import { abortForgotten } from './forgotten.ts';
+import { loadS3, type S3Client } from './package.ts';
+import { type Environment, readS3Settings } from './settings.ts';
+import { upload } from './upload.ts';
+
+export interface S3PlaceOptions {
+  readonly env: Environment;
+  /** Ends what is under way; an upload is then aborted at the server. */
+  readonly signal: AbortSignal;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Default: 16 MiB, which makes 156 GiB the most. */
+  readonly partBytes?: number;
+  /** A connection on which nothing moves for so long is broken. Default: a minute. */
+  readonly idleMs?: number;
+}
+
+const PART_BYTES = 16 * 1024 * 1024;
+const IDLE_MS = 60_000;
+const CONNECT_MS = 10_000;
+const MAX_ATTEMPTS = 4;
+/** More is no place of ours, and a list that has no end is none. */
+const MAX_LISTED = 100_000;
+const FORGOTTEN_MS = 86_400_000;
+
+/** `text`: `s3://bucket/prefix`. Throws `invalid_request`: the address, the settings, or a package that is missing. */
+export async function openS3Place(
+  text: string,
+  { env, signal, now, partBytes = PART_BYTES, idleMs = IDLE_MS }: S3PlaceOptions,
+): Promise<SnapshotPlace> {
+  const address = parseS3Address(text);
+  const client = await createClient(env, idleMs);
+  const description = text.replace(/\/$/, '');
+  const bucket: Bucket = { client, address, description, signal };
+  return {
+    description,
+    list: () => list(bucket),
+    read: async (name, { offset }) =>
+      download(bucket, checked(name), {
+        offset,
+        pause: (ms, until) => sleep(ms, undefined, { signal: until }),
+      }),
+    write: async (name, chunks) => {
+      checked(name);
+      await abortForgotten(bucket, { isSnapshotName, beforeMs: now() - FORGOTTEN_MS });
+      return upload(bucket, name, chunks, { partBytes });
+    },
+    remove: async (name) => {
+      const object = objectOf(bucket, checked(name));
+      await ask(bucket, `to remove ${name} from ${description}`, (options) =>
+        client.deleteObject(object, options),
+      );
+    },
+  };
+}
+
+async function createClient(env: Environment, idleMs: number): Promise<S3Client> {
+  const { endpoint, region, isPathStyle, credentials } = readS3Settings(env);
+  const { S3 } = await loadS3();
+  return new S3({
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    ...(credentials !== undefined && { credentials }),
+    forcePathStyle: isPathStyle,
+    maxAttempts: MAX_ATTEMPTS,
+    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: idleMs },
+    // Servers other than that of AWS refuse the newer checksums. The signature of a part covers its SHA-256.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+}
+
+async function list(bucket: Bucket): Promise<readonly PlacedFile[]> {
+  const { address, client, description } = bucket;
+  const found: PlacedFile[] = [];
+  let continuation: string | undefined;
+  do {
+    const request = {
+      Bucket: address.bucket,
+      Prefix: address.prefix,
+      Delimiter: '/',
+      ...(continuation !== undefined && { ContinuationToken: continuation }),
+    };
+    const page = await ask(bucket, `to list ${description}`, (options) =>
+      client.listObjectsV2(request, options),
+    );
+    for (const { Key = '', Size = -1 } of page.Contents ?? []) {
+      const name = Key.slice(address.prefix.length);
+      if (Key.startsWith(address.prefix) && isSnapshotName(name)) found.push({ name, bytes: Size });
+    }
+    const next = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    if (found.length > MAX_LISTED || (next !== undefined && next === continuation))
+      throw new RegistryError(
+        'unexpected_answer',
+        `expected at most ${MAX_LISTED} snapshots in ${description}, got a list without end`,
+      );
+    continuation = next;
+  } while (continuation !== undefined);
+  return found;
+}
+
+/** Throws `invalid_request`. */
+function checked(name: string): string {
+  if (isSnapshotName(name)) return name;
+  throw new RegistryError(
+    'invalid_request',
+    `expected the name of a snapshot, VERSION-ID.qsnap, got ${name.length} characters`,
+  );
+}
