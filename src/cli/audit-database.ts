@@ -6,7 +6,7 @@
 import { type SetIdentity, undone } from '../client/known-set.ts';
 import { isEqualBytes } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
-import { descriptorPath } from '../core/descriptor.ts';
+import { descriptorPath, descriptorValueHash } from '../core/descriptor.ts';
 import { RegistryError } from '../core/error.ts';
 import { changesOf } from '../core/payload.ts';
 import type { SetLeaf } from '../core/set-rows.ts';
@@ -201,11 +201,17 @@ async function compareSpans(database: AuditedDatabase, index: ExpectedIndex): Pr
   return rows;
 }
 
-/** No more rows in the set at the head than the entries put there. */
-async function compareSet(database: AuditedDatabase, { set }: Chain): Promise<void> {
+/** The set at the head, every value of it: some may have been put by entries that are gone. */
+async function compareSet(database: AuditedDatabase, { version, set }: Chain): Promise<void> {
   let rows = 0;
-  for await (const _ of database.descriptors()) rows++;
+  for await (const { kind, id, bytes, valueHash } of database.descriptors()) {
+    if (!isEqualBytes(descriptorValueHash(bytes), valueHash))
+      throw damaged(`the bytes of ${kind}/${id} as its row names them`);
+    rows++;
+  }
   if (rows !== set.size) throw damaged(`${set.size} rows in the set at the head`, String(rows));
+  if ((await setOfRows(database, version, set)) === undefined)
+    throw damaged(`the rows of the set at the head to give ${set.root}`);
 }
 
 function damaged(expected: string, got = 'others'): RegistryError {

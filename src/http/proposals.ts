@@ -44,7 +44,7 @@ export function proposalWrites(
   return {
     propose: (c, attempt) => {
       readQuery(QUERIES.none, c.req.url);
-      const types = ['genesis', 'descriptors', 'governance'] as const;
+      const types = ['genesis', 'descriptors', 'governance', 'erase'] as const;
       return propose(proposals, c.req.raw, { types, attempt });
     },
     supersede: (c, attempt) => {

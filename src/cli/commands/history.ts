@@ -95,7 +95,8 @@ async function knownSpan(client: Client, key: Key, span: Span): Promise<KnownSpa
       (change) =>
         change.op === 'put' && keyOf(change) === keyOf(key) && valueHashOf(change) === value_hash,
     );
-  if (isPut || (erasedBy !== null && descriptor === null)) return { ...span, erased_by: erasedBy };
+  const isTold = descriptor === null ? erasedBy !== null : isPut;
+  if (isTold) return { ...span, erased_by: erasedBy };
   throw new RegistryError(
     'unexpected_answer',
     `expected version ${set_version} to put ${keyOf(key)} as ${value_hash}, got another entry`,

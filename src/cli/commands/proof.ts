@@ -4,6 +4,7 @@ import { decodeUtf8, encodeBase64, encodeUtf8 } from '../../core/bytes.ts';
 import { canonicalBytes } from '../../core/canonical.ts';
 import { Check } from '../../core/check.ts';
 import { RegistryError } from '../../core/error.ts';
+import { entryHash } from '../../core/leaf.ts';
 import { isIncluded, recordHash } from '../../core/tlog/merkle.ts';
 import {
   readSignedCheckpoint,
@@ -13,12 +14,12 @@ import {
 import { encodeProofFile, type ProofFile, parseProofFile } from '../../core/tlog/proof-file.ts';
 import { parseVerifierKey } from '../../core/vkey.ts';
 import { parseVersion } from '../arguments.ts';
-import { assembleBundle } from '../assemble-bundle.ts';
 import type { Context } from '../context.ts';
 import { usageError, verified } from '../failure.ts';
 import { readInput, readJson, writeOutput } from '../files.ts';
 import { createFullVerifier } from '../full-verifier.ts';
 import { openLogSource } from '../open-log.ts';
+import { proveLeaf } from '../prove-leaf.ts';
 import { readVerifierKey } from '../signer-file.ts';
 import { addWitnessOptions, type WitnessOptions, witnessedBy } from '../witness-options.ts';
 import { trustedRegistry } from './bundle.ts';
@@ -59,17 +60,11 @@ async function writeProof(
 ): Promise<void> {
   const registry = context.globals.registry ?? (await trustedRegistry(context, data));
   await using source = await openLogSource(context, data);
-  const { file, verified: bundle } = await verified(assembleBundle(source, { version, registry }));
-  const at = bundle.entries.findIndex(({ leaf }) => leaf.version === version);
-  const [entry, proven] = [file.entries[at], bundle.entries[at]];
-  if (entry === undefined || proven === undefined)
-    throw new RegistryError('internal', `expected version ${version} in its bundle, got none`);
-  const { checkpoint: note } = file;
-  const text = encodeProofFile({ index: version, proof: entry.proof, note, extra: entry.leaf });
+  const { note, size, leaf, proof } = await verified(proveLeaf(source, { version, registry }));
+  const text = encodeProofFile({ index: version, proof, note, extra: leaf });
   await writeOutput(context.io, output, encodeUtf8(text));
-  const { size } = bundle.checkpoint;
   await context.say(
-    `wrote ${output}: version ${version}, ${proven.entryHash}, in the checkpoint of ${size} entries`,
+    `wrote ${output}: version ${version}, ${entryHash(leaf)}, in the checkpoint of ${size} entries`,
   );
 }
 
