@@ -191,6 +191,13 @@ export const EXAMPLES = {
     kind: 'service',
     origin,
   },
+  retention: {
+    archive: 'https://archive.example.com/registry',
+    oldest: 120,
+    origin,
+    registry,
+    version: 4711,
+  },
   quorum,
   proposal,
   proposals: { proposals: [proposal] },

@@ -10,6 +10,7 @@ import {
   GovernanceAtVersion,
   Head,
   History,
+  RetentionAnswer,
   SetHashes,
   StreamUpdate,
 } from './schemas.ts';
@@ -63,7 +64,7 @@ export const READ_ROUTES = {
         example: EXAMPLES.difference,
       },
     },
-    errors: ['not_initialised'],
+    errors: ['not_initialised', 'pruned', 'erased'],
   },
   readEntries: {
     method: 'get',
@@ -71,7 +72,7 @@ export const READ_ROUTES = {
     tag: 'read',
     summary: 'Entries from a version on, for catching up',
     description:
-      'One entry a line, ascending; empty past the head. A page may hold fewer than `limit` entries: go on after the last one.',
+      'One entry a line, ascending; empty past the head. The payload of an erased entry is null. A page may hold fewer than `limit` entries: go on after the last one.',
     caching: 'range',
     query: QUERIES.entries,
     answers: {
@@ -82,7 +83,7 @@ export const READ_ROUTES = {
         example: EXAMPLES.entry,
       },
     },
-    errors: [],
+    errors: ['pruned'],
   },
   readHistory: {
     method: 'get',
@@ -102,13 +103,32 @@ export const READ_ROUTES = {
     },
     errors: ['not_initialised'],
   },
+  readRetention: {
+    method: 'get',
+    path: '/registry/retention',
+    tag: 'read',
+    summary: 'From which version on the log is kept whole',
+    description:
+      'Payloads and approvals of versions below `oldest` are pruned, save those of genesis, governance and erase entries; reading them is 410. Leaves, tiles and proofs stay. `archive` is what the operator says of where older entries are.',
+    caching: 'head',
+    query: QUERIES.none,
+    answers: {
+      200: {
+        description: 'What is kept.',
+        mediaType: json,
+        schema: RetentionAnswer,
+        example: EXAMPLES.retention,
+      },
+    },
+    errors: ['not_initialised'],
+  },
   followStream: {
     method: 'get',
     path: '/registry/stream',
     tag: 'follow',
     summary: 'New versions as server-sent events',
     description:
-      'Without a cursor the head comes first. With `Last-Event-ID` or `after` exactly the versions after it are replayed, then live. `registry.update` carries the version as `id`; `registry.progress` is a heartbeat, and comes at once when the checkpoint has got new cosignatures; `registry.reset` means that the cursor is not in the log; after `registry.closing`, reconnect.',
+      'Without a cursor the head comes first. With `Last-Event-ID` or `after` exactly the versions after it are replayed, then live. `registry.update` carries the version as `id`; `registry.progress` is a heartbeat, and comes at once when the checkpoint has got new cosignatures; `registry.reset` means that the cursor is not in the log, or that what follows it was pruned; after `registry.closing`, reconnect.',
     caching: 'none',
     query: QUERIES.stream,
     headers: HEADERS.stream,
@@ -133,7 +153,7 @@ export const READ_ROUTES = {
     answers: {
       200: { description: 'The entry.', mediaType: json, schema: Entry, example: EXAMPLES.entry },
     },
-    errors: [],
+    errors: ['pruned', 'erased'],
   },
   readSet: {
     method: 'get',
@@ -151,7 +171,7 @@ export const READ_ROUTES = {
         example: EXAMPLES.set,
       },
     },
-    errors: ['not_initialised'],
+    errors: ['not_initialised', 'pruned', 'erased'],
   },
   readSetHashes: {
     method: 'get',
@@ -209,6 +229,6 @@ export const READ_ROUTES = {
         example: EXAMPLES.descriptor,
       },
     },
-    errors: ['not_initialised'],
+    errors: ['not_initialised', 'pruned', 'erased'],
   },
 } as const satisfies Record<string, Route>;

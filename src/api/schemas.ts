@@ -30,10 +30,11 @@ export const Head = z
   .meta({ id: 'Head', description: 'The newest entry. `registry` is the genesis payload hash.' });
 
 export const Entry = z
-  .looseObject({ approvals: z.array(Approval), leaf: Leaf, payload: Payload })
+  .looseObject({ approvals: z.array(Approval), leaf: Leaf, payload: Payload.nullable() })
   .meta({
     id: 'Entry',
-    description: 'A committed payload: the stored canonical bytes of each part.',
+    description:
+      'A committed payload: the stored canonical bytes of each part. Without its payload where that was erased.',
   });
 
 export const DescriptorSet = z
@@ -119,14 +120,28 @@ export const Difference = z
 
 const DescriptorSpan = z
   .looseObject({
-    descriptor: Descriptor,
+    descriptor: Descriptor.nullable(),
     end_version: Version.nullable(),
     set_version: Version,
     value_hash: Hash,
   })
   .meta({
     id: 'DescriptorSpan',
-    description: 'Current from `set_version` up to, not including, `end_version` (null: now).',
+    description:
+      'Current from `set_version` up to, not including, `end_version` (null: now). Without its descriptor where that was erased.',
+  });
+
+export const RetentionAnswer = z
+  .looseObject({
+    archive: z.string().nullable(),
+    oldest: Version,
+    origin: Origin,
+    registry: Hash,
+    version: Version,
+  })
+  .meta({
+    id: 'Retention',
+    description: 'The lowest version that is kept whole, and the newest one.',
   });
 
 export const History = z

@@ -7,6 +7,9 @@ import { Head, Proposal, ProposalList, Proposed, Quorum } from './schemas.ts';
 
 const json = 'application/json';
 
+/** Of a payload that was committed and has been let go of since. */
+const GONE = ['pruned', 'erased'] as const;
+
 const PROPOSE_ERRORS = [
   ...WRITE_ERRORS,
   ...BODY_ERRORS,
@@ -15,6 +18,7 @@ const PROPOSE_ERRORS = [
   'expired',
   'invalid_governance',
   'too_many_proposals',
+  ...GONE,
 ] as const;
 
 const PROPOSED = {
@@ -66,7 +70,7 @@ export const WRITE_ROUTES = {
         example: EXAMPLES.proposal,
       },
     },
-    errors: ['unknown_proposal'],
+    errors: ['unknown_proposal', ...GONE],
   },
   readProposalPayload: {
     method: 'get',
@@ -84,7 +88,7 @@ export const WRITE_ROUTES = {
         example: EXAMPLES.payload,
       },
     },
-    errors: ['unknown_proposal'],
+    errors: ['unknown_proposal', ...GONE],
   },
   propose: {
     method: 'post',
@@ -149,6 +153,7 @@ export const WRITE_ROUTES = {
       'invalid_signature',
       'expired',
       'conflict',
+      ...GONE,
     ],
   },
   commit: {

@@ -20,6 +20,7 @@ import { proofRoutes } from './proofs.ts';
 import { proposalReads, proposalWrites } from './proposals.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 import { type ReadyReads, readyReads } from './ready-reads.ts';
+import { retentionRoutes } from './retention.ts';
 import { setRoutes } from './sets.ts';
 import { type OpenStream, streamOpener, streamRoutes } from './stream.ts';
 import { StreamSlots } from './stream-slots.ts';
@@ -97,6 +98,7 @@ function createHandlers(
     ...entryRoutes(registry),
     ...logRoutes(deps, { bodies, ready }),
     ...proofRoutes(registry),
+    ...retentionRoutes(registry),
     ...proposalReads(registry.proposals),
     ...blobReads(deps, limits),
   };

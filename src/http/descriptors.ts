@@ -3,6 +3,7 @@ import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts'
 import { encodeBase64 } from '../core/bytes.ts';
 import { canonicalBytes } from '../core/canonical.ts';
 import { RegistryError } from '../core/error.ts';
+import { encodeLeaf } from '../core/leaf.ts';
 import type { DescriptorAnswer, Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { Handler } from './exchange.ts';
@@ -80,9 +81,13 @@ async function tieToCheckpoint(registry: Registry, version: number): Promise<Tie
   if (checkpoint === undefined) return undefined;
   const { etag, note, size } = checkpoint;
   const proof = await registry.reader.inclusionProof({ version, size });
-  const entry = await registry.reader.entry(version);
-  if (proof === undefined || entry === undefined) return undefined;
-  const members = { checkpoint: note, inclusion_proof: proof.map(encodeBase64), leaf: entry.leaf };
+  const leaf = await registry.reader.leaf(version);
+  if (proof === undefined || leaf === undefined) return undefined;
+  const members = {
+    checkpoint: note,
+    inclusion_proof: proof.map(encodeBase64),
+    leaf: encodeLeaf(leaf),
+  };
   return { members, etag };
 }
 

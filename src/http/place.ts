@@ -2,7 +2,6 @@
 import type { Caching } from '../api/caching.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
-import { decodeLeaf } from '../core/leaf.ts';
 import type { PublishedCheckpoint, PublishedHead, Registry } from '../registry/registry.ts';
 
 export interface Place {
@@ -71,8 +70,7 @@ export async function setAt(
   const head = registry.head();
   if (head?.version === version)
     return { setRoot: head.object.set_root, size: head.object.set_size };
-  const entry = await registry.reader.entry(version);
-  if (entry === undefined) throw noSuchVersion(registry, version);
-  const leaf = decodeLeaf(entry.leaf);
+  const leaf = await registry.reader.keptLeaf(version);
+  if (leaf === undefined) throw noSuchVersion(registry, version);
   return { setRoot: leaf.set_root, size: leaf.set_size };
 }

@@ -4,6 +4,7 @@
  * they cannot differ.
  */
 import type { PublishedHead, Registry } from '../registry/registry.ts';
+import type { KeptRange } from '../registry/retained.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import { notModified } from './conditional.ts';
 import { CORR_ID_HEADER } from './correlation.ts';
@@ -30,25 +31,30 @@ export interface ReadyAnswer {
   readonly notModified: ReadyResponse;
 }
 
-type Sources = Pick<Registry, 'head' | 'checkpoint'>;
+type Sources = Pick<Registry, 'head' | 'checkpoint' | 'retention'>;
 
 export class ReadyAnswers {
   readonly #registry: Sources;
-  readonly #versions: LeastRecent<ReadyAnswer>;
+  readonly #maxBytes: number;
+  #versions: LeastRecent<ReadyAnswer>;
+  /** As it was when the versions were kept. */
+  #retention: KeptRange;
   readonly #head = new Latest((head: PublishedHead) => headAnswer(head));
   readonly #checkpoint = new Latest(checkpointAnswer);
 
   /** `maxBytes`: of versions. */
   constructor(registry: Sources, maxBytes: number) {
     this.#registry = registry;
+    this.#maxBytes = maxBytes;
     this.#versions = new LeastRecent(maxBytes);
+    this.#retention = registry.retention();
   }
 
   /** By the request target as it was sent; `undefined`: none is ready. */
   find(target: string): ReadyAnswer | undefined {
     if (target === '/registry/head') return this.head();
     if (target === '/checkpoint') return this.checkpoint();
-    return this.#versions.get(target);
+    return this.#kept.get(target);
   }
 
   /** `undefined` before genesis. */
@@ -62,19 +68,37 @@ export class ReadyAnswers {
   }
 
   version(version: number): ReadyAnswer | undefined {
-    return this.#versions.get(pathOf(version));
+    return this.#kept.get(pathOf(version));
   }
 
-  /** `bytes`: of the entry at `version`, verified; it has them for ever. */
+  /**
+   * `bytes`: of the entry at `version`, verified; it has them until more is let go of. `retention`: as it was
+   * before they were read.
+   */
   keepVersion(
     version: number,
-    { bytes, etag }: Pick<PublishedHead, 'bytes' | 'etag'>,
+    {
+      bytes,
+      etag,
+      retention,
+    }: Pick<PublishedHead, 'bytes' | 'etag'> & { readonly retention: KeptRange },
   ): ReadyAnswer {
     const answer = answerBytes(bytes, { caching: 'immutable', etag });
     const ready = readyAnswer('/registry/{version}', etag, answer);
     // Whoever writes it may keep a second form of it.
-    this.#versions.keep(pathOf(version), ready, 2 * bytes.length);
+    if (retention === this.#registry.retention())
+      this.#kept.keep(pathOf(version), ready, 2 * bytes.length);
     return ready;
+  }
+
+  /** None of what was let go of since. */
+  get #kept(): LeastRecent<ReadyAnswer> {
+    const retention = this.#registry.retention();
+    if (retention !== this.#retention) {
+      this.#retention = retention;
+      this.#versions = new LeastRecent(this.#maxBytes);
+    }
+    return this.#versions;
   }
 }
 

@@ -110,10 +110,13 @@ class SetBodies {
 
   /** `undefined`: too large to be held. */
   async get(key: SetKey, coding: Representation): Promise<Uint8Array | undefined> {
-    const whole = await this.#cache.get(etagOf(key, 'identity'), () => this.#collect(key));
+    // What was held before an erasure is not found any more.
+    const { length } = this.#deps.registry.retention().erasures;
+    const nameOf = (one: Representation): string => `${etagOf(key, one)} ${length}`;
+    const whole = await this.#cache.get(nameOf('identity'), () => this.#collect(key));
     if (whole === TOO_LARGE) return undefined;
     if (coding === 'identity') return whole;
-    return this.#cache.get(etagOf(key, coding), () => this.#deps.compress[coding](whole));
+    return this.#cache.get(nameOf(coding), () => this.#deps.compress[coding](whole));
   }
 
   /** `undefined`: to be read from the registry. */

@@ -21,9 +21,11 @@ export function versionRoutes(registry: Registry, ready: ReadyAnswers): VersionR
     readEntry: async (c) => {
       readQuery(QUERIES.none, c.req.url);
       const { version } = readParameters(PATHS.version, c.req.param(), 'path');
-      const known =
-        ready.version(version) ?? ready.keepVersion(version, await entryAt(registry, version));
-      return known.answer;
+      const known = ready.version(version);
+      if (known !== undefined) return known.answer;
+      const retention = registry.retention();
+      return ready.keepVersion(version, { ...(await entryAt(registry, version)), retention })
+        .answer;
     },
     readHeadEntry: async (c) => {
       readQuery(QUERIES.none, c.req.url);
@@ -39,9 +41,9 @@ export function versionRoutes(registry: Registry, ready: ReadyAnswers): VersionR
   };
 }
 
-/** The stored bytes of an entry as one canonical object. */
+/** The stored bytes of an entry as one canonical object; the payload of an erased one is null. */
 export function encodeEntry({ approvals, leaf, payload }: EntryBytes): Uint8Array {
-  return spliceObject({ approvals, leaf, payload });
+  return spliceObject({ approvals, leaf, payload: payload.length === 0 ? null : payload });
 }
 
 async function entryAt(

@@ -21,6 +21,8 @@ const WOKEN_AT_ONCE = 500;
 export interface FeedOptions {
   readonly head: () => PublishedHead | undefined;
   readonly checkpoint: () => PublishedCheckpoint | undefined;
+  /** The lowest version that is kept whole. */
+  readonly oldest: () => number;
   /** Entries from a version on, ascending, at most `limit`. */
   readonly replay: (range: { from: number; limit: number }) => Promise<readonly PublishedHead[]>;
   readonly limits: RegistryLimits;
@@ -229,8 +231,9 @@ class Cursor implements Subscription {
 
   #advance(head: PublishedHead): FeedEvent | Promise<FeedEvent> {
     if (this.#version === undefined) return this.#update(head);
-    if (this.#version > head.version) return this.#reset(head);
     const next = this.#version + 1;
+    if (this.#version > head.version || next < this.#options.feed.oldest())
+      return this.#reset(head);
     if (this.#options.mode === 'latest' && next < head.version) {
       this.#options.feed.metrics.lagged(this.#options.consumer, head.version - next);
       return this.#update(head);
@@ -262,10 +265,10 @@ class Cursor implements Subscription {
     return { type: 'update', version: entry.version, frame: entry.frame };
   }
 
-  /** The cursor is not in this log: the reader is told, and goes on from the head. */
+  /** The cursor is not in this log, or what follows it is not: the reader is told, and goes on from the head. */
   #reset(head: PublishedHead): FeedEvent {
     this.#version = head.version;
-    const data = { oldest: 0, head: head.version };
+    const data = { oldest: this.#options.feed.oldest(), head: head.version };
     return {
       type: 'reset',
       frame: encodeFrame({ event: 'registry.reset', id: head.version, data }),

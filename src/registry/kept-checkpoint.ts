@@ -16,7 +16,7 @@ import { parseLogKeys } from '../core/vkey.ts';
 import type { Store } from '../store/store.ts';
 import type { GovernanceSpan } from './load.ts';
 import { loadTree } from './log-nodes.ts';
-import { assertStoredEntry, damaged } from './stored.ts';
+import { assertStoredEntry, damaged, type LetGo } from './stored.ts';
 
 /** A kept checkpoint lags by about a second of commits; a longer way waits for the walk over the log. */
 const MAX_BRIDGED = 4_096;
@@ -37,10 +37,13 @@ export async function loadKept(
     chain,
     governances,
     verifier,
+    retained,
   }: {
     readonly chain: Chain;
     readonly governances: readonly GovernanceSpan[];
     readonly verifier: NoteVerifier;
+    /** What may be missing. Default: nothing. */
+    readonly retained?: LetGo;
   },
 ): Promise<Kept> {
   const note = await store.checkpoint();
@@ -61,7 +64,7 @@ export async function loadKept(
     const page = await store.entries({ from: tree.size, limit });
     if (page.length === 0) throw damaged(`expected version ${tree.size} in the log, got nothing`);
     for (const entry of page) {
-      const { version, prev_hash } = assertStoredEntry(entry);
+      const { version, prev_hash } = assertStoredEntry(entry, retained);
       if (version !== tree.size || (previous !== undefined && prev_hash !== previous))
         throw damaged(`expected version ${tree.size} to follow the one before, got another entry`);
       previous = entry.entryHash;

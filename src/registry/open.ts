@@ -1,8 +1,8 @@
 /** Puts the registry together over a store: load, publish, then accept writes. */
-import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { catchUp } from './catch-up.ts';
 import { Checkpoints, type Sealed } from './checkpoints.ts';
+import { erasableIn } from './erasing.ts';
 import { EventFeed } from './feed.ts';
 import { assertNamed } from './gates.ts';
 import { HeadWaiters } from './head-waiters.ts';
@@ -11,6 +11,7 @@ import { type GovernanceSpan, type Loaded, loadChain } from './load.ts';
 import { LogWalk } from './log-walk.ts';
 import { DEFAULT_LIMITS, type RegistryLimits, type RegistryOptions } from './options.ts';
 import { ProposalBook } from './proposals.ts';
+import { type PruneOptions, pruneBelow } from './pruning.ts';
 import { publishEntry } from './published.ts';
 import { LogReader } from './reader.ts';
 import type {
@@ -23,6 +24,7 @@ import type {
   ReadinessCheck,
   Registry,
 } from './registry.ts';
+import { type KeptRange, Retained } from './retained.ts';
 import { isSignable, isSignedByAll, logKeysInForce, unsignable } from './seal.ts';
 import { type Committed, Sequencer } from './sequencer.ts';
 import { tracedProposals } from './traced-proposals.ts';
@@ -33,13 +35,16 @@ import { Trees } from './trees.ts';
  * log, else once it was walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
  */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
-  const { store, pins, verifier } = options;
+  const { store, pins, verifier, archive = null } = options;
   const loaded = await loadChain(store, pins);
-  const kept = loaded && (await loadKept(store, { ...loaded, verifier }));
-  const registry = new OpenRegistry(options, loaded?.governances ?? [], loaded?.chain ?? null);
+  const retained = new Retained(archive);
+  await retained.load(store);
+  const kept = loaded && (await loadKept(store, { ...loaded, verifier, retained }));
+  const registry = new OpenRegistry(options, { ...loaded, retained });
   if (loaded !== undefined) {
     await registry.recover(loaded, kept);
     options.metrics.recovered();
+    options.metrics.oldestVersion(retained.state.oldest);
   }
   await registry.book.load();
   return registry;
@@ -47,6 +52,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
 
 class OpenRegistry implements Registry {
   readonly #options: RegistryOptions;
+  readonly #retained: Retained;
   readonly #limits: RegistryLimits;
   readonly #waiters: HeadWaiters;
   readonly #trees: Trees;
@@ -67,11 +73,11 @@ class OpenRegistry implements Registry {
 
   constructor(
     options: RegistryOptions,
-    governances: readonly GovernanceSpan[],
-    chain: Chain | null,
+    { chain, governances = [], retained }: Partial<Loaded> & { readonly retained: Retained },
   ) {
     const { store, metrics, timers } = options;
     this.#options = options;
+    this.#retained = retained;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#governances = governances;
     this.#waiters = new HeadWaiters(timers);
@@ -82,9 +88,10 @@ class OpenRegistry implements Registry {
       prove: async (sizes) => (await this.#reader.consistencyProof(sizes)) ?? [],
       onRenewed: () => this.#feed.announceProgress(),
     });
+    const findErasable = erasableIn({ store, retained });
     this.#sequencer = new Sequencer({
       store,
-      chain,
+      chain: chain ?? null,
       limits: this.#limits,
       tracer: options.tracer,
       now: options.now,
@@ -95,6 +102,10 @@ class OpenRegistry implements Registry {
         if (signers.length > 0 && !isSignable(logKeysInForce(governance, signers)))
           throw unsignable(governance, signers);
       },
+      findErasable,
+      onErasing: (version, isComing) =>
+        isComing ? retained.erasing(version) : retained.notErasing(version),
+      onErased: () => retained.load(store),
       seal: (sealed, from) => {
         this.#durableMs = monotonicMs();
         return this.#checkpoints.seal(sealed, from);
@@ -109,6 +120,7 @@ class OpenRegistry implements Registry {
       chain: () => this.#sequencer.chain,
       governances: () => this.#governances,
       checkpoints: this.#checkpoints,
+      retained,
     });
     this.#feed = new EventFeed({
       ...options,
@@ -116,6 +128,7 @@ class OpenRegistry implements Registry {
       metrics,
       head: () => this.#head,
       checkpoint: () => this.checkpoint(),
+      oldest: () => retained.state.oldest,
       monotonicMs,
       replay: (range) => this.#reader.published(range),
     });
@@ -124,6 +137,7 @@ class OpenRegistry implements Registry {
       limits: this.#limits,
       sequencer: this.#sequencer,
       assertWritable: () => this.assertWritable(),
+      findErasable,
       committed: (version) => this.#reader.committed(version),
       published: async (version) =>
         this.#feed.recent(version) ??
@@ -146,6 +160,16 @@ class OpenRegistry implements Registry {
 
   checkpoint(): PublishedCheckpoint | undefined {
     return this.#checkpoints.published;
+  }
+
+  retention(): KeptRange {
+    return this.#retained.state;
+  }
+
+  async prune(oldest: number, options: PruneOptions = {}): Promise<void> {
+    const { store, metrics } = this.#options;
+    const covered = Math.max(0, (this.checkpoint()?.size ?? 0) - 1);
+    await pruneBelow(oldest, { store, metrics, retained: this.#retained, covered }, options);
   }
 
   async waitForHead({

@@ -88,6 +88,8 @@ export interface RegistryOptions {
   /** A store that holds another registry is refused. */
   readonly pins?: Pins;
   readonly limits?: Partial<RegistryLimits>;
+  /** Where an operator keeps what was pruned, in their words, for who asks for it. */
+  readonly archive?: string | null;
   /** Called once, when the outcome of a write is unknown: end the process without closing the store. */
   readonly onFatal: (error: RegistryError) => void;
 }

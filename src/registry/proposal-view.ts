@@ -1,7 +1,13 @@
 /** What can be said of a proposal in flight at a head: its state, its quorum, and what blocks it. */
 import type { Approval } from '../core/approval.ts';
+import { assertErasable, type ErasureTarget } from '../core/erasure.ts';
 import { RegistryError } from '../core/error.ts';
-import { changesOf, type DecodedPayload } from '../core/payload.ts';
+import {
+  changesOf,
+  type DecodedPayload,
+  type ErasePayload,
+  type Payload,
+} from '../core/payload.ts';
 import { countQuorum, type Quorum } from '../core/quorum.ts';
 import {
   assertSupersedesHead,
@@ -84,7 +90,13 @@ export interface ViewedAt {
   readonly chain: Chain | null;
   readonly now: string;
   readonly pause: Pause;
+  readonly findErasable: FindErasable;
 }
+
+/** What stands where payloads erase. */
+export type FindErasable = (
+  payloads: readonly Payload[],
+) => Promise<ReadonlyMap<ErasePayload, ErasureTarget>>;
 
 /** In their order, all at one head. */
 export async function viewAllPending(
@@ -98,14 +110,16 @@ export async function viewAllPending(
 
 export async function viewPending(
   pending: Pending,
-  { chain, now, pause }: ViewedAt,
+  { chain, now, pause, findErasable }: ViewedAt,
 ): Promise<ProposalView> {
   const { proposal } = pending;
   const { payload } = proposal;
   const fences = await fencesAt(pending, chain, pause);
   const approvals = [...pending.approvals.values()];
   const quorum = countQuorum(payload, chain?.governance ?? null, pending.approvals.keys());
-  const blockedBy = blockReason(proposal, chain, fences);
+  const target =
+    payload.type === 'erase' ? (await findErasable([payload])).get(payload) : undefined;
+  const blockedBy = blockReason(proposal, chain, { fences, target });
   const state: ProposalState =
     (now > payload.expires_at && 'expired') ||
     (blockedBy !== null && 'blocked') ||
@@ -137,6 +151,13 @@ export function viewCommitted(
   };
 }
 
+/** A view tells of what it was made from: that of an erased payload goes with it. */
+export function forgetErased(views: ProposalView[], payload: Payload): void {
+  if (payload.type !== 'erase') return;
+  const index = views.findIndex(({ version }) => version === payload.version);
+  if (index >= 0) views.splice(index, 1);
+}
+
 function common(
   { payload, payloadB3, bytes }: DecodedPayload,
   approvals: readonly Approval[],
@@ -158,12 +179,16 @@ function common(
 function blockReason(
   proposal: DecodedPayload,
   chain: Chain | null,
-  fences: readonly BrokenFence[],
+  {
+    fences,
+    target,
+  }: { readonly fences: readonly BrokenFence[]; readonly target: ErasureTarget | undefined },
 ): string | null {
   const [first] = fences;
   if (first !== undefined) return `${first.kind}/${first.id} changed since it was proposed`;
   try {
     assertSupersedesHead(chain, proposal.payload);
+    assertErasable(chain, proposal.payload, target);
     nextGovernance(chain, proposal);
     return null;
   } catch (error) {

@@ -16,6 +16,8 @@ import { ApprovalCheck } from './approval-check.ts';
 import type { RegistryLimits, RegistryOptions } from './options.ts';
 import { expiredToDrop, ProposalShelf } from './proposal-room.ts';
 import {
+  type FindErasable,
+  forgetErased,
   makePending,
   type Pending,
   pauseBetween,
@@ -48,6 +50,7 @@ export interface ProposalBookOptions
   readonly limits: RegistryLimits;
   /** Throws `draining` or why nothing is written. */
   readonly assertWritable: () => void;
+  readonly findErasable: FindErasable;
   readonly committed: (version: number) => Promise<CommittedProposal | undefined>;
   readonly published: (version: number) => Promise<PublishedHead | undefined>;
 }
@@ -214,6 +217,7 @@ export class ProposalBook implements Proposals {
           version: leaf.version,
         }),
       );
+      forgetErased(this.#recent, pending.proposal.payload);
     }
     this.#recent.length = Math.min(this.#recent.length, RECENT_COMMITTED);
     this.#options.metrics.pendingProposals(this.#pending.size);
@@ -300,8 +304,9 @@ export class ProposalBook implements Proposals {
   }
 
   #here(): ViewedAt {
-    const { sequencer, timers } = this.#options;
-    return { chain: sequencer.chain, now: this.#now(), pause: pauseBetween(timers.soon) };
+    const { sequencer, timers, findErasable } = this.#options;
+    const pause = pauseBetween(timers.soon);
+    return { chain: sequencer.chain, now: this.#now(), pause, findErasable };
   }
 
   #now(): string {

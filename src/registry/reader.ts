@@ -24,6 +24,7 @@ import type {
   SetAnswer,
   SetHashes,
 } from './registry.ts';
+import type { Retained } from './retained.ts';
 import { assertStoredEntry, assertStoredLeaves, damaged, storedPayload } from './stored.ts';
 import type { Trees } from './trees.ts';
 
@@ -37,6 +38,7 @@ export interface LogReaderOptions {
   /** Ascending. */
   readonly governances: () => readonly GovernanceSpan[];
   readonly checkpoints: Pick<Checkpoints, 'published' | 'tree'>;
+  readonly retained: Retained;
 }
 
 export class LogReader implements Reader {
@@ -53,15 +55,29 @@ export class LogReader implements Reader {
   async entry(
     version: number,
   ): Promise<(EntryBytes & { entryHash: StoredEntry['entryHash'] }) | undefined> {
-    return (await this.#stored(version))?.entry;
+    const stored = await this.#stored(version);
+    if (stored !== undefined) this.#options.retained.assertPayload(stored.entry, stored.leaf.type);
+    return stored?.entry;
+  }
+
+  async leaf(version: number): Promise<Leaf | undefined> {
+    return (await this.#stored(version))?.leaf;
+  }
+
+  async keptLeaf(version: number): Promise<Leaf | undefined> {
+    if (!this.#isVisible(version)) return undefined;
+    this.#options.retained.assertKept(version);
+    return this.leaf(version);
   }
 
   async entries({ from, limit }: { from: number; limit: number }): Promise<readonly EntryBytes[]> {
     const head = this.#options.head();
     if (head === undefined || from > head.version) return [];
+    const { retained } = this.#options;
+    retained.assertKept(from);
     const visible = Math.min(limit, MAX_ENTRIES, head.version + 1 - from);
     const entries = await this.#store.entries({ from, limit: visible });
-    entries.forEach(assertStoredEntry);
+    for (const entry of entries) assertStoredEntry(entry, retained);
     return entries;
   }
 
@@ -73,8 +89,9 @@ export class LogReader implements Reader {
   }
 
   async set(version: number): Promise<SetAnswer | undefined> {
-    const leaf = await this.#leaf(version);
+    const leaf = await this.keptLeaf(version);
     if (leaf === undefined) return undefined;
+    this.#options.retained.assertWholeSet(version);
     const tree = await this.#options.trees.at(leaf);
     return {
       version,
@@ -85,7 +102,7 @@ export class LogReader implements Reader {
   }
 
   async setHashes(version: number): Promise<SetHashes | undefined> {
-    const leaf = await this.#leaf(version);
+    const leaf = await this.keptLeaf(version);
     if (leaf === undefined) return undefined;
     const tree = await this.#options.trees.at(leaf);
     return { version, setRoot: leaf.set_root, leaves: tree.leaves() };
@@ -97,10 +114,10 @@ export class LogReader implements Reader {
     id: string;
     isProofWanted: boolean;
   }): Promise<DescriptorAnswer | undefined> {
-    const leaf = await this.#leaf(query.version);
+    const leaf = await this.keptLeaf(query.version);
     if (leaf === undefined) return undefined;
     const row = await this.#store.descriptor(query);
-    if (row !== undefined) assertDescriptor(row);
+    if (row !== undefined) this.#assertValue(row, query.version);
     const tree = await this.#options.trees.at(leaf);
     const path = descriptorPath(query);
     assertInTree(tree, { ...query, path, row });
@@ -121,7 +138,7 @@ export class LogReader implements Reader {
     from: number;
     to: number;
   }): Promise<readonly Difference[] | undefined> {
-    const [older, newer] = [await this.#leaf(from), await this.#leaf(to)];
+    const [older, newer] = [await this.keptLeaf(from), await this.keptLeaf(to)];
     if (older === undefined || newer === undefined) return undefined;
     const start = await this.#options.trees.at(older);
     let tree = start;
@@ -129,7 +146,8 @@ export class LogReader implements Reader {
     for await (const page of this.#store.diff({ from, to })) {
       const changes = page.map((row) => ({ ...row, path: descriptorPath(row) }));
       for (const { kind, id, path, before, after } of changes) {
-        for (const row of [before, after]) if (row !== null) assertDescriptor(row);
+        if (before !== null) this.#assertValue(before, from);
+        if (after !== null) this.#assertValue(after, to);
         assertInTree(start, { kind, id, path, row: before ?? undefined });
         differences.push({ kind, id, before: before?.bytes ?? null, after: after?.bytes ?? null });
       }
@@ -152,13 +170,14 @@ export class LogReader implements Reader {
     return spans
       .filter((span) => span.setVersion <= head)
       .map((span) => {
-        assertDescriptor(span);
         const { setVersion, endVersion, bytes, valueHash } = span;
+        const isLost = bytes.length === 0 && this.#options.retained.isErased(setVersion);
+        if (!isLost) assertDescriptor(span);
         const isEnded = endVersion !== null && endVersion <= head;
         return {
           setVersion,
           endVersion: isEnded ? endVersion : null,
-          bytes,
+          bytes: isLost ? null : bytes,
           valueHash: formatHash(valueHash),
         };
       });
@@ -207,6 +226,7 @@ export class LogReader implements Reader {
     const stored = await this.#stored(version);
     const registry = this.#options.chain()?.registry;
     if (stored === undefined || registry === undefined) return undefined;
+    this.#options.retained.assertPayload(stored.entry, stored.leaf.type);
     return {
       proposal: storedPayload(stored.entry),
       approvals: decodeApprovals(stored.entry.approvals),
@@ -220,15 +240,17 @@ export class LogReader implements Reader {
     };
   }
 
-  async #leaf(version: number): Promise<Leaf | undefined> {
-    return (await this.#stored(version))?.leaf;
+  /** Throws `erased` where a value's bytes were let go of, `storage_damaged` where they are not what they were. */
+  #assertValue(row: StoredDescriptor, version: number): void {
+    if (row.bytes.length === 0) throw this.#options.retained.lostValue(row.setVersion, version);
+    assertDescriptor(row);
   }
 
   async #stored(version: number): Promise<{ entry: StoredEntry; leaf: Leaf } | undefined> {
     if (!this.#isVisible(version)) return undefined;
     const entry = await this.#store.entry(version);
     if (entry === undefined) throw damaged(`expected version ${version} in the log, got nothing`);
-    return { entry, leaf: assertStoredEntry(entry) };
+    return { entry, leaf: assertStoredEntry(entry, this.#options.retained) };
   }
 
   #isVisible(version: number): boolean {
@@ -247,7 +269,7 @@ export class LogReader implements Reader {
     let size = 0;
     for await (const page of this.#store.set(version)) {
       for (const row of page) {
-        assertDescriptor(row);
+        this.#assertValue(row, version);
         assertInTree(tree, { ...row, path: descriptorPath(row), row });
       }
       size += page.length;

@@ -6,13 +6,15 @@ import type { Approval } from '../core/approval.ts';
 import type { BrokenFence } from '../core/chain.ts';
 import type { Governance } from '../core/governance.ts';
 import type { Hash } from '../core/hash.ts';
-import type { EntryBytes } from '../core/leaf.ts';
+import type { EntryBytes, Leaf } from '../core/leaf.ts';
 import type { DecodedPayload, PayloadType } from '../core/payload.ts';
 import type { Quorum } from '../core/quorum.ts';
 import type { SetProof } from '../core/set-proof.ts';
 import type { SetLeaf } from '../core/set-rows.ts';
 import type { Checkpoint } from '../core/tlog/checkpoint.ts';
 import type { TileName } from '../core/tlog/tiles.ts';
+import type { PruneOptions } from './pruning.ts';
+import type { KeptRange } from './retained.ts';
 
 /** The head as readers get it. */
 export interface HeadObject {
@@ -141,7 +143,8 @@ export interface HistoryItem {
   /** The version that put this value, and the one that ended it (`null`: current). */
   readonly setVersion: number;
   readonly endVersion: number | null;
-  readonly bytes: Uint8Array;
+  /** `null`: erased. */
+  readonly bytes: Uint8Array | null;
   readonly valueHash: Hash;
 }
 
@@ -149,11 +152,15 @@ export interface HistoryItem {
  * Reads at a version. Everything is re-hashed on its way out: damage is `storage_damaged`, never an
  * answer. Sets, descriptors and differences are held against the set roots of their versions; the rows
  * of a history against their own hashes, so who relies on those verifies them against the entries.
- * `undefined`: no such version is visible.
+ * `undefined`: no such version is visible. Throws `pruned` or `erased` where what is asked for was let go of.
  */
 export interface Reader {
   entry(version: number): Promise<(EntryBytes & { readonly entryHash: Hash }) | undefined>;
-  /** Ascending; empty past the head. At most `limit`, possibly fewer. */
+  /** Leaves are never let go of. */
+  leaf(version: number): Promise<Leaf | undefined>;
+  /** The same of a version whose set is kept; throws `pruned` for others. */
+  keptLeaf(version: number): Promise<Leaf | undefined>;
+  /** Ascending; empty past the head. At most `limit`, possibly fewer. The payload of an erased one is empty. */
   entries(range: { readonly from: number; readonly limit: number }): Promise<readonly EntryBytes[]>;
   governance(
     version: number,
@@ -264,6 +271,13 @@ export interface Registry extends AsyncDisposable {
   readiness(): Readiness;
   /** Throws why nothing is to be written now, as a proposal would be refused. */
   assertWritable(): void;
+  /** What of the log was let go of; another object when that is more. */
+  retention(): KeptRange;
+  /**
+   * Lets go of payloads, approvals and old values below `oldest`, which never goes back: reads of them are refused
+   * first. Throws `invalid_request` for more than a signed checkpoint covers, and what `Store.append` rejects with.
+   */
+  prune(oldest: number, options?: PruneOptions): Promise<void>;
   /** Resolves when no commit is waiting: what was accepted before is visible then. */
   idle(): Promise<void>;
   /** From now on not ready, while everything is still served: so that balancers notice. */

@@ -7,6 +7,7 @@ import type { Hash } from '../core/hash.ts';
 import { LogTree } from '../core/tlog/log-tree.ts';
 import type { TreeNode } from '../core/tlog/merkle.ts';
 import type { Store } from '../store/store.ts';
+import { Retained } from './retained.ts';
 import { assertStoredEntry, damaged } from './stored.ts';
 
 /** Few enough that requests are answered in between. */
@@ -33,7 +34,7 @@ export interface Walk {
  * page; a store may answer without giving others their turn.
  */
 export async function scrubLog(
-  store: Pick<Store, 'entries' | 'committedVersion' | 'nodes'>,
+  store: Pick<Store, 'entry' | 'entries' | 'committedVersion' | 'nodes' | 'retention'>,
   {
     end,
     onProgress,
@@ -43,6 +44,8 @@ export async function scrubLog(
 ): Promise<void> {
   let previous: Hash | null = null;
   let tree = LogTree.EMPTY;
+  const retained = new Retained(null);
+  await retained.load(store);
   for (let version = 0; version <= end.version; ) {
     const page = await store.entries({
       from: version,
@@ -52,7 +55,7 @@ export async function scrubLog(
     if (page.length === 0) throw damaged(`expected version ${version} in the log, got nothing`);
     const nodes: TreeNode[] = [];
     for (const entry of page) {
-      const leaf = assertStoredEntry(entry);
+      const leaf = assertStoredEntry(entry, retained);
       if (leaf.version !== version || leaf.prev_hash !== previous)
         throw damaged(
           `expected version ${version} to follow ${previous ?? 'nothing'}, got version ${leaf.version} after ${leaf.prev_hash ?? 'nothing'}`,

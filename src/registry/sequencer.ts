@@ -5,16 +5,18 @@
  */
 import type { Approval } from '../core/approval.ts';
 import { type Appended, appendEntry, type Chain } from '../core/chain.ts';
+import { assertErasable, type ErasureTarget } from '../core/erasure.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Governance } from '../core/governance.ts';
 import type { Hash } from '../core/hash.ts';
-import type { DecodedPayload } from '../core/payload.ts';
+import type { DecodedPayload, ErasePayload } from '../core/payload.ts';
 import { eligibleSigners } from '../core/quorum.ts';
 import { formatTime } from '../core/time.ts';
 import { type AppendEntry, EMPTY_VERSION, type Store } from '../store/store.ts';
 import { NO_TRACER, type TracePoint, type Tracer } from '../telemetry/tracer.ts';
 import type { Sealed } from './checkpoints.ts';
 import type { RegistryLimits } from './options.ts';
+import type { FindErasable } from './proposal-view.ts';
 
 export interface CommitRequest {
   readonly proposal: DecodedPayload;
@@ -37,6 +39,18 @@ export interface Committed extends Appended {
   readonly corrId: string | null;
 }
 
+interface Planned {
+  readonly waiting: Waiting;
+  readonly appended: Appended;
+}
+
+/** What is known of the log as the batch begins. */
+interface Known {
+  /** Among the batch's payloads. */
+  readonly committed: Set<Hash>;
+  readonly erasable: ReadonlyMap<ErasePayload, ErasureTarget>;
+}
+
 export interface SequencerOptions {
   readonly store: Store;
   readonly chain: Chain | null;
@@ -47,6 +61,12 @@ export interface SequencerOptions {
   readonly catchUp: (chain: Chain | null) => Promise<readonly Appended[]>;
   /** Throws unless a checkpoint could be signed under this governance. */
   readonly assertSignable: (governance: Governance) => void;
+  /** What stands where payloads erase. */
+  readonly findErasable: FindErasable;
+  /** Before the append of what erases it, whose bytes may be gone before it is visible; and when it did not come to it. */
+  readonly onErasing: (version: number, isComing: boolean) => void;
+  /** Something was erased, durably: before it is visible. */
+  readonly onErased: () => Promise<void>;
   /** Reads back what is durable from version `from` on, and signs; `undefined`: no key could. */
   readonly seal: (chain: Chain, from: number) => Promise<Sealed | undefined>;
   /** Must not throw and awaits nobody: publishes, then announces. */
@@ -120,15 +140,17 @@ export class Sequencer {
   }
 
   async #commitBatch(batch: readonly Waiting[]): Promise<void> {
-    let committed: Set<Hash>;
+    let known: Known;
     try {
-      committed = await this.#committedAmong(batch);
+      const committed = await this.#committedAmong(batch);
+      const payloads = batch.map(({ proposal }) => proposal.payload);
+      known = { committed, erasable: await this.#options.findErasable(payloads) };
     } catch (error) {
       // Nothing was written yet: a store that cannot be read refuses this batch and no more.
       for (const { reject } of batch) reject(error);
       return;
     }
-    const planned = this.#plan(batch, committed);
+    const planned = this.#plan(batch, known);
     if (planned.length === 0) return;
     try {
       await this.#append(planned);
@@ -149,11 +171,9 @@ export class Sequencer {
   }
 
   /** Each request against the chain that the ones before it leave; a refusal answers its own request only. */
-  #plan(
-    batch: readonly Waiting[],
-    committed: Set<Hash>,
-  ): { waiting: Waiting; appended: Appended }[] {
-    const planned: { waiting: Waiting; appended: Appended }[] = [];
+  #plan(batch: readonly Waiting[], { committed, erasable }: Known): Planned[] {
+    const planned: Planned[] = [];
+    const erased = new Set<number>();
     let chain = this.#chain;
     for (const waiting of batch) {
       const { proposal } = waiting;
@@ -169,6 +189,10 @@ export class Sequencer {
         });
         if ('governance' in proposal.payload)
           this.#options.assertSignable(proposal.payload.governance);
+        if (proposal.payload.type === 'erase') {
+          assertFirstErasable(chain, proposal.payload, { erasable, erased });
+          erased.add(proposal.payload.version);
+        }
         committed.add(proposal.payloadB3);
         planned.push({ waiting, appended });
         chain = appended.chain;
@@ -179,8 +203,8 @@ export class Sequencer {
     return planned;
   }
 
-  async #append(planned: readonly { waiting: Waiting; appended: Appended }[]): Promise<void> {
-    const { store, tracer = NO_TRACER } = this.#options;
+  async #append(planned: readonly Planned[]): Promise<void> {
+    const { store, tracer = NO_TRACER, onErasing } = this.#options;
     const batch = planned.map(({ waiting, appended }) => ({
       ...appended,
       corrId: waiting.corrId ?? null,
@@ -193,8 +217,14 @@ export class Sequencer {
       of: planned.flatMap(({ waiting }) => waiting.point ?? []),
       attributes: { 'quorate.version': expected + 1, 'quorate.entries': entries.length },
     };
+    const erased = entries.flatMap(({ erases }) => erases ?? []);
+    for (const version of erased) onErasing(version, true);
     const append = () => store.append({ expected, entries });
-    const answer = await tracer.span('store.append', append, traced);
+    const answer = await tracer.span('store.append', append, traced).catch((error: unknown) => {
+      if (isCertain(error)) for (const version of erased) onErasing(version, false);
+      throw error;
+    });
+    if (answer.outcome === 'conflict') for (const version of erased) onErasing(version, false);
     if (answer.outcome === 'conflict') {
       // Another writer was first. What it wrote is believed only as a reader would believe it.
       await this.#takeOver(await this.#options.catchUp(this.#chain));
@@ -221,15 +251,14 @@ export class Sequencer {
     const from = batch[0]?.leaf.version;
     if (newest === undefined || from === undefined) return;
     const sealed = await this.#options.seal(newest, from);
+    if (batch.some(({ leaf }) => leaf.type === 'erase')) await this.#options.onErased();
     this.#chain = newest;
     this.#options.onAppended(batch, sealed);
   }
 
   /** A full disk and a lost race are certain; anything else from `append` is an unknown outcome. */
   #fail(batch: readonly Waiting[], error: unknown): void {
-    const isCertain =
-      error instanceof RegistryError && (error.code === 'read_only' || error.code === 'conflict');
-    if (isCertain) {
+    if (isCertain(error)) {
       for (const { reject } of batch) reject(error);
       return;
     }
@@ -246,6 +275,22 @@ export class Sequencer {
   }
 }
 
+/** Nothing was written. */
+function isCertain(error: unknown): boolean {
+  return error instanceof RegistryError && ['read_only', 'conflict'].includes(error.code);
+}
+
+/** Throws `fence_broken`: also for what an entry before it in the same batch erases. */
+function assertFirstErasable(
+  chain: Chain | null,
+  payload: ErasePayload,
+  { erasable, erased }: Pick<Known, 'erasable'> & { readonly erased: ReadonlySet<number> },
+): void {
+  const target = erasable.get(payload);
+  const isErased = target?.isErased === true || erased.has(payload.version);
+  assertErasable(chain, payload, target && { ...target, isErased });
+}
+
 /** What a store keeps of an entry. */
 export function toAppendEntry(
   { payload, payloadB3 }: DecodedPayload,
@@ -260,5 +305,6 @@ export function toAppendEntry(
     expiresAt: payload.expires_at,
     changes,
     nodes,
+    ...(payload.type === 'erase' && { erases: payload.version }),
   };
 }

@@ -2,17 +2,30 @@
 import { RegistryError } from '../core/error.ts';
 import { type Hash, hashOf } from '../core/hash.ts';
 import { decodeLeaf, entryHash, type Leaf } from '../core/leaf.ts';
-import { type DecodedPayload, decodePayload } from '../core/payload.ts';
+import { type DecodedPayload, decodePayload, type PayloadType } from '../core/payload.ts';
 import type { StoredEntry } from '../store/store.ts';
 
-/** Throws `storage_damaged` unless every byte hashes to what the entry says. */
-export function assertStoredEntry(entry: StoredEntry): Leaf {
+/** Which bytes may be missing, because they were let go of. */
+export interface LetGo {
+  isPruned(version: number, type: PayloadType): boolean;
+  isErased(version: number): boolean;
+}
+
+const NOTHING_LET_GO: LetGo = { isPruned: () => false, isErased: () => false };
+
+/** Throws `storage_damaged` unless every byte that was not let go of hashes to what the entry says. */
+export function assertStoredEntry(entry: StoredEntry, letGo: LetGo = NOTHING_LET_GO): Leaf {
   const leaf = readLeaf(entry);
+  const { payload, approvals, version } = entry;
+  const isPruned = letGo.isPruned(version, leaf.type);
+  const mayLack = isPruned || letGo.isErased(version);
   const wrong =
     (entryHash(entry.leaf) !== entry.entryHash && 'leaf') ||
-    (leaf.version !== entry.version && 'version') ||
-    (hashOf(entry.payload) !== leaf.payload_b3 && 'payload') ||
-    (hashOf(entry.approvals) !== leaf.approvals_b3 && 'approvals');
+    (leaf.version !== version && 'version') ||
+    (!(mayLack && payload.length === 0) && hashOf(payload) !== leaf.payload_b3 && 'payload') ||
+    (!(isPruned && approvals.length === 0) &&
+      hashOf(approvals) !== leaf.approvals_b3 &&
+      'approvals');
   if (wrong !== false)
     throw damaged(
       `expected the ${wrong} of version ${entry.version} to hash to its entry, got other bytes`,

@@ -24,6 +24,7 @@ interface Rule {
 // `sun_path` has 108 bytes, one of which ends it.
 const MAX_SOCKET_PATH_BYTES = 107;
 
+/** What a micronode has nothing for. */
 const NEEDS_DISK = [
   'high_water',
   'max_prepared_sets',
@@ -35,6 +36,9 @@ const NEEDS_DISK = [
   'max_blob_bytes',
   'blob_quota',
   'blob_grace',
+  'retention_age',
+  'retention_entries',
+  'retention_size',
 ] as const;
 
 const RULES: readonly Rule[] = [

@@ -8,6 +8,7 @@ import { ACCESS } from './settings/access.ts';
 import { BLOBS } from './settings/blobs.ts';
 import { LIMITS } from './settings/limits.ts';
 import { PLACE } from './settings/place.ts';
+import { RETENTION } from './settings/retention.ts';
 import { infoOf, type SettingInfo } from './settings/setting.ts';
 import { SIGNING } from './settings/signing.ts';
 
@@ -17,6 +18,7 @@ export const configSchema = z.strictObject({
   ...ACCESS,
   ...BLOBS,
   ...LIMITS,
+  ...RETENTION,
 });
 
 /** Each value by the key of its setting. */

@@ -1,7 +1,13 @@
 /** How the values of a configuration are written: durations and sizes carry their unit. */
 import { isIP } from 'node:net';
 
-const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const MILLISECONDS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 const BYTES: Readonly<Record<string, number>> = {
   B: 1,
@@ -22,7 +28,7 @@ export interface Address {
 
 /** `5s` to milliseconds; `undefined` for anything else. */
 export function parseDuration(text: string): number | undefined {
-  const [, digits = '', unit = ''] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
+  const [, digits = '', unit = ''] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? [];
   const factor = MILLISECONDS[unit];
   return factor === undefined ? undefined : Number(digits) * factor;
 }

@@ -94,6 +94,14 @@ export interface Config {
     /** 0: none. */
     readonly ballastBytes: number;
   };
+  /** 0: no bound. */
+  readonly retention: {
+    readonly ageMs: number;
+    readonly entries: number;
+    readonly bytes: number;
+  };
+  /** Where pruned entries are; `null`: not said. */
+  readonly archive: string | null;
   readonly timeouts: {
     readonly headersMs: number;
     readonly requestMs: number;
@@ -270,6 +278,12 @@ function configOf(settings: readonly EffectiveSetting[]): Config {
       warnFreeBytes: parsed.warn_free_space,
       ballastBytes: parsed.ballast,
     },
+    retention: {
+      ageMs: parsed.retention_age,
+      entries: parsed.retention_entries,
+      bytes: parsed.retention_size,
+    },
+    archive: parsed.archive || null,
     timeouts: {
       headersMs: parsed.headers_timeout,
       requestMs: parsed.request_timeout,

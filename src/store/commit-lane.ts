@@ -56,6 +56,11 @@ export class CommitLane {
     }
   }
 
+  /** The write-ahead log holds what was erased, and could not be emptied: `checkpoint` is to be called again. */
+  get isFoldDemanded(): boolean {
+    return this.#checkpointer.isDemanded;
+  }
+
   /** To be called between batches; `undefined` when the log is short or could not be emptied. */
   checkpoint(): LaneReport | undefined {
     if (!this.#checkpointer.isDue) return undefined;
@@ -122,8 +127,14 @@ export class CommitLane {
     this.#db.exec('COMMIT');
     const fsyncSeconds = (performance.now() - start) / 1_000;
     assertSynchronous(this.#db);
+    if (writes.some(isErasing)) this.#checkpointer.demand();
     return { type: 'done', answers, fsyncSeconds: isChanged ? fsyncSeconds : null };
   }
+}
+
+/** What went is still in the write-ahead log, where it was written once. */
+function isErasing(write: Write): boolean {
+  return write.type === 'append' && write.entries.some(({ erases }) => erases !== undefined);
 }
 
 function notWritten(reason: string): LaneReport {

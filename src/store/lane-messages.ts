@@ -2,7 +2,13 @@
 import type { Approval } from '../core/approval.ts';
 import type { ErrorCode } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
-import type { AppendEntry, AppendOutcome, Compaction, StoredProposal } from './store.ts';
+import type {
+  AppendEntry,
+  AppendOutcome,
+  Compaction,
+  PruneProgress,
+  StoredProposal,
+} from './store.ts';
 
 /** One write of the store's contract. */
 export type Write =
@@ -15,7 +21,9 @@ export type Write =
   | { readonly type: 'put_approval'; readonly payloadB3: Hash; readonly approval: Approval }
   | { readonly type: 'drop_proposals'; readonly payloadB3s: readonly Hash[] }
   | { readonly type: 'drop_expired'; readonly before: string }
-  | { readonly type: 'put_checkpoint'; readonly note: string };
+  | { readonly type: 'put_checkpoint'; readonly note: string }
+  | { readonly type: 'set_oldest'; readonly oldest: number }
+  | { readonly type: 'prune_step' };
 
 /** What each write answers. */
 export interface Answers {
@@ -26,6 +34,8 @@ export interface Answers {
   /** How many. */
   readonly drop_expired: number;
   readonly put_checkpoint: 'kept';
+  readonly set_oldest: 'set';
+  readonly prune_step: PruneProgress;
 }
 
 export type Answer = Answers[Write['type']];

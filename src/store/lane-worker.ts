@@ -7,6 +7,9 @@ import { CommitLane } from './commit-lane.ts';
 import type { LaneData, LaneReport, LaneRequest } from './lane-messages.ts';
 import { storageError } from './sqlite-errors.ts';
 
+/** What was erased leaves the write-ahead log although nobody writes. */
+const FOLD_AGAIN_MS = 1_000;
+
 function serve(port: MessagePort, { path }: LaneData): void {
   const report = (message: LaneReport): void => port.postMessage(message);
   let lane: CommitLane;
@@ -18,16 +21,24 @@ function serve(port: MessagePort, { path }: LaneData): void {
     return;
   }
   let isFailed = false;
-  port.on('message', (request: LaneRequest) => {
+  let again: NodeJS.Timeout | undefined;
+  const attempt = (act: () => Iterable<LaneReport>): void => {
     if (isFailed) return;
     try {
-      for (const message of answer(lane, request)) report(message);
-      if (request.type === 'close') port.close();
+      for (const message of act()) report(message);
+      clearTimeout(again);
+      if (lane.isFoldDemanded) again = setTimeout(() => attempt(() => fold(lane)), FOLD_AGAIN_MS);
     } catch (cause) {
       isFailed = true;
       const { code, message } = storageError(cause, `a write to ${path} to succeed`);
       report({ type: 'failed', error: { code, message } });
     }
+  };
+  port.on('message', (request: LaneRequest) => {
+    attempt(() => answer(lane, request));
+    if (request.type !== 'close' || isFailed) return;
+    clearTimeout(again);
+    port.close();
   });
   report({ type: 'opened' });
 }
@@ -52,6 +63,11 @@ function* answer(lane: CommitLane, request: LaneRequest): Iterable<LaneReport> {
       yield lane.run(request.writes);
       checkpointed = lane.checkpoint();
   }
+  if (checkpointed !== undefined) yield checkpointed;
+}
+
+function* fold(lane: CommitLane): Iterable<LaneReport> {
+  const checkpointed = lane.checkpoint();
   if (checkpointed !== undefined) yield checkpointed;
 }
 

@@ -61,6 +61,53 @@ export class MemorySpans {
     }
   }
 
+  /** Of the values that a version put, those that are current; sorted. */
+  currentOf(version: number): readonly DescriptorKey[] {
+    const names = (this.#touched[version] ?? []).filter((name) => {
+      const last = this.#spans.get(name)?.at(-1);
+      return last?.setVersion === version && last.endVersion === null;
+    });
+    return names.sort().map(keyOf);
+  }
+
+  /** Where the last of the values that a version put ended; the version itself where it put none. */
+  endOf(version: number): number {
+    const ends = this.#putBy(version).map(({ endVersion }) => endVersion ?? 0);
+    return Math.max(version, ...ends);
+  }
+
+  /** Drops the bytes of the values that a version put; answers how many. */
+  erase(version: number): number {
+    let erased = 0;
+    for (const span of this.#putBy(version)) {
+      const spans = this.#spansFor(nameOf(span));
+      spans[spans.indexOf(span)] = { ...span, bytes: new Uint8Array() };
+      erased += span.bytes.length;
+    }
+    return erased;
+  }
+
+  /** Drops the values that no version from `oldest` on has, and keys that had no others; answers how many bytes. */
+  prune(oldest: number): number {
+    let pruned = 0;
+    for (const [name, spans] of this.#spans) {
+      const kept = spans.filter(({ endVersion }) => endVersion === null || endVersion > oldest);
+      if (kept.length === spans.length) continue;
+      for (const span of spans) if (!kept.includes(span)) pruned += span.bytes.length;
+      if (kept.length > 0) this.#spans.set(name, kept);
+      else this.#spans.delete(name);
+    }
+    this.#unsorted = [];
+    this.#sorted = [...this.#spans.keys()].sort();
+    return pruned;
+  }
+
+  #putBy(version: number): readonly DescriptorSpan[] {
+    return (this.#touched[version] ?? []).flatMap(
+      (name) => this.#spans.get(name)?.find((span) => span.setVersion === version) ?? [],
+    );
+  }
+
   #spansFor(name: Name): DescriptorSpan[] {
     const known = this.#spans.get(name);
     if (known !== undefined) return known;

@@ -5,6 +5,7 @@
 import type { Approval } from '../core/approval.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
+import type { PayloadType } from '../core/payload.ts';
 import type { NodePlace, TreeNode } from '../core/tlog/merkle.ts';
 import { MemorySpans } from './memory-spans.ts';
 import { PAGE_BYTES } from './paging.ts';
@@ -14,6 +15,8 @@ import type {
   Compaction,
   DescriptorKey,
   DescriptorSpan,
+  PruneProgress,
+  Retention,
   Store,
   StoredDescriptor,
   StoredDifference,
@@ -36,6 +39,12 @@ class MemoryStore implements Store {
   readonly #spans = new MemorySpans();
   readonly #proposals = new Map<Hash, StoredProposal>();
   #logBytes = 0;
+  readonly #keptWhole = new Set<number>();
+  #oldest = 0;
+  /** Versions below it are pruned. */
+  #reached = 0;
+  /** The erasing version of each that is erased. */
+  readonly #erasures = new Map<number, number>();
   /** Why writes are refused. */
   #failure: RegistryError | undefined;
 
@@ -155,6 +164,39 @@ class MemoryStore implements Store {
     this.#checkpoint = note;
   }
 
+  async retention(): Promise<Retention> {
+    const erasures = [...this.#erasures].map(([version, erasedBy]) => {
+      const until = this.#spans.endOf(version);
+      return { version, erasedBy, until };
+    });
+    return { oldest: this.#oldest, erasures: erasures.sort((a, b) => a.version - b.version) };
+  }
+
+  async currentOf(version: number): Promise<readonly DescriptorKey[]> {
+    return this.#spans.currentOf(version);
+  }
+
+  async setOldest(oldest: number): Promise<void> {
+    this.#assertWritable();
+    this.#oldest = Math.max(this.#oldest, oldest);
+  }
+
+  async prune({
+    onProgress,
+  }: {
+    readonly onProgress?: (progress: PruneProgress) => void;
+  } = {}): Promise<void> {
+    this.#assertWritable();
+    for (const entry of this.#entries.slice(this.#reached, this.#oldest)) {
+      if (this.#keptWhole.has(entry.version)) continue;
+      this.#logBytes -= entry.payload.length + entry.approvals.length;
+      this.#entries[entry.version] = { ...entry, payload: NO_BYTES, approvals: NO_BYTES };
+    }
+    this.#logBytes -= this.#spans.prune(this.#oldest);
+    this.#reached = this.#oldest;
+    onProgress?.({ reached: this.#reached, oldest: this.#oldest });
+  }
+
   async snapshot(): Promise<void> {
     throw new RegistryError(
       'invalid_request',
@@ -225,17 +267,39 @@ class MemoryStore implements Store {
     this.#logBytes += hash.length;
   }
 
-  #appendEntry({ payloadB3, type, expiresAt, changes, nodes, ...entry }: AppendEntry): void {
+  #erase(version: number, erasedBy: number): void {
+    const entry = this.#entries[version];
+    if (entry === undefined || this.#erasures.has(version))
+      this.#stop(`expected a version to erase that stands and is not erased, got ${version}`);
+    this.#erasures.set(version, erasedBy);
+    this.#entries[version] = { ...entry, payload: NO_BYTES };
+    this.#logBytes -= entry.payload.length + this.#spans.erase(version);
+  }
+
+  #appendEntry({
+    payloadB3,
+    type,
+    expiresAt,
+    changes,
+    nodes,
+    erases,
+    ...entry
+  }: AppendEntry): void {
     this.#entries.push(entry);
     if (type === 'genesis' || type === 'governance') this.#governanceEntries.push(entry);
+    if (KEPT_WHOLE.includes(type)) this.#keptWhole.add(entry.version);
     this.#committed.set(payloadB3, entry.version);
     for (const node of nodes) this.#addNode(node);
     this.#spans.apply(entry.version, changes);
     this.#proposals.delete(payloadB3);
     this.#logBytes += sizeOf(entry);
     for (const { bytes } of changes) this.#logBytes += bytes?.length ?? 0;
+    if (erases !== undefined) this.#erase(erases, entry.version);
   }
 }
+
+const NO_BYTES = new Uint8Array();
+const KEPT_WHOLE: readonly PayloadType[] = ['genesis', 'governance', 'erase'];
 
 function sizeOf({ leaf, payload, approvals }: StoredEntry): number {
   return leaf.length + payload.length + approvals.length;

@@ -21,6 +21,7 @@ export class Checkpointer {
   readonly #walPath: string;
   #dueBytes = WAL_LIMIT_BYTES;
   #isOwed = true;
+  #isDemanded = false;
   /** Nobody is waited for: a reader is known to stay. */
   isHurried = false;
 
@@ -35,7 +36,16 @@ export class Checkpointer {
   }
 
   get isDue(): boolean {
-    return statSync(this.#walPath).size > this.#dueBytes;
+    return this.#isDemanded || statSync(this.#walPath).size > this.#dueBytes;
+  }
+
+  /** The log holds what must go: due until one went through. */
+  get isDemanded(): boolean {
+    return this.#isDemanded;
+  }
+
+  demand(): void {
+    this.#isDemanded = true;
   }
 
   owe(): void {
@@ -50,6 +60,7 @@ export class Checkpointer {
     try {
       const isBusy = this.#fold();
       this.#isOwed = false;
+      this.#isDemanded &&= isBusy;
       this.#dueBytes = WAL_LIMIT_BYTES + (isBusy ? statSync(this.#walPath).size : 0);
       return isBusy ? 'partly' : 'done';
     } catch (error) {

@@ -8,8 +8,14 @@ import { excerpt, RegistryError } from '../core/error.ts';
 
 /** What finds descriptors by key and version. About 1.5 microseconds a row. */
 export const DESCRIPTOR_TABLES = ['descriptors', 'spans'] as const;
-/** As few rows as there are proposals in flight, and the checkpoint. */
-export const SMALL_TABLES = ['proposals', 'approvals', 'checkpoint'] as const;
+/** As few rows as there are proposals in flight and erasures, and the checkpoint. */
+export const SMALL_TABLES = [
+  'proposals',
+  'approvals',
+  'checkpoint',
+  'retention',
+  'erasures',
+] as const;
 
 /** Throws `storage_damaged`. */
 export function assertIndexesAgree(

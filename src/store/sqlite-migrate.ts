@@ -1,6 +1,6 @@
 /**
- * Brings a database of schema version 1 to version 2, which keeps the tree over the leaves: in the
- * caller's one transaction, so that a crash leaves the one or the other, whole.
+ * Brings a database of an older schema version up to this program's: in the caller's one transaction, so
+ * that a crash leaves the one or the other, whole.
  */
 import type Database from 'better-sqlite3';
 import { isEqualBytes } from '../core/bytes.ts';
@@ -9,7 +9,7 @@ import { blake3Bytes } from '../core/hash.ts';
 import { LogTree } from '../core/tlog/log-tree.ts';
 import { PAGE_ROWS } from './paging.ts';
 import { prepareAddNode } from './sqlite-nodes.ts';
-import { ADDED_BY_VERSION_2 } from './sqlite-schema.ts';
+import { ADDED_BY_VERSION_2, ADDED_BY_VERSION_3, DROPPED_BY_VERSION_3 } from './sqlite-schema.ts';
 
 interface LeafRow {
   readonly version: number;
@@ -18,7 +18,25 @@ interface LeafRow {
 }
 
 /** Expects a transaction. Throws `storage_damaged`: a tree that only grows is not built on damage. */
-export function addLogTree(db: Database.Database): void {
+export function migrate(db: Database.Database, from: number): void {
+  if (from < 2) addLogTree(db);
+  if (from < 3) addRetention(db);
+}
+
+/**
+ * Rewrites the whole file, which leaves nothing of what was deleted in it before deleting overwrote. Atomic by
+ * itself, and not possible in a transaction. Needs as much space again as the file has.
+ */
+export function wipeFreeSpace(db: Database.Database): void {
+  db.exec('VACUUM');
+}
+
+function addRetention(db: Database.Database): void {
+  for (const name of DROPPED_BY_VERSION_3) db.exec(`DROP TRIGGER ${name}`);
+  for (const statement of ADDED_BY_VERSION_3) db.exec(statement);
+}
+
+function addLogTree(db: Database.Database): void {
   for (const statement of ADDED_BY_VERSION_2) db.exec(statement);
   const addNode = prepareAddNode(db);
   const leavesFrom = db.prepare<[number, number], LeafRow>(

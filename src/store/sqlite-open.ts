@@ -6,8 +6,8 @@ import Database from 'better-sqlite3';
 import { RegistryError } from '../core/error.ts';
 import { isFull, storageError } from './sqlite-errors.ts';
 import { assertIndexesAgree, SMALL_TABLES } from './sqlite-integrity.ts';
-import { addLogTree } from './sqlite-migrate.ts';
-import { APPLICATION_ID, SCHEMA, SCHEMA_OF_VERSION_1, SCHEMA_VERSION } from './sqlite-schema.ts';
+import { migrate, wipeFreeSpace } from './sqlite-migrate.ts';
+import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SCHEMAS } from './sqlite-schema.ts';
 
 /** Above this the write-ahead log is folded into the main file. */
 export const WAL_LIMIT_BYTES = 4 * 1024 * 1024;
@@ -15,7 +15,8 @@ export const WAL_LIMIT_BYTES = 4 * 1024 * 1024;
 export const BUSY_MS = 1_000;
 const FULL_SYNCHRONOUS = 2;
 
-type Identity = 'empty' | 'older' | 'ours';
+/** A schema version; `null` for an empty file. */
+type Identity = number | null;
 
 /**
  * The connection that writes; at most one, in the commit lane. Makes the tables in an empty file, and
@@ -25,6 +26,8 @@ export function openWriter(path: string): Database.Database {
   return open(path, { timeout: BUSY_MS }, (db) => {
     const identity = readIdentity(db, path);
     setDurable(db);
+    // Older programs left what they deleted in free space, from where an erasure must find it gone.
+    if (identity !== null && identity < SCHEMA_VERSION) wipeFreeSpace(db);
     firstWrite(db, identity);
     assertSynchronous(db);
     assertIndexesAgree(db, SMALL_TABLES);
@@ -35,8 +38,8 @@ export function openWriter(path: string): Database.Database {
 export function openReadOnly(path: string): Database.Database {
   return open(path, { timeout: BUSY_MS, readonly: true, fileMustExist: true }, (db) => {
     const identity = readIdentity(db, path);
-    if (identity === 'empty') throw foreign(path, 'an empty one');
-    if (identity === 'older') throw older(path);
+    if (identity === null) throw foreign(path, 'an empty one');
+    if (identity < SCHEMA_VERSION) throw older(path, identity);
     db.pragma('query_only = ON');
     setSafe(db);
   });
@@ -83,21 +86,21 @@ function readIdentity(db: Database.Database, path: string): Identity {
     )
     .pluck()
     .all();
-  if (application === 0 && version === 0 && statements.length === 0) return 'empty';
+  if (application === 0 && version === 0 && statements.length === 0) return null;
   if (application !== APPLICATION_ID) throw foreign(path, `application id ${application}`);
   if (version > SCHEMA_VERSION)
     throw new RegistryError(
       'storage_newer',
       `expected a database of schema version ${SCHEMA_VERSION} at ${path}, got ${version}: a newer program wrote it`,
     );
-  const isOlder = version === 1;
-  const difference = differenceOf(statements, isOlder ? SCHEMA_OF_VERSION_1 : SCHEMA);
-  if (version < 1 || difference !== undefined)
+  const schema = SCHEMAS.get(version);
+  const difference = schema === undefined ? 'no such version' : differenceOf(statements, schema);
+  if (difference !== undefined)
     throw new RegistryError(
       'storage_damaged',
-      `expected the tables and triggers of schema version ${isOlder ? 1 : SCHEMA_VERSION} at ${path}, got ${difference ?? `version ${version}`}`,
+      `expected the tables and triggers of schema version ${version} at ${path}, got ${difference}`,
     );
-  return isOlder ? 'older' : 'ours';
+  return version;
 }
 
 function differenceOf(
@@ -110,10 +113,10 @@ function differenceOf(
   return lost === undefined ? undefined : `none that says ${lost.split('\n', 1)[0]}`;
 }
 
-function older(path: string): RegistryError {
+function older(path: string, version: number): RegistryError {
   return new RegistryError(
     'storage_failed',
-    `expected a database of schema version ${SCHEMA_VERSION} at ${path}, got version 1 of an older program: start this server on it once, which brings it up to date`,
+    `expected a database of schema version ${SCHEMA_VERSION} at ${path}, got version ${version} of an older program: start this server on it once, which brings it up to date`,
   );
 }
 
@@ -139,6 +142,8 @@ function setDurable(db: Database.Database): void {
   db.pragma('wal_autocheckpoint = 0');
   db.pragma(`journal_size_limit = ${WAL_LIMIT_BYTES}`);
   db.pragma('foreign_keys = ON');
+  // What is deleted is overwritten: an erased payload stands in no free page.
+  db.pragma('secure_delete = ON');
   setSafe(db);
 }
 
@@ -156,13 +161,12 @@ function firstWrite(db: Database.Database, identity: Identity): void {
   try {
     db.transaction(() => {
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
-      if (identity === 'older') addLogTree(db);
-      if (identity !== 'empty') return;
+      if (identity !== null) return migrate(db, identity);
       db.pragma(`application_id = ${APPLICATION_ID}`);
       for (const statement of SCHEMA) db.exec(statement);
     }).immediate();
   } catch (error) {
     // Without space what is there can still be read.
-    if (identity !== 'ours' || !isFull(error)) throw error;
+    if (identity !== SCHEMA_VERSION || !isFull(error)) throw error;
   }
 }

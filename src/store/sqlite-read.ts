@@ -10,10 +10,12 @@ import { IndexCheck } from './index-check.ts';
 import { EntryReader } from './sqlite-entries.ts';
 import { storageError } from './sqlite-errors.ts';
 import { NodeReader } from './sqlite-nodes.ts';
+import { RetentionReader } from './sqlite-retention.ts';
 import { SpanReader } from './sqlite-spans.ts';
 import type {
   DescriptorKey,
   DescriptorSpan,
+  Retention,
   Store,
   StoredDescriptor,
   StoredDifference,
@@ -31,6 +33,8 @@ export type ReadStore = Omit<
   | 'putCheckpoint'
   | 'snapshot'
   | 'compact'
+  | 'setOldest'
+  | 'prune'
 >;
 
 /** Rejects `storage_damaged` or `storage_failed` where SQLite cannot answer. */
@@ -40,6 +44,7 @@ export class SqliteReader implements ReadStore {
   readonly #entries: EntryReader;
   readonly #nodes: NodeReader;
   readonly #spans: SpanReader;
+  readonly #retention: RetentionReader;
   readonly #index: IndexCheck;
 
   /** Owns the connection from now on. */
@@ -49,6 +54,7 @@ export class SqliteReader implements ReadStore {
     this.#entries = new EntryReader(db);
     this.#nodes = new NodeReader(db);
     this.#spans = new SpanReader(db);
+    this.#retention = new RetentionReader(db);
     this.#index = new IndexCheck(db, { path });
   }
 
@@ -118,6 +124,15 @@ export class SqliteReader implements ReadStore {
   ): Promise<readonly DescriptorSpan[]> {
     await this.#index.passed();
     return this.#read(() => this.#spans.history(key));
+  }
+
+  async retention(): Promise<Retention> {
+    return this.#read(() => this.#retention.retention());
+  }
+
+  async currentOf(version: number): Promise<readonly DescriptorKey[]> {
+    await this.#index.passed();
+    return this.#read(() => this.#retention.currentOf(version));
   }
 
   async proposals(): Promise<readonly StoredProposal[]> {

@@ -1,13 +1,14 @@
 /**
  * The tables. Log tables only grow: triggers refuse to change or delete what an entry wrote, whoever
- * asks. A database whose statements differ from these was changed by other hands, so a statement that
- * databases in the field hold is never edited: a new schema version adds its own.
+ * asks, save bytes that retention or an erasure names. A database whose statements differ from these was
+ * changed by other hands, so a statement that databases in the field hold is never edited: a new schema
+ * version adds its own, or drops one.
  */
 
 /** `Quor`, in the file's header: tells our files from everybody else's. */
 export const APPLICATION_ID = 0x51756f72;
 /** `PRAGMA user_version`; a higher one was written by a newer program. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 const LOG_TABLES = [
   `CREATE TABLE entries (
@@ -112,8 +113,86 @@ const TWICE = [
 
 export const ADDED_BY_VERSION_2: readonly string[] = [...TREE_TABLES, CHECKPOINT_TABLE, ...TWICE];
 
+export const SCHEMA_OF_VERSION_2: readonly string[] = [
+  ...SCHEMA_OF_VERSION_1,
+  ...ADDED_BY_VERSION_2,
+];
+
+/** What of the log is let go of. No row: nothing is. */
+const RETENTION_TABLES = [
+  // Versions below `oldest` are let go of; those below `reached` have been.
+  `CREATE TABLE retention (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  oldest INTEGER NOT NULL,
+  reached INTEGER NOT NULL CHECK (reached BETWEEN 0 AND oldest)
+) STRICT`,
+  'CREATE INDEX retention_twice ON retention (oldest, reached)',
+  `CREATE TRIGGER retention_update BEFORE UPDATE ON retention
+WHEN NEW.oldest < OLD.oldest OR NEW.reached < OLD.reached
+BEGIN SELECT RAISE(ABORT, 'what is gone stays gone'); END`,
+  refuse('retention_delete', 'DELETE ON retention'),
+  `CREATE TABLE erasures (
+  version INTEGER PRIMARY KEY REFERENCES entries (version),
+  erased_by INTEGER NOT NULL REFERENCES entries (version) CHECK (erased_by > version)
+) STRICT`,
+  'CREATE INDEX erasures_twice ON erasures (erased_by, version)',
+  `CREATE TRIGGER erasures_insert BEFORE INSERT ON erasures
+WHEN (SELECT type FROM entries WHERE version = NEW.erased_by) IS NOT 'erase'
+  OR EXISTS (SELECT 1 FROM erasures WHERE version = NEW.version)
+BEGIN SELECT RAISE(ABORT, 'an entry is erased once, by an entry that says so'); END`,
+  refuse('erasures_update', 'UPDATE ON erasures'),
+  refuse('erasures_delete', 'DELETE ON erasures'),
+];
+
+/** Refused by name until version 3, which lets bytes go where a row says so, and nothing else. */
+export const DROPPED_BY_VERSION_3: readonly string[] = [
+  'entries_update',
+  'descriptors_delete',
+  'spans_update',
+  'spans_delete',
+];
+
+const LETTING_GO = [
+  `CREATE TRIGGER entries_let_go BEFORE UPDATE ON entries
+WHEN (NEW.version = OLD.version AND NEW.entry_hash = OLD.entry_hash
+  AND NEW.payload_b3 = OLD.payload_b3 AND NEW.type = OLD.type AND NEW.expires_at = OLD.expires_at
+  AND NEW.leaf = OLD.leaf AND OLD.type NOT IN ('genesis', 'governance', 'erase')
+  AND length(NEW.payload) = 0
+  AND (NEW.approvals = OLD.approvals AND EXISTS (SELECT 1 FROM erasures WHERE version = OLD.version)
+    OR length(NEW.approvals) = 0 AND OLD.version < (SELECT max(oldest) FROM retention))) IS NOT TRUE
+BEGIN SELECT RAISE(ABORT, 'the log only grows'); END`,
+  refuse('spans_keep', 'UPDATE OF span, descriptor, set_version, value_hash ON spans'),
+  `CREATE TRIGGER spans_let_go BEFORE UPDATE OF bytes ON spans
+WHEN length(NEW.bytes) > 0 OR OLD.end_version IS NULL
+  OR NOT EXISTS (SELECT 1 FROM erasures WHERE version = OLD.set_version)
+BEGIN SELECT RAISE(ABORT, 'the log only grows'); END`,
+  `CREATE TRIGGER spans_pruned BEFORE DELETE ON spans
+WHEN OLD.end_version IS NULL
+  OR OLD.end_version > (SELECT coalesce(max(oldest), 0) FROM retention)
+BEGIN SELECT RAISE(ABORT, 'the log only grows'); END`,
+  `CREATE TRIGGER descriptors_pruned BEFORE DELETE ON descriptors
+WHEN EXISTS (SELECT 1 FROM spans WHERE descriptor = OLD.descriptor)
+BEGIN SELECT RAISE(ABORT, 'the log only grows'); END`,
+];
+
+export const ADDED_BY_VERSION_3: readonly string[] = [...RETENTION_TABLES, ...LETTING_GO];
+
 /** In the order they are run; SQLite keeps the text of each. */
-export const SCHEMA: readonly string[] = [...SCHEMA_OF_VERSION_1, ...ADDED_BY_VERSION_2];
+export const SCHEMA: readonly string[] = [
+  ...SCHEMA_OF_VERSION_2.filter((statement) => !isDropped(statement)),
+  ...ADDED_BY_VERSION_3,
+];
+
+/** By schema version. */
+export const SCHEMAS: ReadonlyMap<number, readonly string[]> = new Map([
+  [1, SCHEMA_OF_VERSION_1],
+  [2, SCHEMA_OF_VERSION_2],
+  [3, SCHEMA],
+]);
+
+function isDropped(statement: string): boolean {
+  return DROPPED_BY_VERSION_3.some((name) => statement.startsWith(`CREATE TRIGGER ${name} `));
+}
 
 function refuse(name: string, act: string): string {
   return `CREATE TRIGGER ${name} BEFORE ${act}

@@ -4,6 +4,7 @@ import type { Approval } from '../core/approval.ts';
 import { type Hash, parseHash } from '../core/hash.ts';
 import type { Answer, Answers, Write } from './lane-messages.ts';
 import { prepareAddNode } from './sqlite-nodes.ts';
+import { RetentionWriter } from './sqlite-retention.ts';
 import {
   type AppendEntry,
   type AppendOutcome,
@@ -14,9 +15,11 @@ import {
 
 export class SqliteWriter {
   readonly #sql: ReturnType<typeof prepare>;
+  readonly #retention: RetentionWriter;
 
   constructor(db: Database.Database) {
     this.#sql = prepare(db);
+    this.#retention = new RetentionWriter(db);
   }
 
   apply(write: Write): Answer {
@@ -35,6 +38,11 @@ export class SqliteWriter {
       case 'put_checkpoint':
         this.#sql.keepCheckpoint.run(write.note);
         return 'kept';
+      case 'set_oldest':
+        this.#retention.setOldest(write.oldest);
+        return 'set';
+      case 'prune_step':
+        return this.#retention.pruneStep();
     }
   }
 
@@ -59,6 +67,7 @@ export class SqliteWriter {
     );
     for (const { level, index, hash } of entry.nodes) this.#sql.addNode.run(level, index, hash);
     for (const change of entry.changes) this.#change(entry.version, change);
+    if (entry.erases !== undefined) this.#retention.erase(entry.erases, entry.version);
     this.#sql.dropProposal.run(payloadB3);
   }
 

@@ -4,6 +4,7 @@
  */
 import { mkdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import type { Approval } from '../core/approval.ts';
 import type { Hash } from '../core/hash.ts';
@@ -18,6 +19,7 @@ import type {
   AppendEntry,
   AppendOutcome,
   Compaction,
+  PruneProgress,
   SnapshotTarget,
   Store,
   StoredProposal,
@@ -119,6 +121,27 @@ class SqliteStore extends SqliteReader implements Store {
 
   compact({ expiredBefore }: { readonly expiredBefore: string }): Promise<Compaction> {
     return this.#lane.compact(expiredBefore);
+  }
+
+  async setOldest(oldest: number): Promise<void> {
+    await this.#lane.submit({ type: 'set_oldest', oldest });
+  }
+
+  async prune({
+    onProgress,
+    signal,
+  }: {
+    readonly onProgress?: (progress: PruneProgress) => void;
+    readonly signal?: AbortSignal;
+  } = {}): Promise<void> {
+    for (;;) {
+      const began = performance.now();
+      const progress = await this.#lane.submit({ type: 'prune_step' });
+      onProgress?.(progress);
+      if (progress.reached === progress.oldest || signal?.aborted === true) return;
+      // As long a rest as it took: half of the lane is always left to commits.
+      await sleep(performance.now() - began);
+    }
   }
 
   /** After a failure nothing is closed, not even the lock is given back: the process must end. */

@@ -12,7 +12,10 @@ import type { NodePlace, TreeNode } from '../core/tlog/merkle.ts';
 /** The version of an empty log's head. */
 export const EMPTY_VERSION = -1;
 
-/** Bytes exactly as appended, and the hash kept beside them; the reader re-hashes. */
+/**
+ * Bytes exactly as appended, and the hash kept beside them; the reader re-hashes. Of a pruned entry `payload`
+ * and `approvals` are empty, of an erased one `payload`.
+ */
 export interface StoredEntry extends EntryBytes {
   readonly version: number;
   readonly entryHash: Hash;
@@ -24,7 +27,7 @@ export interface DescriptorKey {
 }
 
 export interface StoredDescriptor extends DescriptorKey {
-  /** Canonical descriptor bytes. */
+  /** Canonical descriptor bytes; empty where the entry that put them was erased. */
   readonly bytes: Uint8Array;
   /** 32 bytes. */
   readonly valueHash: Uint8Array;
@@ -58,6 +61,38 @@ export interface AppendEntry extends StoredEntry {
   readonly changes: readonly DescriptorChange[];
   /** The nodes of the log's tree that this entry's leaf completed. */
   readonly nodes: readonly TreeNode[];
+  /**
+   * The version that this entry erases: of type `descriptors` or `supersede`, and no value that it put is
+   * current. Its payload and those values go with the append; when they have left the write-ahead log is the store's matter, soon.
+   */
+  readonly erases?: number;
+}
+
+/** An entry whose payload, and the values that it put, are gone. */
+export interface Erasure {
+  readonly version: number;
+  /** The entry that says so. */
+  readonly erasedBy: number;
+  /** Sets from `version` up to, not including, this one have lost a value; `version` itself where none has. */
+  readonly until: number;
+}
+
+/** What of the log was let go of: hashes, leaves and nodes never are. */
+export interface Retention {
+  /**
+   * Of versions below it payloads and approvals are gone or going, and values that no version from here on
+   * has; entries of type `genesis`, `governance` and `erase` stay whole.
+   */
+  readonly oldest: number;
+  /** By version. */
+  readonly erasures: readonly Erasure[];
+}
+
+/** How far a pruning has come. */
+export interface PruneProgress {
+  /** Versions below it are done. */
+  readonly reached: number;
+  readonly oldest: number;
 }
 
 /** `head`: the version of the newest entry, `EMPTY_VERSION` when there is none. */
@@ -157,8 +192,12 @@ export interface Store extends AsyncDisposable {
     readonly from: number;
     readonly to: number;
   }): AsyncIterable<readonly StoredDifference[]>;
-  /** Every value a descriptor ever had, newest first, at most `limit`. */
+  /** Every value a descriptor ever had and that is kept, newest first, at most `limit`. */
   history(key: DescriptorKey & { readonly limit: number }): Promise<readonly DescriptorSpan[]>;
+
+  retention(): Promise<Retention>;
+  /** The keys of those values that an entry put which are current, sorted. */
+  currentOf(version: number): Promise<readonly DescriptorKey[]>;
 
   /**
    * Durable when it resolves. `known` when the same payload is in flight already, or committed: a
@@ -187,6 +226,20 @@ export interface Store extends AsyncDisposable {
    * at once; never overlaps a transaction. Rejects like `append`.
    */
   compact(options: { readonly expiredBefore: string }): Promise<Compaction>;
+
+  /**
+   * Moves `oldest` up, durable when it resolves, and drops nothing yet: reads of what is below must be refused
+   * before `prune` begins. One that is not above the one that stands changes nothing. Rejects like `append`.
+   */
+  setOldest(oldest: number): Promise<void>;
+  /**
+   * Drops what is below `oldest`, in transactions of some milliseconds between which others are written; a crash
+   * leaves it to the next call. `signal` ends it between two. Rejects like `append`.
+   */
+  prune(options?: {
+    readonly onProgress?: (progress: PruneProgress) => void;
+    readonly signal?: AbortSignal;
+  }): Promise<void>;
 
   /** Bytes on disk (or held in memory). */
   storageBytes(): Promise<number>;

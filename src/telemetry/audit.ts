@@ -18,6 +18,7 @@ export interface AuditEvent {
     | 'snapshot'
     | 'compact'
     | 'collect'
+    | 'prune'
     | 'start'
     | 'stop';
   readonly decision: 'accepted' | 'refused';

@@ -64,6 +64,7 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     lagged: (name, count) => golden.lagged.inc({ consumer: consumer.of(name) }, count),
     updated: (result) => golden.updates.inc({ result }),
     version: (version) => golden.version.set(version),
+    oldestVersion: (version) => golden.oldestVersion.set(version),
     pendingProposals: (count) => golden.pendingProposals.set(count),
     subscribers: (count) => golden.subscribers.set(count),
     fsync: (seconds) => golden.fsync.observe(seconds),

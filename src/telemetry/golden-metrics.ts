@@ -168,6 +168,10 @@ function commitMetrics(make: Maker) {
 function stateMetrics(make: Maker) {
   return {
     version: make.gauge('registry_version', 'Version of the head; -1 before genesis.'),
+    oldestVersion: make.gauge(
+      'registry_oldest_version',
+      'The lowest version that is kept whole; what is older was pruned.',
+    ),
     pendingProposals: make.gauge('registry_pending_proposals', 'Proposals in flight.'),
     storageBytes: make.gauge(
       'registry_storage_bytes',

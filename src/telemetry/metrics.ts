@@ -15,6 +15,8 @@ export interface Metrics {
   lagged(consumer: string, count: number): void;
   updated(result: 'committed' | 'rejected' | 'conflict' | 'unknown'): void;
   version(version: number): void;
+  /** The lowest version that is kept whole. */
+  oldestVersion(version: number): void;
   pendingProposals(count: number): void;
   subscribers(count: number): void;
   fsync(seconds: number): void;

@@ -21,6 +21,7 @@ import {
   unknownHash,
 } from '../support/store-entries.ts';
 
+import { retentionTests } from './contract-retention.ts';
 import { treeTests } from './contract-tree.ts';
 
 export interface ContractSubject {
@@ -38,6 +39,7 @@ export function storeContract({ name, open, histories }: ContractSubject): void 
     descriptorTests(open);
     historyTests(open, histories);
     proposalTests(open);
+    retentionTests(open);
   });
 }
 

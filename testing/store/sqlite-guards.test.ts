@@ -51,7 +51,8 @@ test('the writing connection keeps its settings', () => {
     mmap_size: 0,
     trusted_schema: 0,
     foreign_keys: 1,
-    user_version: 2,
+    secure_delete: 1,
+    user_version: 3,
     application_id: 0x51756f72,
   };
   for (const [name, value] of Object.entries(settings))
@@ -86,6 +87,46 @@ for (const statement of [
 ])
   test(`the database refuses: ${statement.slice(0, 60)}`, () => {
     const { db } = makeWritten();
+    assert.throws(() => db.exec(statement), { code: 'SQLITE_CONSTRAINT_TRIGGER' });
+  });
+
+/** Version 1 is let go of: by an erasing entry, or because it is below the oldest. */
+function makeLetGo(how: 'pruned' | 'erased'): Database.Database {
+  const { db } = makeWritten();
+  const writer = new SqliteWriter(db);
+  if (how === 'pruned') writer.apply({ type: 'set_oldest', oldest: 2 });
+  else
+    writer.apply({
+      type: 'append',
+      expected: 2,
+      entries: [makeEntry(3, { type: 'erase', erases: 1 })],
+    });
+  return db;
+}
+
+for (const [how, statement] of [
+  ['pruned', "UPDATE entries SET payload = x'00' WHERE version = 1"],
+  ['pruned', "UPDATE entries SET payload = x'', leaf = x'' WHERE version = 1"],
+  ['pruned', "UPDATE entries SET payload = x'', approvals = x'00' WHERE version = 1"],
+  ['pruned', "UPDATE entries SET payload = x'', approvals = x'' WHERE version = 0"],
+  ['pruned', "UPDATE entries SET payload = x'', approvals = x'' WHERE version = 2"],
+  ['pruned', "UPDATE spans SET bytes = x'' WHERE set_version = 1"],
+  ['pruned', 'DELETE FROM spans WHERE end_version IS NULL'],
+  ['pruned', 'UPDATE retention SET oldest = 1'],
+  ['pruned', 'UPDATE retention SET reached = -1'],
+  ['pruned', 'DELETE FROM retention'],
+  ['erased', "UPDATE entries SET payload = x'', approvals = x'' WHERE version = 1"],
+  ['erased', "UPDATE entries SET payload = x'' WHERE version = 2"],
+  ['erased', "UPDATE spans SET bytes = x'' WHERE set_version = 2"],
+  ['erased', "UPDATE spans SET bytes = x'', value_hash = zeroblob(32) WHERE set_version = 1"],
+  ['erased', 'DELETE FROM spans WHERE set_version = 1'],
+  ['erased', 'INSERT INTO erasures VALUES (0, 2)'],
+  ['erased', 'INSERT OR REPLACE INTO erasures VALUES (1, 3)'],
+  ['erased', 'UPDATE erasures SET version = 2'],
+  ['erased', 'DELETE FROM erasures'],
+] as const)
+  test(`with version 1 ${how} the database refuses: ${statement.slice(0, 70)}`, () => {
+    const db = makeLetGo(how);
     assert.throws(() => db.exec(statement), { code: 'SQLITE_CONSTRAINT_TRIGGER' });
   });
 

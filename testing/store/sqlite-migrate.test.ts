@@ -1,23 +1,24 @@
-/** Databases of schema version 1: brought up to date by the first program that may write to them. */
+/** Databases of older schema versions: brought up to date by the first program that may write to them. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
-import { SCHEMA, SCHEMA_OF_VERSION_1 } from '../../src/store/sqlite-schema.ts';
+import { SCHEMA, SCHEMA_OF_VERSION_1, SCHEMA_OF_VERSION_2 } from '../../src/store/sqlite-schema.ts';
 import { makeEntry } from '../support/store-entries.ts';
 import { assertWholeLog, assertWholeTree } from '../support/store-log.ts';
+import { identityOf, makeOlder, type OlderVersion } from '../support/store-older.ts';
 import { makePath, openStore } from '../support/store-sqlite.ts';
-import { identityOf, makeVersion1 } from '../support/store-version-1.ts';
 
 const VERSION_1 = { version: 1, statements: [...SCHEMA_OF_VERSION_1].sort() };
-const VERSION_2 = { version: 2, statements: [...SCHEMA].sort() };
+const VERSION_2 = { version: 2, statements: [...SCHEMA_OF_VERSION_2].sort() };
+const VERSION_3 = { version: 3, statements: [...SCHEMA].sort() };
 
-function makePathOfVersion1(size: number): string {
+function makePathOf(version: OlderVersion, size: number): string {
   const path = makePath();
-  makeVersion1(path, size);
-  assert.deepEqual(identityOf(path), VERSION_1);
+  makeOlder(path, version, size);
+  assert.deepEqual(identityOf(path), version === 1 ? VERSION_1 : VERSION_2);
   return path;
 }
 
@@ -29,9 +30,9 @@ test('the statements of version 1 are those that databases in the field hold', (
 // The sizes about a thousand are those of a page of leaves.
 for (const size of [0, 1, 2, 3, 100, 999, 1_000, 1_001, 2_049])
   test(`a log of ${size} entries gets the tree over its leaves, and grows on`, async (t) => {
-    const path = makePathOfVersion1(size);
+    const path = makePathOf(1, size);
     const store = await openStore(t, path);
-    assert.deepEqual(identityOf(path), VERSION_2);
+    assert.deepEqual(identityOf(path), VERSION_3);
     await assertWholeTree(store, size);
     assert.equal((await store.head())?.version, size === 0 ? undefined : size - 1);
     const entries = [makeEntry(size), makeEntry(size + 1)];
@@ -43,14 +44,37 @@ for (const size of [0, 1, 2, 3, 100, 999, 1_000, 1_001, 2_049])
     assert.equal(await again.checkpoint(), 'kept');
   });
 
-test('what the log held before is untouched', async (t) => {
-  const path = makePathOfVersion1(60);
+test('the statements of version 2 are those that databases in the field hold', () => {
+  const digest = createHash('sha256').update(SCHEMA_OF_VERSION_2.join('\n')).digest('hex');
+  assert.equal(digest, '8988c80d7ae2434cc7fc4900aa033557036a1bb8825f68a2b59ca7bd61baa2ee');
+});
+
+for (const version of [1, 2] as const)
+  test(`what the log of version ${version} held before is untouched`, async (t) => {
+    const path = makePathOf(version, 60);
+    const store = await openStore(t, path);
+    assert.deepEqual(identityOf(path), VERSION_3);
+    assert.deepEqual(await assertWholeLog(store), { head: 59, kept: -1 });
+    assert.deepEqual(await store.retention(), { oldest: 0, erasures: [] });
+  });
+
+test('what an older program deleted stands nowhere in the file any more', async (t) => {
+  const path = makePathOf(2, 5);
+  const secret = 'said once and taken back';
+  const db = new Database(path);
+  db.exec(
+    `INSERT INTO proposals (payload_b3, received_at, expires_at, payload)
+     VALUES (zeroblob(32), '', '', CAST('${secret}' AS BLOB)); DELETE FROM proposals`,
+  );
+  db.close();
+  assert.ok(readFileSync(path).includes(secret), 'the older program leaves it in free space');
   const store = await openStore(t, path);
-  assert.deepEqual(await assertWholeLog(store), { head: 59, kept: -1 });
+  await store[Symbol.asyncDispose]();
+  assert.ok(!readFileSync(path).includes(secret));
 });
 
 test('a reader leaves it as it is, and says what to do', () => {
-  const path = makePathOfVersion1(3);
+  const path = makePathOf(1, 3);
   const before = readFileSync(path);
   const refusal = { code: 'storage_failed', message: /start this server on it once/ };
   assert.throws(() => openSqliteReader({ path }), refusal);
@@ -64,7 +88,7 @@ for (const [what, sql] of [
   ['no version 0', 'DELETE FROM entries WHERE version = 0'],
 ] as const)
   test(`no tree is built over ${what}: the database is damaged and stays as it is`, async (t) => {
-    const path = makePathOfVersion1(5);
+    const path = makePathOf(1, 5);
     const db = new Database(path);
     const triggers = SCHEMA_OF_VERSION_1.filter((sql) => /^CREATE TRIGGER entries/.test(sql));
     for (const trigger of triggers) db.exec(`DROP TRIGGER ${trigger.split(' ')[2]}`);
@@ -83,7 +107,7 @@ for (const [what, sql] of [
   ['a version that it has not', 'PRAGMA user_version = 2'],
 ] as const)
   test(`a database of version 1 with ${what} is damaged and stays as it is`, async (t) => {
-    const path = makePathOfVersion1(3);
+    const path = makePathOf(1, 3);
     const db = new Database(path);
     db.exec(sql);
     db.close();
@@ -93,7 +117,7 @@ for (const [what, sql] of [
     assert.deepEqual(readFileSync(path), before);
   });
 
-test('a database of version 2 whose version was set back is damaged', async (t) => {
+test('a database of version 3 whose version was set back is damaged', async (t) => {
   const path = makePath();
   await (await openStore(t, path))[Symbol.asyncDispose]();
   const db = new Database(path);

@@ -91,7 +91,7 @@ test('what a dead process left in the write-ahead log is in the main file once i
 
 test('a database of a newer program is refused', async (t) => {
   const path = makeClosed();
-  tamper(path, 'PRAGMA user_version = 3');
+  tamper(path, 'PRAGMA user_version = 4');
   await assert.rejects(openStore(t, path), { code: 'storage_newer' });
   assert.throws(() => openSqliteReader({ path }), { code: 'storage_newer' });
 });
@@ -111,12 +111,12 @@ for (const [whose, sql] of [
   });
 
 for (const [what, sql] of [
-  ['a trigger that was dropped', 'DROP TRIGGER entries_update'],
+  ['a trigger that was dropped', 'DROP TRIGGER entries_let_go'],
   ['an index that was dropped', 'DROP INDEX spans_end'],
   ['a table that was added', 'CREATE TABLE extra (a)'],
   [
     'a trigger that was replaced',
-    'DROP TRIGGER spans_delete; CREATE TRIGGER spans_delete BEFORE DELETE ON spans BEGIN SELECT 1; END',
+    'DROP TRIGGER spans_pruned; CREATE TRIGGER spans_pruned BEFORE DELETE ON spans BEGIN SELECT 1; END',
   ],
   ['a version set back', 'PRAGMA user_version = 0'],
 ] as const)
@@ -197,9 +197,9 @@ test('a directory in the place of the database is refused', async (t) => {
 
 test('a refused database is free again', async (t) => {
   const path = makeClosed();
-  tamper(path, 'PRAGMA user_version = 3');
+  tamper(path, 'PRAGMA user_version = 4');
   await assert.rejects(openStore(t, path), { code: 'storage_newer' });
-  tamper(path, 'PRAGMA user_version = 2');
+  tamper(path, 'PRAGMA user_version = 3');
   const store = await openStore(t, path);
   assert.equal((await store.append({ expected: 1, entries: [makeEntry(2)] })).outcome, 'appended');
 });

@@ -60,6 +60,10 @@ export const RIGHT: Samples = {
   keep_alive_timeout: TIMES.slice(0, 1),
   drain_timeout: ['100ms', '10m'],
   drain_delay: ['0s', '10m'],
+  retention_age: ['0s', '365d', '36500d'],
+  retention_entries: ['0', ...COUNTS],
+  retention_size: ['0B', '1GiB'],
+  archive: ['', 'https://mirror.example.com'],
 };
 
 export const WRONG: Samples = {
@@ -111,6 +115,10 @@ export const WRONG: Samples = {
   keep_alive_timeout: ['999ms', '11m', ...NO_TIMES],
   drain_timeout: ['99ms', '11m', ...NO_TIMES],
   drain_delay: ['11m', ...NO_TIMES],
+  retention_age: ['36501d', '1y', '-1d'],
+  retention_entries: ['-1', '1.5', 'many'],
+  retention_size: ['1', '1EiB', '-1B'],
+  archive: ['a\nb', 'é', 'x'.repeat(257)],
 };
 
 export interface Draw {

@@ -13,6 +13,7 @@ export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: 
   approvals_per_commit: ['histogram'],
   bus_lagged_total: ['counter', 'consumer'],
   registry_version: ['gauge'],
+  registry_oldest_version: ['gauge'],
   registry_updates_total: ['counter', 'result'],
   registry_pending_proposals: ['gauge'],
   registry_checkpoint_age_seconds: ['gauge'],
@@ -68,6 +69,7 @@ export function reportEverything(metrics: Metrics): void {
   metrics.lagged('latest', 3);
   metrics.updated('committed');
   metrics.version(7);
+  metrics.oldestVersion(3);
   metrics.pendingProposals(4);
   metrics.subscribers(5);
   metrics.fsync(0.002);

@@ -28,6 +28,7 @@ interface EntryParts {
   readonly type?: PayloadType;
   readonly payload?: Uint8Array;
   readonly nodes?: readonly TreeNode[];
+  readonly erases?: number;
 }
 
 /** The leaf of every entry with this version, whatever else is in it. */
@@ -63,6 +64,7 @@ export function makeEntry(version: number, parts: EntryParts = {}): AppendEntry 
     expiresAt: '2026-12-21T00:00:00.000Z',
     changes: parts.changes ?? [],
     nodes: parts.nodes ?? nodesAt(version),
+    ...(parts.erases !== undefined && { erases: parts.erases }),
   };
 }
 

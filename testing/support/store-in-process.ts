@@ -42,6 +42,18 @@ class InProcessStore extends SqliteReader implements Store {
     await this.#write({ type: 'put_checkpoint', note });
   };
 
+  setOldest: Store['setOldest'] = async (oldest) => {
+    await this.#write({ type: 'set_oldest', oldest });
+  };
+
+  prune: Store['prune'] = async ({ onProgress, signal } = {}) => {
+    for (;;) {
+      const progress = await this.#write({ type: 'prune_step' });
+      onProgress?.(progress);
+      if (progress.reached === progress.oldest || signal?.aborted === true) return;
+    }
+  };
+
   snapshot: Store['snapshot'] = () => Promise.reject(new Error('no thread copies here'));
 
   compact: Store['compact'] = async ({ expiredBefore }) => {

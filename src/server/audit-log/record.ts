@@ -28,6 +28,7 @@ const ACTS = [
   'snapshot',
   'compact',
   'collect',
+  'prune',
   'start',
   'stop',
 ] as const satisfies readonly AuditEvent['act'][];

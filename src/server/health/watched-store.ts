@@ -83,6 +83,10 @@ function watched(store: Store, watch: WriteWatch): Store {
     diff: (range) => store.diff(range),
     history: (key) => store.history(key),
     proposals: () => store.proposals(),
+    retention: () => store.retention(),
+    currentOf: (version) => store.currentOf(version),
+    // In steps of its own, which are short; what they wait for is seen by the writes beside them.
+    prune: (options) => store.prune(options),
     snapshot: (target) => store.snapshot(target),
     storageBytes: () => store.storageBytes(),
     append: (batch) => watch.time(() => store.append(batch)),
@@ -90,6 +94,7 @@ function watched(store: Store, watch: WriteWatch): Store {
     putApproval: (payloadB3, approval) => watch.time(() => store.putApproval(payloadB3, approval)),
     dropProposals: (payloadB3s) => watch.time(() => store.dropProposals(payloadB3s)),
     putCheckpoint: (note) => watch.time(() => store.putCheckpoint(note)),
+    setOldest: (oldest) => watch.time(() => store.setOldest(oldest)),
     compact: (options) => watch.time(() => store.compact(options)),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };

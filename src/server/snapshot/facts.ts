@@ -19,7 +19,7 @@ export async function readFacts(store: ReadStore): Promise<SnapshotFacts> {
     entryHash: head.entryHash,
     setRoot: leaf.set_root,
     setSize: leaf.set_size,
-    oldest: 0,
+    oldest: (await store.retention()).oldest,
     // They are numbered from 1 on.
     governanceVersion: (await store.governanceEntries()).length,
     checkpoint: (await store.checkpoint()) ?? null,

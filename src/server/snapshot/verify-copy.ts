@@ -7,10 +7,12 @@ import { isEqualBytes } from '../../core/bytes.ts';
 import { descriptorValueHash, encodeDescriptor } from '../../core/descriptor.ts';
 import { RegistryError } from '../../core/error.ts';
 import { hashOf } from '../../core/hash.ts';
+import { decodeLeaf } from '../../core/leaf.ts';
 import { type Change, changesOf, decodePayload } from '../../core/payload.ts';
 import type { NoteVerifier } from '../../core/tlog/note-signatures.ts';
 import { loadKept } from '../../registry/kept-checkpoint.ts';
 import { loadChain } from '../../registry/load.ts';
+import { Retained } from '../../registry/retained.ts';
 import { scrubLog } from '../../registry/scrub.ts';
 import { damaged, storedPayload } from '../../registry/stored.ts';
 import { openSqliteReader } from '../../store/sqlite.ts';
@@ -47,7 +49,7 @@ export async function verifyLog(
   if (loaded === undefined)
     throw new RegistryError('not_initialised', 'expected a registry to copy, got an empty one');
   const { chain } = loaded;
-  await loadKept(store, { ...loaded, verifier });
+  await loadKept(store, { ...loaded, verifier, retained: await loadRetained(store) });
   const total = chain.version + 1;
   await scrubLog(store, {
     end: { ...chain, root: chain.tree.root },
@@ -68,16 +70,22 @@ export async function verifyRows(
   await assertProposals(store);
 }
 
-/** Every value that an entry put or removed is found at its version, and governance where it is due. */
+/**
+ * Every value that an entry put or removed is found at its version, and governance where it is due. Of an entry
+ * without its payload nothing can be said: `scrubLog` has found that it may lack it.
+ */
 async function assertRows(
   store: ReadStore,
   size: number,
   onProgress: (checked: number) => void,
 ): Promise<void> {
   const governance = new Set((await store.governanceEntries()).map(({ version }) => version));
+  const retained = await loadRetained(store);
   for (let from = 0; from < size; ) {
     const page = await store.entries({ from, limit: PAGE });
     for (const entry of page) {
+      const { type } = decodeLeaf(entry.leaf);
+      if (retained.isPruned(entry.version, type) || retained.isErased(entry.version)) continue;
       const { payload } = storedPayload(entry);
       if ('governance' in payload !== governance.has(entry.version))
         throw damaged(
@@ -89,6 +97,12 @@ async function assertRows(
     if (page.length === 0) throw damaged(`expected version ${from} in the log, got nothing`);
     onProgress(Math.min(from, size));
   }
+}
+
+async function loadRetained(store: ReadStore): Promise<Retained> {
+  const retained = new Retained(null);
+  await retained.load(store);
+  return retained;
 }
 
 async function assertRow(store: ReadStore, change: Change, version: number): Promise<void> {

@@ -36,7 +36,10 @@ function viewing(at: Chain) {
     turns++;
     setImmediate(run);
   });
-  return { at: { chain: at, now: NOW, pause }, turns: () => turns };
+  return {
+    at: { chain: at, now: NOW, pause, findErasable: async () => new Map() },
+    turns: () => turns,
+  };
 }
 
 /** With the first, the 2,500th and the last descriptor of `pendingOf(5_000)` there already. */

@@ -305,6 +305,10 @@ const OTHERS: Readonly<Record<string, string>> = {
   keep_alive_timeout: '1m',
   drain_timeout: '1m',
   drain_delay: '1m',
+  retention_age: '1d',
+  retention_entries: '1',
+  retention_size: '1MiB',
+  archive: 'elsewhere',
 };
 
 test('those that share a reload share its record, and it is kept before they hear of it', async () => {

@@ -55,6 +55,8 @@ test('without any source the defaults hold', () => {
       warnFreeBytes: 512 * 1024 ** 2,
       ballastBytes: 32 * 1024 ** 2,
     },
+    retention: { ageMs: 0, entries: 0, bytes: 0 },
+    archive: null,
     timeouts: {
       headersMs: 5000,
       requestMs: 10_000,
@@ -95,7 +97,7 @@ test('every mistake of every source is told at once, with its place, what was ex
     ),
   });
   assert.deepEqual(
-    violations.map((violation) => violation.replace(/one of profile.*drain_delay/, 'one of ...')),
+    violations.map((violation) => violation.replace(/one of profile.*archive/, 'one of ...')),
     [
       '--log-level: expected debug, info, warn, error or silent, got "loud"',
       'QUORATE_LISTEN: expected host:port such as 127.0.0.1:7070 or [::1]:7070, or unix: and a path, got "127.0.0.1"',

@@ -42,6 +42,7 @@ test('what the service reports is what a scrape shows', async () => {
     'bus_lagged_total{consumer="latest"}': 6,
     'registry_updates_total{result="committed"}': 2,
     registry_version: 7,
+    registry_oldest_version: 3,
     registry_recoveries_total: 2,
     storage_fsync_seconds_count: 2,
     'registry_witness_requests_total{witness="w1",result="signed"}': 2,

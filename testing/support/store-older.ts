@@ -1,11 +1,32 @@
-/** Databases as programs of schema version 1 left them. */
+/** Databases as programs of older schema versions left them. */
 import Database from 'better-sqlite3';
 import { CommitLane } from '../../src/store/commit-lane.ts';
+import { DROPPED_BY_VERSION_3, SCHEMA_OF_VERSION_2 } from '../../src/store/sqlite-schema.ts';
 import { makeEntry } from './store-entries.ts';
 import { changesAt } from './store-log.ts';
 
+export type OlderVersion = 1 | 2;
+
+/** What version 3 added goes, and what it dropped comes back, as it was. */
+const TO_VERSION_2 = [
+  'DROP TABLE retention',
+  'DROP TABLE erasures',
+  ...['entries_let_go', 'spans_keep', 'spans_let_go', 'spans_pruned', 'descriptors_pruned'].map(
+    (name) => `DROP TRIGGER ${name}`,
+  ),
+  ...SCHEMA_OF_VERSION_2.filter((statement) =>
+    DROPPED_BY_VERSION_3.some((name) => statement.startsWith(`CREATE TRIGGER ${name} `)),
+  ),
+];
+const TO_VERSION_1 = [
+  'DROP TABLE nodes',
+  'DROP TABLE checkpoint',
+  'DROP INDEX approvals_twice',
+  'DROP INDEX entries_payload_twice',
+];
+
 /** A closed one with a log of this many entries. */
-export function makeVersion1(path: string, size: number): void {
+export function makeOlder(path: string, version: OlderVersion, size: number): void {
   const lane = new CommitLane(path);
   const entries = Array.from({ length: size }, (_, version) =>
     makeEntry(version, { changes: changesAt(version) }),
@@ -13,10 +34,9 @@ export function makeVersion1(path: string, size: number): void {
   lane.run([{ type: 'append', expected: -1, entries }]);
   lane.close();
   const db = new Database(path);
-  // What version 2 added, and nothing else: the statements of version 1 stay as they were run.
-  db.exec(
-    'DROP TABLE nodes; DROP TABLE checkpoint; DROP INDEX approvals_twice; DROP INDEX entries_payload_twice; PRAGMA user_version = 1; VACUUM',
-  );
+  for (const statement of TO_VERSION_2) db.exec(statement);
+  if (version === 1) for (const statement of TO_VERSION_1) db.exec(statement);
+  db.exec(`PRAGMA user_version = ${version}; VACUUM`);
   db.close();
 }
 

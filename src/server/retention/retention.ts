@@ -1,0 +1,165 @@
+/**
+ * Retention at work: what the policy says is too old is pruned, but only below a version that a verified
+ * snapshot and a signed checkpoint cover. Now and then by itself, and when an operator asks.
+ */
+import { RegistryError } from '../../core/error.ts';
+import type { RegistryTimers } from '../../registry/options.ts';
+import type { Registry } from '../../registry/registry.ts';
+import type { AuditTrail } from '../../telemetry/audit.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { horizonOf, isBounded, type RetentionPolicy } from './horizon.ts';
+
+/** Snapshots, as far as pruning rests on them. */
+export interface Coverage {
+  /**
+   * The name of a snapshot that holds every payload from `oldest` up to, not including, `horizon`, read again
+   * and found as it was written; `undefined`: there is none.
+   */
+  find(range: { readonly oldest: number; readonly horizon: number }): Promise<string | undefined>;
+  /** Makes one of the newest version. */
+  make(signal: AbortSignal): Promise<unknown>;
+}
+
+export interface RetentionParts {
+  readonly registry: Pick<Registry, 'head' | 'checkpoint' | 'retention' | 'reader' | 'prune'>;
+  readonly policy: () => RetentionPolicy;
+  readonly coverage: Coverage;
+  readonly audit: AuditTrail;
+  readonly newCorrId: () => string;
+  readonly timers: RegistryTimers;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+export interface PruneAsked {
+  /** The lowest version to keep; `undefined`: what the policy says. */
+  readonly oldest?: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface Pruned {
+  readonly before: number;
+  readonly oldest: number;
+  /** The snapshot that holds what was let go of; `null`: nothing was. */
+  readonly snapshot: string | null;
+}
+
+/** After a start, and between two looks at the policy. */
+const FIRST_MS = 60_000;
+const AGAIN_MS = 3_600_000;
+
+export class RetentionRun implements AsyncDisposable {
+  readonly #parts: RetentionParts;
+  readonly #ended = new AbortController();
+  #working: Promise<unknown> = Promise.resolve();
+  #timer: unknown;
+
+  /** A pruning that a crash cut short goes on at once. */
+  constructor(parts: RetentionParts) {
+    this.#parts = parts;
+    this.#inTurn(() => this.#goOn()).catch((cause: unknown) =>
+      parts.log.error('what was to be pruned is not', { cause }),
+    );
+    this.#timer = parts.timers.setTimeout(() => this.#look(), FIRST_MS);
+  }
+
+  /**
+   * One at a time. Throws `invalid_request` for what may not be pruned, what a snapshot throws, and what
+   * `Registry.prune` throws.
+   */
+  prune(asked: PruneAsked): Promise<Pruned> {
+    return this.#inTurn(() => this.#prune(asked));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#parts.timers.clearTimeout(this.#timer);
+    this.#ended.abort();
+    await this.#working;
+  }
+
+  #look(): void {
+    void this.#policyDue().finally(() => {
+      if (this.#ended.signal.aborted) return;
+      this.#timer = this.#parts.timers.setTimeout(() => this.#look(), AGAIN_MS);
+    });
+  }
+
+  /** Never rejects. */
+  async #policyDue(): Promise<void> {
+    const { policy, audit, log, newCorrId } = this.#parts;
+    if (!isBounded(policy())) return;
+    const event = {
+      act: 'prune',
+      client: 'retention',
+      token: null,
+      signer: null,
+      proposal: null,
+      reason: null,
+      corrId: newCorrId(),
+    } as const;
+    try {
+      const { before, oldest, snapshot } = await this.prune({ signal: this.#ended.signal });
+      if (oldest === before) return;
+      log.info('older entries were pruned', { before, oldest, snapshot });
+      await audit.record({ ...event, decision: 'accepted', code: null, version: oldest });
+    } catch (cause) {
+      if (this.#ended.signal.aborted) return;
+      const code = cause instanceof RegistryError ? cause.code : 'internal';
+      log.error('older entries could not be pruned', { code, cause });
+      await audit
+        .record({ ...event, decision: 'refused', code, version: null })
+        .catch(() => undefined);
+    }
+  }
+
+  async #goOn(): Promise<void> {
+    const { registry } = this.#parts;
+    const { oldest } = registry.retention();
+    if (oldest > 0) await registry.prune(oldest, { signal: this.#ended.signal });
+  }
+
+  async #prune({ oldest: asked, signal }: PruneAsked): Promise<Pruned> {
+    const { registry, policy, now } = this.#parts;
+    const head = registry.head()?.version;
+    const { oldest: before } = registry.retention();
+    const nothing = { before, oldest: before, snapshot: null };
+    if (head === undefined) return nothing;
+    const range = { reader: registry.reader, head, oldest: before, now: now() };
+    const horizon = asked ?? (await horizonOf(policy(), range));
+    if (horizon <= before) return nothing;
+    const covered = (registry.checkpoint()?.size ?? 0) - 1;
+    if (horizon > covered)
+      throw new RegistryError(
+        'invalid_request',
+        `expected a version up to ${covered}, which a signed checkpoint covers, got ${horizon}`,
+      );
+    const both = AbortSignal.any([signal, this.#ended.signal]);
+    const snapshot = await this.#cover({ oldest: before, horizon }, both);
+    await registry.prune(horizon, { signal: both });
+    return { before, oldest: horizon, snapshot };
+  }
+
+  async #cover(
+    range: { readonly oldest: number; readonly horizon: number },
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { coverage } = this.#parts;
+    const found = await coverage.find(range);
+    if (found !== undefined) return found;
+    await coverage.make(signal);
+    const made = await coverage.find(range);
+    if (made === undefined)
+      throw new RegistryError(
+        'storage_failed',
+        `expected a snapshot that holds versions ${range.oldest} to ${range.horizon - 1}, got none: nothing was pruned`,
+      );
+    return made;
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const acted = this.#working.then(act);
+    this.#working = acted.catch(() => undefined);
+    return acted;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Letting go: what the tables say of it, and the statements that drop bytes. Triggers hold every one of these to
+ * what `retention` and `erasures` name.
+ */
+import type Database from 'better-sqlite3';
+import { RegistryError } from '../core/error.ts';
+import type { DescriptorKey, Erasure, PruneProgress, Retention } from './store.ts';
+
+interface RetentionRow {
+  readonly oldest: number;
+  readonly reached: number;
+}
+
+const NOTHING: RetentionRow = { oldest: 0, reached: 0 };
+
+export class RetentionReader {
+  readonly #sql: ReturnType<typeof prepareReads>;
+
+  constructor(db: Database.Database) {
+    this.#sql = prepareReads(db);
+  }
+
+  retention(): Retention {
+    const { oldest } = this.#sql.retention.get() ?? NOTHING;
+    return { oldest, erasures: this.#sql.erasures.all() };
+  }
+
+  currentOf(version: number): readonly DescriptorKey[] {
+    return this.#sql.currentOf.all(version);
+  }
+}
+
+/** Of one step: what others wait for, and as much again for its commit. */
+const STEP_MS = 8;
+/** Dropped in about a millisecond. */
+const MAX_SPANS = 64;
+
+export class RetentionWriter {
+  readonly #sql: ReturnType<typeof prepareWrites>;
+  readonly #now: () => number;
+
+  constructor(db: Database.Database, now: () => number = () => performance.now()) {
+    this.#sql = prepareWrites(db);
+    this.#now = now;
+  }
+
+  setOldest(oldest: number): void {
+    this.#sql.setOldest.run(oldest);
+  }
+
+  erase(version: number, erasedBy: number): void {
+    this.#sql.addErasure.run(version, erasedBy);
+    const { changes } = this.#sql.erasePayload.run(version);
+    if (changes !== 1)
+      throw new RegistryError(
+        'storage_damaged',
+        `expected version ${version} to erase, got ${changes} of them`,
+      );
+    this.#sql.eraseValues.run(version);
+  }
+
+  /** As much as fits into some milliseconds, and always something. */
+  pruneStep(): PruneProgress {
+    const { oldest, reached } = this.#sql.retention.get() ?? NOTHING;
+    const end = this.#now() + STEP_MS;
+    let version = reached;
+    while (version < oldest) {
+      if (this.#pruneSome(version)) version++;
+      if (this.#now() >= end) break;
+    }
+    if (version > reached) this.#sql.setReached.run(version);
+    return { reached: version, oldest };
+  }
+
+  /** Answers whether nothing of the version is left to drop: one entry may have ended thousands of values. */
+  #pruneSome(version: number): boolean {
+    this.#sql.dropPayload.run(version);
+    const ended = this.#sql.endedAt.all(version + 1, MAX_SPANS);
+    for (const { span, descriptor } of ended) {
+      this.#sql.dropSpan.run(span);
+      this.#sql.dropDescriptor.run(descriptor);
+    }
+    return ended.length < MAX_SPANS;
+  }
+}
+
+function prepareReads(db: Database.Database) {
+  return {
+    retention: db.prepare<[], RetentionRow>('SELECT oldest, reached FROM retention'),
+    erasures: db.prepare<[], Erasure>(
+      `SELECT e.version, e.erased_by AS erasedBy,
+         coalesce((SELECT max(end_version) FROM spans WHERE set_version = e.version), e.version) AS until
+       FROM erasures e ORDER BY e.version`,
+    ),
+    currentOf: db.prepare<[number], DescriptorKey>(
+      `SELECT d.kind, d.id FROM spans s CROSS JOIN descriptors d ON d.descriptor = s.descriptor
+       WHERE s.set_version = ? AND s.end_version IS NULL ORDER BY d.kind, d.id`,
+    ),
+  };
+}
+
+function prepareWrites(db: Database.Database) {
+  return {
+    retention: db.prepare<[], RetentionRow>('SELECT oldest, reached FROM retention'),
+    setOldest: db.prepare<[number]>(
+      `INSERT INTO retention (only, oldest, reached) VALUES (1, ?, 0)
+       ON CONFLICT (only) DO UPDATE SET oldest = excluded.oldest WHERE excluded.oldest > oldest`,
+    ),
+    setReached: db.prepare<[number]>('UPDATE retention SET reached = ?'),
+    addErasure: db.prepare<[number, number]>(
+      'INSERT INTO erasures (version, erased_by) VALUES (?, ?)',
+    ),
+    erasePayload: db.prepare<[number]>("UPDATE entries SET payload = x'' WHERE version = ?"),
+    eraseValues: db.prepare<[number]>("UPDATE spans SET bytes = x'' WHERE set_version = ?"),
+    dropPayload: db.prepare<[number]>(
+      `UPDATE entries SET payload = x'', approvals = x''
+       WHERE version = ? AND type NOT IN ('genesis', 'governance', 'erase')`,
+    ),
+    endedAt: db.prepare<[number, number], { readonly span: number; readonly descriptor: number }>(
+      'SELECT span, descriptor FROM spans WHERE end_version = ? LIMIT ?',
+    ),
+    dropSpan: db.prepare<[number]>('DELETE FROM spans WHERE span = ?'),
+    dropDescriptor: db.prepare<[number]>(
+      `DELETE FROM descriptors WHERE descriptor = ?
+         AND NOT EXISTS (SELECT 1 FROM spans WHERE spans.descriptor = descriptors.descriptor)`,
+    ),
+  };
+}

@@ -1,0 +1,118 @@
+/** What HTTP says of what a registry has let go of. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openTestApp, type TestApp } from '../support/http-app.ts';
+import { put, remove } from '../support/registry.ts';
+import { erasePayload } from '../support/signers.ts';
+
+/** Versions 1 to 3: `a` is put, replaced and removed. */
+async function openChanged(): Promise<TestApp> {
+  const app = await openTestApp({ registry: { archive: 'https://mirror.example' } });
+  await app.change(put('a', { n: 1 }));
+  await app.change(put('a', { n: 2 }, { n: 1 }));
+  await app.change(remove('a', { n: 2 }));
+  return app;
+}
+
+async function erase(app: TestApp, version: number): Promise<void> {
+  const entry = await app.store.entry(version);
+  assert.ok(entry);
+  await app.commit(erasePayload(app.registryHash, { version, erases: entry.entryHash }));
+}
+
+async function problemAt(app: TestApp, path: string) {
+  const answer = await app.get(path);
+  assert.equal(answer.status, 410, path);
+  const { code, details } = await answer.json();
+  return { code, details };
+}
+
+test('it says from which version on the log is kept whole', async () => {
+  const app = await openChanged();
+  const first = await app.get('/registry/retention');
+  assert.equal(first.status, 200);
+  const { origin, registry } = app.registry.head()?.object ?? {};
+  const archive = 'https://mirror.example';
+  assert.deepEqual(await first.json(), { archive, oldest: 0, origin, registry, version: 3 });
+  await app.registry.prune(2);
+  const etag = first.headers.get('ETag') ?? '';
+  const second = await app.get('/registry/retention', { 'If-None-Match': etag });
+  assert.equal(second.status, 200);
+  assert.equal((await second.json()).oldest, 2);
+});
+
+test('before genesis there is nothing to keep', async () => {
+  const app = await openTestApp({ registry: { isBegun: false } });
+  assert.equal((await app.get('/registry/retention')).status, 404);
+});
+
+test('every read below the oldest version is 410 and says where to look', async () => {
+  const app = await openChanged();
+  // Ready answers are what a pruning must not leave behind.
+  for (const path of ['/registry/1', '/registry/1/set'])
+    assert.equal((await app.get(path)).status, 200);
+  await app.registry.prune(2);
+  const details = { version: 1, oldest: 2, archive: 'https://mirror.example' };
+  for (const path of [
+    '/registry/1',
+    '/registry/1/set',
+    '/registry/1/descriptors/service/a',
+    '/registry/1/descriptors/service/a?proof=1',
+    '/registry/diff?from=1&to=3',
+    '/registry/diff?from=3&to=1',
+    '/registry/entries?from=1',
+  ])
+    assert.deepEqual(await problemAt(app, path), { code: 'pruned', details }, path);
+  for (const path of [
+    '/registry/0',
+    '/registry/1/governance',
+    '/registry/proof/inclusion/1',
+    '/registry/1/tlog-proof',
+    '/tile/entries/000.p/4',
+    '/registry/2/set',
+    '/registry/history/service/a',
+  ])
+    assert.equal((await app.get(path)).status, 200, path);
+});
+
+test('an erased entry is 410, a null payload among the entries, and a null value in a history', async () => {
+  const app = await openChanged();
+  for (const path of ['/registry/2', '/registry/2/set'])
+    assert.equal((await app.get(path)).status, 200);
+  await erase(app, 2);
+  assert.deepEqual(await problemAt(app, '/registry/2'), {
+    code: 'erased',
+    details: { version: 2, erased_by: 4 },
+  });
+  const lost = { code: 'erased', details: { version: 2, erased_by: 4, next: 3 } };
+  assert.deepEqual(await problemAt(app, '/registry/2/set'), lost);
+  assert.deepEqual(await problemAt(app, '/registry/2/descriptors/service/a'), lost);
+  const lines = (await (await app.get('/registry/entries?from=1&limit=3')).text()).split('\n');
+  const entries = lines.slice(0, 3).map((line) => JSON.parse(line));
+  assert.deepEqual(
+    entries.map(({ payload }) => payload?.type ?? null),
+    ['descriptors', null, 'descriptors'],
+  );
+  assert.equal(entries[1]?.approvals.length, 2);
+  const { items } = await (await app.get('/registry/history/service/a')).json();
+  assert.deepEqual(
+    items.map(({ descriptor, set_version }: { descriptor: unknown; set_version: number }) => [
+      set_version,
+      descriptor === null,
+    ]),
+    [
+      [2, true],
+      [1, false],
+    ],
+  );
+  assert.equal((await app.get('/registry/3/set')).status, 200);
+  assert.equal((await app.get('/registry/2/tlog-proof')).status, 200);
+});
+
+test('a proposal of an erased payload is gone too', async () => {
+  const app = await openChanged();
+  const [id] = [(await app.registry.reader.leaf(2))?.payload_b3];
+  await erase(app, 2);
+  assert.equal((await problemAt(app, `/registry/proposals/${id}`)).code, 'erased');
+  assert.equal((await problemAt(app, `/registry/proposals/${id}/payload`)).code, 'erased');
+});
