@@ -144,7 +144,14 @@ test('a proof of an entry whose payload is gone is made of its leaf, and holds',
     assert.equal(verified.code, 0, verified.stderr);
   }
   stage.lie(forgetting(ERASED));
-  const bundle = await stage.cli('bundle', '--version', '2', '-o', stage.file('2.bundle'));
+  const bundle = await stage.cli(
+    'bundle',
+    'export',
+    '--version',
+    '2',
+    '-o',
+    stage.file('2.bundle'),
+  );
   stage.lie(undefined);
   assert.deepEqual([bundle.code, /erased/.test(bundle.stderr)], [1, true]);
 });
