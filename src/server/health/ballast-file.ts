@@ -42,7 +42,6 @@ export interface Filling {
 export async function fillBallast(path: string, filling: Filling): Promise<void> {
   await using file = await open(path, OPEN | constants.O_CREAT, 0o600);
   try {
-    await file.truncate(0);
     await writeRandom(file, filling);
     await file.truncate(filling.bytes);
     await file.sync();

@@ -203,15 +203,24 @@ const PLENTY = {
   isRefused: false,
 };
 
-test('a ballast that is being made is given up when the disk fills', async () => {
+test('a ballast that is being made counts as taken already, is given up when the disk fills, and made later', async () => {
   const stage = await openDiskStage({ room: 2 ** 40, ballastBytes: 2 ** 38 });
   stage.timers.advance(5_000);
   await stage.ballast.look();
   stage.ballast.tend(PLENTY);
+  while ((stage.size() ?? 0) < 2 * MIB) await new Promise((resolve) => setImmediate(resolve));
+  await stage.ballast.look();
+  const missing = stage.ballast.missingBytes;
+  assert.ok(missing <= 2 ** 38 - 2 * MIB && missing > 2 ** 37, `${missing}`);
   stage.ballast.tend({ ...PLENTY, isRefused: true });
   await stage.ballast.idle();
   assert.equal(stage.size(), 0);
-  await stage.gate.close();
+  assert.deepEqual(stage.messages(), []);
+  stage.settings.ballastBytes = MIB;
+  await stage.look(599);
+  assert.equal(stage.size(), 0);
+  await stage.look();
+  assert.equal(stage.size(), MIB);
 });
 
 test('a reload makes it larger, smaller, or takes it away', async () => {
@@ -225,6 +234,36 @@ test('a reload makes it larger, smaller, or takes it away', async () => {
   stage.settings.ballastBytes = 3 * MIB;
   await stage.look(2);
   assert.deepEqual([stage.size(), stage.isShut()], [MIB, false], 'without room it stays');
+  stage.settings.ballastBytes = 0;
+  await stage.look(2);
+  stage.settings.room = 6 * MIB;
+  stage.settings.ballastBytes = 3 * MIB;
+  await stage.look(2);
+  assert.deepEqual([stage.size(), stage.isShut()], [undefined, false], 'and nothing is owed to it');
+});
+
+test('after a write without room it is made again as soon as the hard mark allows, and owed until then', async () => {
+  const stage = await stageWithBallast();
+  stage.write({ isRefused: true });
+  await stage.look();
+  stage.settings.room = 8 * MIB - 1;
+  await stage.look(120);
+  assert.deepEqual([stage.size(), stage.isShut()], [0, true]);
+  stage.settings.room = 8 * MIB;
+  await stage.look();
+  assert.deepEqual([stage.size(), stage.isShut()], [3 * MIB, false], 'below the soft mark');
+});
+
+test('a reload that wants no ballast ends the wait for its room', async () => {
+  const stage = await stageWithBallast();
+  stage.write({ isRefused: true });
+  await stage.look();
+  stage.settings.room = 7 * MIB;
+  await stage.look(5);
+  assert.deepEqual([stage.size(), stage.isShut()], [0, true]);
+  stage.settings.ballastBytes = 0;
+  await stage.look(2);
+  assert.deepEqual([stage.size(), stage.isShut()], [undefined, false]);
 });
 
 test('who removes the ballast has its room; writes do not', async () => {

@@ -33,6 +33,7 @@ test('a mark begins below its size and is over an eighth above it, at least a Mi
   assert.deepEqual([endOfMark(0), endOfMark(MIB), endOfMark(16 * MIB)], [MIB, 2 * MIB, 18 * MIB]);
   assert.equal(markOf(0, { warnBytes: 0, minBytes: 0 }, 'fine'), 'fine');
   assert.equal(markOf(MIB - 1, { warnBytes: 0, minBytes: 0 }, 'hard'), 'hard');
+  assert.equal(markOf(MIB / 2, { warnBytes: 0, minBytes: 0 }, 'soft'), 'fine');
   assert.equal(markOf(65 * MIB, { warnBytes: 0, minBytes: 64 * MIB }, 'soft'), 'fine');
 });
 
