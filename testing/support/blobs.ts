@@ -53,7 +53,7 @@ export async function openTestBlobs({
     now: () => 0,
     isProcessObserved: false,
   });
-  const flags = { data: dataDir, blobs: 'on', min_free_space: '0B', ...settings };
+  const flags = { data: dataDir, blobs: 'on', min_free_space: '0B', ballast: '0B', ...settings };
   const blobs = await openBlobs({
     live: { current: loadConfig({ flags }) },
     metrics,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { RegistryError } from '../../core/error.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import { reservedBytes } from '../health/disk-marks.ts';
 import type { LiveConfig } from '../live-config.ts';
 import { syncDirectory } from '../sync-directory.ts';
 import { blobPaths } from './blob-paths.ts';
@@ -51,6 +52,6 @@ function limitsOf({ current }: Pick<LiveConfig, 'current'>) {
     maxBlobBytes: maxBytes,
     quotaBytes,
     graceMs,
-    minFreeBytes: current.shed.minFreeBytes,
+    minFreeBytes: reservedBytes(current.shed),
   };
 }

@@ -26,3 +26,14 @@ export function markOf(
   if (warnBytes === 0) return 'fine';
   return roomBytes < (last === 'fine' ? warnBytes : endOfMark(warnBytes)) ? 'soft' : 'fine';
 }
+
+/** What files beside the log leave free: a ballast that was released is free too, and not for them. */
+export function reservedBytes({
+  minFreeBytes,
+  ballastBytes,
+}: {
+  readonly minFreeBytes: number;
+  readonly ballastBytes: number;
+}): number {
+  return minFreeBytes + ballastBytes;
+}

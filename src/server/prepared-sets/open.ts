@@ -2,6 +2,7 @@
 import { extname, join } from 'node:path';
 import type { Log } from '../../telemetry/log.ts';
 import type { Config } from '../config.ts';
+import { reservedBytes } from '../health/disk-marks.ts';
 import type { LiveConfig } from '../live-config.ts';
 import { databasePath } from '../open-store.ts';
 import { runThread } from '../reporting-thread.ts';
@@ -25,7 +26,7 @@ export async function openPreparedSets({
   return await SetFiles.open({
     directory: join(dataDir, 'sets'),
     maxBytes: () => live.current.limits.maxPreparedBytes,
-    minFreeBytes: () => live.current.shed.minFreeBytes,
+    minFreeBytes: () => reservedBytes(live.current.shed),
     write: (order, signal) =>
       runThread<SetOutcome>({
         // In src this file ends in .ts, in dist in .js, and so does the thread's.

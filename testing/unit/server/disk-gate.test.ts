@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Ballast } from '../../../src/server/health/ballast.ts';
 import { DiskGate } from '../../../src/server/health/disk-gate.ts';
-import { type DiskMark, endOfMark, markOf } from '../../../src/server/health/disk-marks.ts';
+import {
+  type DiskMark,
+  endOfMark,
+  markOf,
+  reservedBytes,
+} from '../../../src/server/health/disk-marks.ts';
 import { openDiskStage } from '../../support/disk-stage.ts';
 import { makeRandom } from '../../support/random.ts';
 import { SILENT_LOG } from '../../support/registry.ts';
@@ -185,4 +190,8 @@ test('room that only a write can miss, as with a quota, refuses for two seconds;
   assert.ok(!stage.isShut());
   stage.write({ isRefused: false });
   assert.ok(!stage.isShut());
+});
+
+test('what is beside the log leaves the hard mark and the ballast free', () => {
+  assert.equal(reservedBytes({ minFreeBytes: 64 * MIB, ballastBytes: 32 * MIB }), 96 * MIB);
 });
