@@ -79,7 +79,7 @@ export const LIMITS = {
     initial: '2GiB',
     meaning:
       'disk for whole sets that are ready to be sent, files in `sets` of `data`; one set has at most half of it, larger ones are read from the database; not for a micronode',
-    metric: 'request_latency_seconds{route="/registry/{version}/set"}',
+    metric: 'request_latency_seconds',
     reload: APPLIES,
   }),
   shed_storage_after: setting({
