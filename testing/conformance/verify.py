@@ -4,11 +4,12 @@
 It shares no code with the implementation: its own BLAKE3, Ed25519, ML-DSA, canonical JSON, set tree and
 log tree. Slow and plain on purpose. Section numbers in comments are those of the document.
 
-  verify.py registry DIR [POLICY]       audit a log as files: entries.ndjson, checkpoint, tile/...
+  verify.py registry DIR [POLICY]       audit a log as files: entries.ndjson, checkpoint, tile/..., hashes/VERSION
   verify.py bundle FILE PIN [POLICY]    verify a bundle from the registry or entry hash that is pinned
   verify.py proof FILE LEAF VKEY [POLICY]  verify a tlog-proof of the leaf bytes in a file
   verify.py evidence FILE VKEY...       say whether the holders of these keys made two histories
   verify.py ndjson FILE                 audit entries alone, one a line, from genesis; - reads standard input
+  verify.py erased FILE                 audit erase-vectors.json: whole, erased, and pruned
   verify.py vectors FILE                audit wire-vectors.json: entries, roots, checkpoint, set proofs
   verify.py tlog FILE                   audit tlog-vectors.json: trees, proofs, tiles, notes
   verify.py cases FILE                  print the verdict on each of many small cases (see CASES)
@@ -81,9 +82,16 @@ def audit_ndjson(lines):
     return registry.summary()
 
 
+def read_hashes(folder):
+    """What /registry/<version>/set/hashes answered, in hashes/<version>, where the folder has any."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return {int(name): json.loads(read_text(os.path.join(folder, name)))["items"] for name in names}
+
+
 def audit_registry(folder, policy=None):
     """Everything that a log serves, from genesis to its checkpoint; entries beyond it are not looked at."""
-    checkpoint, registry, leaves = Checkpoint(read_text(os.path.join(folder, "checkpoint"))), Registry(), []
+    checkpoint, leaves = Checkpoint(read_text(os.path.join(folder, "checkpoint"))), []
+    registry = Registry(read_hashes(os.path.join(folder, "hashes")))
     must(checkpoint.size > 0, "a checkpoint after genesis")
     lines = split_lines(read_file(os.path.join(folder, "entries.ndjson")))
     for entry in entries_of(lines[: checkpoint.size]):
@@ -110,6 +118,25 @@ def audit_tiles(folder, leaves):
             found.add((level, index, width))
     must(set(tiles_of(len(leaves))) <= found, "every tile of the tree")
     return len(found)
+
+
+def audit_erased(vectors):
+    """The same log three times: whole, with payloads erased, and pruned below a version."""
+    hashes = {each["version"]: each["items"] for each in vectors["set_hashes"]}
+    erased = {each["version"] for each in vectors["erased"]}
+    entries = [tuple(entry[part].encode() for part in ("leaf", "payload", "approvals")) for entry in vectors["entries"]]
+    whole, without, pruned = Registry(), Registry(hashes), Registry(hashes)
+    for version, (leaf, payload, approvals) in enumerate(entries):
+        whole.audit(leaf, payload, approvals)
+        must(whole.entry_hash == vectors["entries"][version]["entry_hash"], "entry hash of the vectors")
+        without.audit(leaf, b"null" if version in erased else payload, approvals)
+        if version < vectors["oldest"] and json.loads(payload)["type"] not in ("genesis", "governance"):
+            pruned.follow(leaf)
+        else:
+            pruned.audit(leaf, payload, approvals)
+        must(whole.entry_hash == without.entry_hash == pruned.entry_hash, "one head")
+    must(set_root(list(pruned.known_set().items())) == whole.root == without.root, "one set")
+    return {**without.summary(), "erased": len(without.erased), "pruned": pruned.pruned}
 
 
 def audit_vectors(vectors):
@@ -304,6 +331,8 @@ def main(command, argument, *rest):
         return audit_ndjson(split_lines(data))
     if command == "vectors":
         return audit_vectors(json.loads(data))
+    if command == "erased":
+        return audit_erased(json.loads(data))
     if command == "tlog":
         return audit_tlog(json.loads(data))
     if command == "cases":

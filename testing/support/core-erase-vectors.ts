@@ -5,6 +5,7 @@
 import { decodeUtf8 } from '../../src/core/bytes.ts';
 import { canonicalText } from '../../src/core/canonical.ts';
 import type { Appended, Chain } from '../../src/core/chain.ts';
+import { formatHash } from '../../src/core/hash.ts';
 import {
   ALICE,
   append,
@@ -45,13 +46,15 @@ export function erasedLog(): readonly Appended[] {
 export function eraseVectors(): object {
   const log = erasedLog();
   return {
-    note: 'A log in which the payloads of versions 1 and 2 are erased. Strings are the exact canonical bytes.',
+    note: 'A log in which the payloads of versions 1 and 2 are erased, or all below oldest pruned. Strings are the exact canonical bytes.',
     origin: ORIGIN,
     registry: log.at(-1)?.chain.registry,
     erased: [
       { version: 1, erased_by: 4 },
       { version: 2, erased_by: 6 },
     ],
+    oldest: 6,
+    set_hashes: [2, 6].map((version) => ({ version, items: hashesAt(log, version) })),
     entries: log.map(({ chain, entry }) => ({
       version: chain.version,
       entry_hash: chain.entryHash,
@@ -60,6 +63,14 @@ export function eraseVectors(): object {
       approvals: decodeUtf8(entry.approvals),
     })),
   };
+}
+
+/** As they are served, by path. */
+function hashesAt(log: readonly Appended[], version: number): readonly object[] {
+  return [...(log[version]?.chain.set.leaves() ?? [])].map(({ path, valueHash }) => ({
+    path: formatHash(path),
+    value_hash: formatHash(valueHash),
+  }));
 }
 
 /** Readable, and the same bytes each time. */

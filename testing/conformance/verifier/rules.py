@@ -215,15 +215,22 @@ def read_leaf(data):
 
 
 class Registry:
-    """The state of section 10. `audit` takes it over one entry, or raises Invalid and leaves it."""
+    """The state of section 10. `audit` takes it over one entry, or raises Invalid and leaves it.
 
-    def __init__(self):
+    `hashes`: the set by its hashes, {version: items} as section 20 serves them, for where it is not known.
+    """
+
+    def __init__(self, hashes=None):
+        self.hashes, self.pruned, self.waiting = hashes or {}, 0, {}
+        self.root, self.size = ZERO, 0  # of the set, which is None while only these are known
         self.registry = self.origin = self.entry_hash = self.governance = None
         self.version, self.committed_at = -1, ""
         self.signer_keys, self.set, self.seen = {}, {}, set()
         self.past, self.erased = [], {}  # (entry hash, type) of each version; which entry erased it
 
     def audit(self, leaf_bytes, payload_bytes, approval_bytes):
+        if payload_bytes == b"null":
+            return self.follow(leaf_bytes, approval_bytes)
         leaf = read_leaf(leaf_bytes)
         committed_at = leaf["committed_at"]
         payload, payload_b3 = read_payload(payload_bytes), b3(payload_bytes)
@@ -242,6 +249,8 @@ class Registry:
         governance = self.succeed(payload)
         self.check_erasure(payload)
         descriptors = self.change(payload)
+        root = self.root if descriptors is None else set_root(list(descriptors.items()))
+        size = self.size if descriptors is None else len(descriptors)
 
         expected = {
             "approvals_b3": b3(approval_bytes),
@@ -252,8 +261,8 @@ class Registry:
             "payload_bytes": len(payload_bytes),
             "prev_hash": self.entry_hash,
             "schema_version": "1.0.0",
-            "set_root": "b3:" + set_root(list(descriptors.items())).hex(),
-            "set_size": len(descriptors),
+            "set_root": "b3:" + root.hex(),
+            "set_size": size,
             "type": payload["type"],
             "version": self.version + 1,
         }
@@ -261,11 +270,59 @@ class Registry:
         self.registry, self.origin, self.governance = registry, payload["origin"], governance
         self.version, self.committed_at, self.entry_hash = self.version + 1, committed_at, b3(leaf_bytes)
         self.signer_keys.update({**self.keys_before(payload), **keys_of(governance)})
-        self.set = descriptors
+        self.set, self.root, self.size = descriptors, root, size
         self.seen.add(payload_b3)
         self.past.append((self.entry_hash, payload["type"]))
         if payload["type"] == "erase":
             self.erased[int(payload["version"])] = self.version
+            self.waiting.pop(int(payload["version"]), None)
+
+    def follow(self, leaf_bytes, approval_bytes=None):
+        """Section 20: an entry without its payload, and one that was pruned without its approvals."""
+        leaf = read_leaf(leaf_bytes)
+        must(self.governance is not None, "a genesis first")
+        expected = (self.version + 1, self.entry_hash, self.origin, self.governance["version"])
+        given = tuple(leaf[name] for name in ("version", "prev_hash", "origin", "governance_version"))
+        must(given == expected, "a leaf that follows")
+        must(leaf["type"] not in ("genesis", "governance"), "a type that sets no governance")
+        must(self.committed_at <= leaf["committed_at"], "time")
+        must(leaf["payload_b3"] not in self.seen, "replayed")
+        must((leaf["set_size"] == 0) == (from_hash(leaf["set_root"]) == ZERO), "set_size and set_root")
+        if approval_bytes is None:
+            self.pruned += 1
+        else:
+            must(leaf["type"] in ERASABLE, "descriptors or supersede")
+            must(leaf["approvals_b3"] == b3(approval_bytes), "approvals_b3")
+            self.check_erased_approvals(leaf, read_approvals(approval_bytes))
+            self.waiting[self.version + 1] = b3(leaf_bytes)
+        self.version, self.committed_at, self.entry_hash = self.version + 1, leaf["committed_at"], b3(leaf_bytes)
+        self.set, self.root, self.size = None, from_hash(leaf["set_root"]), int(leaf["set_size"])
+        self.seen.add(leaf["payload_b3"])
+        self.past.append((self.entry_hash, leaf["type"]))
+
+    def check_erased_approvals(self, leaf, approvals):
+        keys, approved = keys_of(self.governance), set()
+        for approval in approvals:
+            public_key = keys.get(approval["signer_id"])
+            must(public_key is not None, "unknown signer " + approval["signer_id"])
+            lines = ("quorate/approval/v1", self.origin, self.registry, leaf["payload_b3"], approval["signed_at"])
+            message = "".join(line + "\n" for line in lines).encode()
+            signature = is_base64(approval["sig"], 64)
+            must(valid_ed25519(is_base64(public_key, 32), message, signature), "signature")
+            must(millis(approval["signed_at"]) <= millis(leaf["committed_at"]) + SKEW, "signed in time")
+            approved.add(public_key)
+        must(len(approved) >= self.governance["threshold"], "quorum: the governance in force")
+
+    def known_set(self):
+        """The set after the state's version, by its hashes where an entry before was gone."""
+        if self.set is not None:
+            return self.set
+        items = self.hashes.get(self.version)
+        must(items is not None, "the hashes of the set at version %d" % self.version)
+        found = {from_hash(item["path"]): from_hash(item["value_hash"]) for item in items}
+        must(len(found) == len(items) == self.size, "as many hashes as the leaf says")
+        must(set_root(list(found.items())) == self.root, "the hashes of the set root")
+        return found
 
     def check_approvals(self, payload, payload_b3, registry, approvals, committed_at):
         keys, approved = eligible(payload, self.governance), set()
@@ -322,11 +379,14 @@ class Registry:
     def change(self, payload):
         if payload["type"] == "supersede":
             must(payload["supersedes"] == self.entry_hash, "supersedes the head")
-        descriptors = dict(self.set)
-        for change in payload.get("changes", ()):
+        if not payload.get("changes"):
+            return self.set
+        before = self.known_set()
+        descriptors = dict(before)
+        for change in payload["changes"]:
             path = path_of(change["kind"], change["id"])
             fence = change["replaces"] and from_hash(change["replaces"])
-            must(self.set.get(path) == fence, "fence of %s/%s" % (change["kind"], change["id"]))
+            must(before.get(path) == fence, "fence of %s/%s" % (change["kind"], change["id"]))
             if change["op"] == "put":
                 descriptors[path] = value_hash(change)
             else:
@@ -334,14 +394,14 @@ class Registry:
         return descriptors
 
     def summary(self):
-        root = "b3:" + set_root(list(self.set.items())).hex()
+        must(not self.waiting, "an entry that erases version %s" % list(self.waiting))
         return {
             "committed_at": self.committed_at,
             "entry_hash": self.entry_hash,
             "governance_version": int(self.governance["version"]) if self.governance else 0,
             "origin": self.origin,
             "registry": self.registry,
-            "set_root": root,
-            "set_size": len(self.set),
+            "set_root": "b3:" + self.root.hex(),
+            "set_size": self.size,
             "version": self.version,
         }
