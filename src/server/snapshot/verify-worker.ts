@@ -1,10 +1,12 @@
 /** The thread that verifies one half of a copy, so that the one that serves is never held. */
 import { openSqliteReader } from '../../store/sqlite.ts';
+import { DatabaseScan } from '../../store/sqlite-scan.ts';
 import { createNativeVerifier } from '../native-verifier.ts';
 import { reportOutcome, type ThreadProgress } from '../reporting-thread.ts';
 import type { SnapshotFacts } from './header.ts';
 import { verifyApprovals } from './verify-approvals.ts';
-import { verifyLog, verifyRows } from './verify-copy.ts';
+import { verifyLog } from './verify-copy.ts';
+import { verifyRows } from './verify-rows.ts';
 import type { VerifyData } from './verify-threads.ts';
 
 /** In all: often enough to be told. */
@@ -17,6 +19,7 @@ reportOutcome(
       await verifyRows(path, { onProgress });
       return null;
     }
+    if (isForeign) assertSound(path);
     const verifier = createNativeVerifier();
     const facts = await verifyLog(path, { verifier, onProgress });
     if (isForeign) {
@@ -26,6 +29,11 @@ reportOutcome(
     return facts;
   },
 );
+
+function assertSound(path: string): void {
+  using scan = new DatabaseScan(path);
+  scan.assertSound();
+}
 
 function seldom(tell: (progress: ThreadProgress) => void) {
   let told = 0;

@@ -33,6 +33,7 @@ import {
 } from '../../support/registry.ts';
 import {
   descriptorsPayload,
+  erasePayload,
   governancePayload,
   makeGovernance,
   START,
@@ -316,6 +317,19 @@ const REWRITTEN: readonly (readonly [what: string, sql: string])[] = [
   ['another payload of a proposal', "UPDATE proposals SET payload = x'78'"],
 ];
 
+/** As whoever can write the file can: the triggers are away for a moment. */
+function withoutTriggers(db: Database.Database, change: () => void): void {
+  db.pragma('foreign_keys = OFF');
+  const triggers = db
+    .prepare<[], { name: string; sql: string }>(
+      "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'",
+    )
+    .all();
+  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
+  change();
+  for (const trigger of triggers) db.exec(trigger.sql);
+}
+
 test('rows that agree with each other and not with the entries are found', async (t) => {
   const source = await writeDatabase(t);
   const whole = readFileSync(source);
@@ -323,15 +337,7 @@ test('rows that agree with each other and not with the entries are found', async
     const path = join(makeDirectory(), 'copy.db');
     writeFileSync(path, whole);
     const db = new Database(path);
-    db.pragma('foreign_keys = OFF');
-    const triggers = db
-      .prepare<[], { name: string; sql: string }>(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'",
-      )
-      .all();
-    for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-    assert.ok(db.prepare(sql).run().changes > 0, what);
-    for (const trigger of triggers) db.exec(trigger.sql);
+    withoutTriggers(db, () => assert.ok(db.prepare(sql).run().changes > 0, what));
     db.close();
     await assert.rejects(
       verify(path),
@@ -352,14 +358,11 @@ test('a governance that is no longer found among the governances is missed', asy
   const path = join(dataDir, 'registry.db');
   assert.equal((await verify(path)).version, 4);
   const db = new Database(path);
-  db.exec('DROP TRIGGER entries_update');
-  db.exec("UPDATE entries SET type = 'descriptors' WHERE version = 4");
-  db.exec(`CREATE TRIGGER entries_update BEFORE UPDATE ON entries
-BEGIN SELECT RAISE(ABORT, 'the log only grows'); END`);
+  withoutTriggers(db, () => db.exec("UPDATE entries SET type = 'descriptors' WHERE version = 4"));
   db.close();
   await assert.rejects(verifyCopy(path, { verifier: createNativeVerifier(), onProgress() {} }), {
     code: 'storage_damaged',
-    message: /version 4 among the governances/,
+    message: /version 4 among those of type governance/,
   });
 });
 
@@ -370,4 +373,63 @@ test('a database without a checkpoint is whole, and says so', async (t) => {
   db.close();
   chmodSync(path, 0o600);
   assert.equal((await verify(path)).checkpoint, null);
+});
+
+/** Versions 1 to 3 as `openRegistry` makes them, then 4: an erasure of version 3, whose value was replaced; 2 is the oldest. */
+async function writeLetGo(t: TestContext): Promise<string> {
+  const real = await openRegistry(t);
+  await real.change(put('c', { text: 'y' }, { text: 'x'.repeat(9_000) }));
+  const erased = await real.store.entry(3);
+  assert.ok(erased);
+  const erases = erased.entryHash;
+  await real.commit(erasePayload(real.registryHash, { version: 3, erases }));
+  await real.registry.prune(2);
+  await keepCheckpoint(real);
+  await real.registry[Symbol.asyncDispose]();
+  return join(real.dataDir, 'registry.db');
+}
+
+test('what retention and erasures let go of is not damage, and the oldest version is told', async (t) => {
+  const path = await writeLetGo(t);
+  const { version, oldest } = await verify(path);
+  assert.deepEqual([version, oldest], [5, 2]);
+});
+
+const LET_GO: readonly (readonly [what: string, sql: string])[] = [
+  [
+    'a payload that is gone from where nothing was let go',
+    "UPDATE entries SET payload = x'' WHERE version = 4",
+  ],
+  [
+    'approvals that are gone with what was erased',
+    "UPDATE entries SET approvals = x'' WHERE version = 3",
+  ],
+  [
+    'the value of an older entry',
+    'UPDATE spans SET value_hash = zeroblob(32) WHERE set_version = 2',
+  ],
+  [
+    'a value that is still there though it was erased',
+    "UPDATE spans SET bytes = x'7b7d' WHERE set_version = 3",
+  ],
+  ['a value of the oldest set that is missing', 'DELETE FROM spans WHERE set_version = 2'],
+  ['an erasure that no entry asked for', 'UPDATE erasures SET version = 4'],
+  ['a horizon that was moved', 'UPDATE retention SET oldest = 1, reached = 1'],
+  [
+    'a leaf',
+    "UPDATE entries SET leaf = CAST(replace(leaf, 'b3:', 'b4:') AS BLOB) WHERE version = 1",
+  ],
+];
+
+test('what is missing beside what was let go of is found', async (t) => {
+  const source = await writeLetGo(t);
+  const whole = readFileSync(source);
+  for (const [what, sql] of LET_GO) {
+    const path = join(makeDirectory(), 'copy.db');
+    writeFileSync(path, whole);
+    const db = new Database(path);
+    withoutTriggers(db, () => assert.ok(db.prepare(sql).run().changes > 0, what));
+    db.close();
+    await assert.rejects(verify(path), RegistryError, what);
+  }
 });
