@@ -5,6 +5,7 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { RegistryError } from '../core/error.ts';
 import { formatHash, type Hash, type Hasher } from '../core/hash.ts';
+import { giveBack } from '../server/blobs/give-back.ts';
 import { createHasher } from '../server/fast-hash/hasher.ts';
 import { type BlobTarget, receiveBlob } from './blob-transfer.ts';
 import { fileError } from './files.ts';
@@ -88,6 +89,7 @@ async function fetchRest(
     hasher.update(piece);
     await writing;
     bytes += piece.length;
+    giveBack(piece);
     onProgress(bytes, received.bytes);
   }
   if (bytes === received.bytes) return { hasher, bytes };

@@ -8,6 +8,8 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string>>;
   /** A stream is read only if the request wants a body, and then once. */
   readonly body: Uint8Array | ReadableStream<Uint8Array> | EventStream | null;
+  /** Of a stream: nobody else has its pieces, and who sends them may empty them. */
+  readonly isGivenAway?: true;
 }
 
 export interface BodyOptions {

@@ -17,7 +17,7 @@ export interface BlobStore {
 }
 
 export interface BlobUpload {
-  /** Read once; what is not needed is not read. */
+  /** Read once; what is not needed is not read. Each is the store's from then on, and may be emptied. */
   readonly parts: AsyncIterable<Uint8Array>;
   /** As the sender says; `undefined`: it does not. */
   readonly declaredBytes: number | undefined;

@@ -5,7 +5,7 @@ import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { type Answer, answerBytes, answerJson } from './answer.ts';
 import type { BlobStore, OpenBlob } from './blob-store.ts';
-import { assertNoCoding, bodyParts } from './body.ts';
+import { assertNoCoding, bodyPieces, wholePieces } from './body.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps, HttpLimits } from './deps.ts';
 import type { Handler } from './exchange.ts';
@@ -47,7 +47,8 @@ export function blobReads(
 export function blobWrites({
   blobs,
   registry,
-}: Pick<HttpDeps, 'blobs' | 'registry'>): Readonly<Record<'putBlob', WriteHandler>> {
+  uploadOf,
+}: Pick<HttpDeps, 'blobs' | 'registry' | 'uploadOf'>): Readonly<Record<'putBlob', WriteHandler>> {
   return {
     putBlob: async (c, attempt) => {
       const address = readAddress(c);
@@ -65,7 +66,7 @@ export function blobWrites({
       assertNoCoding(headers);
       const length = headers.get('content-length');
       const { isNew, bytes } = await store.put(address, {
-        parts: bodyParts(c.req.raw),
+        parts: uploadOf === undefined ? bodyPieces(c.req.raw) : wholePieces(uploadOf(c)),
         declaredBytes: length === null ? undefined : Number(length),
       });
       return answerJson(
@@ -97,7 +98,7 @@ async function answerBlob(
   const range = readRange({ range: c.req.header('Range'), ifRange, etag, bytes });
   const onEnd = slots.take(clientAddress(c));
   const body = await blob.read({ range, onEnd, onBroken: () => hangUp(c) });
-  return { ...describe(bytes, { etag, range }), body };
+  return { ...describe(bytes, { etag, range }), body, isGivenAway: true };
 }
 
 /** The answer without its body. */

@@ -75,8 +75,19 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
   }
 }
 
+/** Pieces as they come from a connection. Throws `malformed`. */
+export async function* wholePieces(
+  pieces: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, undefined> {
+  try {
+    yield* pieces;
+  } catch (cause) {
+    throw brokenOff(cause);
+  }
+}
+
 /** A body piece by piece; what is not asked for is dropped. Throws `malformed`. */
-export async function* bodyParts(request: Request): AsyncGenerator<Uint8Array, undefined> {
+export async function* bodyPieces(request: Request): AsyncGenerator<Uint8Array, undefined> {
   const reader = request.body?.getReader();
   if (reader === undefined) return;
   try {
@@ -94,10 +105,14 @@ async function nextPart(reader: ReadableStreamDefaultReader<Uint8Array>) {
   try {
     return await reader.read();
   } catch (cause) {
-    throw new RegistryError('malformed', 'expected the whole body, got a broken connection', {
-      cause,
-    });
+    throw brokenOff(cause);
   }
+}
+
+function brokenOff(cause: unknown): RegistryError {
+  return new RegistryError('malformed', 'expected the whole body, got a broken connection', {
+    cause,
+  });
 }
 
 function tooLarge(maxBytes: number, got: string): RegistryError {

@@ -66,6 +66,13 @@ export interface BuildInfo {
 /** `headers`: all of the answer's. What it returns stands for an answer that was sent. */
 export type SendEvents = (c: Context, events: EventStream, headers: Headers) => Response;
 
+/** `pieces`: each is the sender's alone. What it returns stands for an answer that was sent. */
+export type SendPieces = (
+  c: Context,
+  pieces: ReadableStream<Uint8Array>,
+  head: { readonly status: number; readonly headers: Headers },
+) => Response;
+
 export interface HttpDeps {
   readonly registry: Registry;
   readonly metrics: Metrics;
@@ -85,6 +92,8 @@ export interface HttpDeps {
   readonly isWriteAllowed: (c: Context) => boolean;
   /** Whose tokens open the write routes; `undefined` while none is configured. Asked at every write: a reload may change it. */
   readonly authority?: () => Authority | undefined;
+  /** The body of an upload as it comes, to be read once. Default: that of the request, which costs a copy of it. */
+  readonly uploadOf?: (c: Context) => AsyncIterable<Uint8Array>;
   /** Without it there are no blobs. */
   readonly blobs?: BlobStore | undefined;
   readonly audit?: AuditTrail;
@@ -97,6 +106,8 @@ export interface HttpDeps {
   readonly hangUp: (c: Context) => void;
   /** Answers with a stream by itself, without a body that is pulled. */
   readonly sendEvents?: SendEvents;
+  /** Answers with a stream whose pieces are given away, likewise. */
+  readonly sendPieces?: SendPieces;
   readonly consumeRead?: Consume;
   readonly consumeWrite?: Consume;
   /** By the id of a token instead of an address. */

@@ -140,11 +140,11 @@ function logRefusal(
 }
 
 function respond(
-  deps: Pick<HttpDeps, 'sendEvents' | 'hangUp'>,
+  deps: Pick<HttpDeps, 'sendEvents' | 'sendPieces' | 'hangUp'>,
   c: Context,
   { answer, corrId }: { readonly answer: Answer; readonly corrId: string },
 ): Response {
-  const { status, body } = answer;
+  const { status, body, isGivenAway } = answer;
   const headers = {
     ...(isRead(c.req.method) ? readHeaders(answer.headers) : { ...answer.headers, ...NO_SNIFFING }),
     [CORR_ID_HEADER]: corrId,
@@ -154,6 +154,9 @@ function respond(
     const { signal } = c.req.raw;
     return new Response(pulledBody(body, { signal, hangUp: () => deps.hangUp(c) }), { headers });
   }
+  const isSentHere = c.req.method !== 'HEAD' && body instanceof ReadableStream && isGivenAway;
+  if (isSentHere === true && deps.sendPieces !== undefined)
+    return deps.sendPieces(c, body, { status, headers: new Headers(headers) });
   // The cast drops SharedArrayBuffer from the type: no bytes here are shared memory.
   if (c.req.method !== 'HEAD') return new Response(body as BodyInit | null, { status, headers });
   if (body instanceof ReadableStream) body.cancel().catch(() => undefined);

@@ -24,6 +24,7 @@ import { isLoopbackCaller } from './loopback.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { problemResponse, RAW_PROBLEM_CODE } from './raw-problem.ts';
 import { sendEvents } from './send-events.ts';
+import { sendPieces } from './send-pieces.ts';
 import { TIMERS } from './timers.ts';
 
 export interface ApiParts {
@@ -76,6 +77,9 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
     clientAddress: (c) => clientAddress(incomingOf(c)),
     hangUp: (c) => incomingOf(c).socket.destroy(),
     sendEvents,
+    sendPieces,
+    // Not destroyed when it is left: who is refused must still get the answer.
+    uploadOf: (c) => incomingOf(c).iterator({ destroyOnReturn: false }),
   });
   const { underWay = new UnderWay() } = parts;
   const next = getRequestListener((request, env) => underWay.run(() => app.fetch(request, env)), {

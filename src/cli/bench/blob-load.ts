@@ -2,6 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { RegistryError } from '../../core/error.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
+import { giveBack } from '../../server/blobs/give-back.ts';
 import { createHasher } from '../../server/fast-hash/hasher.ts';
 import { mismatch } from '../blob-file.ts';
 import { type BlobTarget, receiveBlob, sendBlob } from '../blob-transfer.ts';
@@ -69,7 +70,10 @@ export function runGets(options: BlobLoadOptions): Promise<BlobLoadResult> {
   return runAll(options, async ({ address }) => {
     const hasher = createHasher();
     const received = await receiveBlob(options.target, { address, from: 0 });
-    for await (const piece of received.pieces) hasher.update(piece);
+    for await (const piece of received.pieces) {
+      hasher.update(piece);
+      giveBack(piece);
+    }
     const got = formatHash(hasher.digest());
     if (got !== address) throw mismatch(address, got);
   });

@@ -15,6 +15,7 @@ import { createHasher } from '../fast-hash/hasher.ts';
 import { type BlobPaths, blobAddress, blobName, blobPath } from './blob-paths.ts';
 import { BlobRoom } from './blob-room.ts';
 import { BlobTurns } from './blob-turns.ts';
+import { giveBack } from './give-back.ts';
 import { IncomingFile } from './incoming-file.ts';
 import { StoredBlob } from './stored-blob.ts';
 
@@ -148,6 +149,7 @@ export class FileBlobs implements BlobStore {
     for await (const piece of this.#bounded(upload)) {
       bytes += piece.length;
       hasher.update(piece);
+      giveBack(piece);
     }
     assertHash(formatHash(hasher.digest()), address);
     await using file = await open(blobPath(this.#parts.paths, address), 'r+');

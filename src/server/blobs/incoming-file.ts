@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { formatHash, type Hash, type Hasher } from '../../core/hash.ts';
 import { createHasher } from '../fast-hash/hasher.ts';
 import { syncDirectory } from '../sync-directory.ts';
+import { giveBack } from './give-back.ts';
 
 const BATCH_BYTES = 512 * 1024;
 /** Pieces may be a byte each, and each costs two hundred. */
@@ -19,6 +20,8 @@ export class IncomingFile implements AsyncDisposable {
   readonly #hasher: Hasher = createHasher();
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
+  /** Hashed, and being written. */
+  #done: readonly Uint8Array[] = [];
   #writing: Promise<void> = Promise.resolve();
   #isPlaced = false;
 
@@ -33,7 +36,7 @@ export class IncomingFile implements AsyncDisposable {
     return new IncomingFile(await open(path, 'wx', 0o600), path);
   }
 
-  /** Resolves when more may come. The piece is kept until it is written. */
+  /** Resolves when more may come. The piece is this file's from now on, and its memory is given back. */
   async add(piece: Uint8Array): Promise<void> {
     this.#batch.push(piece);
     this.#batchBytes += piece.length;
@@ -67,10 +70,12 @@ export class IncomingFile implements AsyncDisposable {
     this.#batch = [];
     this.#batchBytes = 0;
     await this.#writing;
+    for (const piece of this.#done) giveBack(piece);
     this.#writing = writeAll(this.#file, batch);
     // Whoever adds the next batch, ends or disposes of it hears of it.
     this.#writing.catch(() => undefined);
     for (const piece of batch) this.#hasher.update(piece);
+    this.#done = batch;
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
 import { blobAddress } from '../../../src/server/blobs/blob-paths.ts';
+import { giveBack } from '../../../src/server/blobs/give-back.ts';
 import { IncomingFile, writeAll } from '../../../src/server/blobs/incoming-file.ts';
 import { inPieces, makeBlob, openTestBlobs, type TestBlobs } from '../../support/blobs.ts';
 import { mountSmall } from '../../support/mount.ts';
@@ -235,4 +236,30 @@ test('a file system that takes a part of what it is given gets the rest too', as
     ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end)),
   );
   assert.deepEqual(Uint8Array.from(taken), bytes);
+});
+
+test('what has memory of its own gives it back, and a part of something larger does not', () => {
+  const whole = new Uint8Array(100).fill(1);
+  giveBack(whole);
+  assert.deepEqual([whole.length, whole.buffer.byteLength], [0, 0]);
+  const larger = new Uint8Array(100).fill(1);
+  giveBack(larger.subarray(0, 99));
+  assert.deepEqual([larger.length, larger[99]], [100, 1]);
+});
+
+test('pieces that arrive are emptied when they are written, so that nobody has to collect them', async () => {
+  const { blobs } = await openTestBlobs();
+  const blob = makeBlob(4 * MEBIBYTE);
+  const given: Uint8Array[] = [];
+  async function* kept() {
+    for await (const piece of inPieces(blob.bytes)) {
+      given.push(piece);
+      yield piece;
+    }
+  }
+  await blobs.put(blob.address, { parts: kept(), declaredBytes: undefined });
+  const left = given.filter(({ length }) => length > 0);
+  assert.equal(given.length, 64);
+  // The last two batches went with the file.
+  assert.ok(left.length <= 16, `${left.length} of ${given.length}`);
 });
