@@ -16,7 +16,7 @@ export interface BlobFileOptions {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
 }
 
-/** How often a transfer that broke off is taken up again. */
+/** How often a transfer that broke off is taken up again when nothing came of it. */
 const MAX_ATTEMPTS = 4;
 const PIECE_BYTES = 512 * 1024;
 
@@ -47,7 +47,8 @@ async function fetchAll(
   let { hasher, bytes } = await hashBegun(file);
   const begun = bytes;
   if (begun > 0 && formatHash(hasher.digest()) === options.address) return bytes;
-  for (let attempt = 1; ; attempt++)
+  for (let attempt = 1; ; attempt++) {
+    const before = bytes;
     try {
       ({ hasher, bytes } = await fetchRest(target, options, { file, hasher, bytes }));
       break;
@@ -58,7 +59,9 @@ async function fetchAll(
       // What is there is no beginning of the blob, or more than all of it.
       if (isGone) await file.truncate(0);
       ({ hasher, bytes } = await hashBegun(file));
+      if (bytes > before) attempt = 0;
     }
+  }
   const got = formatHash(hasher.digest());
   if (got === options.address) return bytes;
   if (begun === 0) throw mismatch(options.address, got);

@@ -130,23 +130,31 @@ test('what is put again before it is collected is kept, also while it is arrivin
   assert.deepEqual(files(), []);
 });
 
-test('a value that the disk has changed ends the collection, and nothing is removed', async (t) => {
-  const { real, collector, putAged, files, databasePath } = await openStage(t);
-  const [named, other] = [makeBlob(100, 1), makeBlob(100, 2)];
-  for (const blob of [named, other]) await putAged(blob);
-  await real.change(put('api', specOf(named)));
-  const db = new Database(databasePath);
-  db.exec('DROP TRIGGER spans_update');
+/** As a disk might: past the triggers, which stand again afterwards. */
+function changeValue(path: string): void {
+  const db = new Database(path);
+  const triggers = db
+    .prepare<[], { name: string; sql: string }>(
+      "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'spans'",
+    )
+    .all();
+  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
   const changed = db
     .prepare(
       "UPDATE spans SET bytes = CAST(replace(CAST(bytes AS TEXT), 'artifacts', 'artifactz') AS BLOB)",
     )
     .run();
-  db.exec(
-    "CREATE TRIGGER spans_update BEFORE UPDATE OF span, descriptor, set_version, value_hash, bytes ON spans\nBEGIN SELECT RAISE(ABORT, 'the log only grows'); END",
-  );
+  for (const { sql } of triggers) db.exec(sql);
   db.close();
   assert.equal(changed.changes, 1);
+}
+
+test('a value that the disk has changed ends the collection, and nothing is removed', async (t) => {
+  const { real, collector, putAged, files, databasePath } = await openStage(t);
+  const [named, other] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [named, other]) await putAged(blob);
+  await real.change(put('api', specOf(named)));
+  changeValue(databasePath);
   await assert.rejects(collector.collect(), { code: 'storage_damaged' });
   assert.equal(files().length, 2);
 });
