@@ -20,7 +20,7 @@ import {
   type SetBranch,
   type SetChange,
   type SetLeaf,
-  sliceRows,
+  someRows,
   sortRows,
   splitRows,
   valueAmong,
@@ -61,7 +61,7 @@ export class SetTree {
     this.size = size;
   }
 
-  /** A whole set, of the bytes of `SetRows`, which it sorts. Throws `internal` when a path is there twice. */
+  /** A whole set, of the bytes of `SetRows`, which it sorts and keeps. Throws `internal` when a path is there twice. */
   static fromRows(rows: Uint8Array): SetTree {
     sortRows(rows);
     return new SetTree(treeOf(rows, allRows(rows), 0), countRows(rows));
@@ -148,18 +148,21 @@ function update(node: SetNode, depth: number, changes: readonly SetChange[]): Se
     return treeOf(rows, allRows(rows), depth);
   }
   const { left, right } = known(node);
-  return join(
-    update(
-      left,
-      depth + 1,
-      changes.filter((c) => bitAt(c.path, depth) === 0),
-    ),
-    update(
-      right,
-      depth + 1,
-      changes.filter((c) => bitAt(c.path, depth) === 1),
-    ),
-  );
+  const { zeros, ones } = part(changes, depth);
+  return join(update(left, depth + 1, zeros), update(right, depth + 1, ones));
+}
+
+const NO_CHANGES: readonly SetChange[] = [];
+
+/** By their next bit. Of most nodes all changes are on one side. */
+function part(
+  changes: readonly SetChange[],
+  depth: number,
+): { readonly zeros: readonly SetChange[]; readonly ones: readonly SetChange[] } {
+  const zeros = changes.filter(({ path }) => bitAt(path, depth) === 0);
+  if (zeros.length === changes.length) return { zeros: changes, ones: NO_CHANGES };
+  if (zeros.length === 0) return { zeros, ones: changes };
+  return { zeros, ones: changes.filter(({ path }) => bitAt(path, depth) === 1) };
 }
 
 /** Of sorted rows. */
@@ -167,7 +170,7 @@ function treeOf(rows: Uint8Array, range: RowRange, depth: number): SetNode {
   const { begin, end } = range;
   if (begin === end) return null;
   if (end - begin <= FEW)
-    return { hash: hashRows(rows, range, depth), rows: sliceRows(rows, range) };
+    return { hash: hashRows(rows, range, depth), rows: someRows(rows, range) };
   const middle = splitRows(rows, range, depth);
   return inner(
     treeOf(rows, { begin, end: middle }, depth + 1),
@@ -192,11 +195,11 @@ function inner(left: SetNode, right: SetNode): InnerNode {
 /** `undefined`: they are too many for one, or not known. */
 function fewOf(left: SetNode, right: SetNode): FewNode | null | undefined {
   if (!(left === null || isFew(left)) || !(right === null || isFew(right))) return undefined;
-  const rows = concatRows(left?.rows ?? NO_ROWS, right?.rows ?? NO_ROWS);
-  const count = countRows(rows);
+  const [zeros, ones] = [left?.rows ?? NO_ROWS, right?.rows ?? NO_ROWS];
+  const count = countRows(zeros) + countRows(ones);
   if (count > FEW) return undefined;
   if (count <= 1) return left ?? right;
-  return { hash: hashInner(hashOfNode(left), hashOfNode(right)), rows };
+  return { hash: hashInner(hashOfNode(left), hashOfNode(right)), rows: concatRows(zeros, ones) };
 }
 
 function expand(node: SetNode, depth: number, path: Uint8Array, branch: SetBranch): SetNode {
