@@ -5,7 +5,7 @@ import { encodeUtf8 } from '../../../src/core/bytes.ts';
 import { blake3Bytes } from '../../../src/core/hash.ts';
 import { bitAt } from '../../../src/core/set-hash.ts';
 import { verifyBranch } from '../../../src/core/set-proof.ts';
-import { type SetChange, SetRows } from '../../../src/core/set-rows.ts';
+import { rootOfRows, type SetChange, SetRows } from '../../../src/core/set-rows.ts';
 import { SetTree } from '../../../src/core/set-tree.ts';
 import { codeOf, refuses } from '../../support/core-assert.ts';
 import {
@@ -170,6 +170,7 @@ test('a tree of rows is the one its set defines, in whatever order they came, an
       const set = apply(new Map(), before);
       const tree = SetTree.fromRows(rowsOf(set));
       holds(tree, set);
+      assert.deepEqual(rootOfRows(rowsOf(set)), tree.rootHash);
       for (const { path } of changes)
         assert.deepEqual(tree.branch(path), SetTree.EMPTY.with(before).branch(path));
       holds(tree.with(changes), apply(set, changes));
@@ -183,6 +184,7 @@ test('as many rows may come as want to, whatever was expected', () => {
   const root = naiveRoot(set);
   for (const expected of [0, 299, 300, 301, 2 ** 52])
     assert.deepEqual(SetTree.fromRows(rowsOf(set, expected)).rootHash, root, `${expected}`);
+  assert.equal(new SetRows(300).count, 0);
   assert.ok(new SetRows(2 ** 52).bytes.buffer.byteLength <= 64 * 1024 * 1024);
 });
 
