@@ -3,11 +3,12 @@
  * is larger is streamed as it is: as it was prepared, or a page at a time from the store.
  */
 import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
+import type { Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { BodyCache } from './body-cache.ts';
 import { acceptedCodings, codedEtag, codingHeaders, type Representation } from './compress.ts';
 import { matchesEtag, notModified } from './conditional.ts';
-import type { HttpDeps, HttpLimits } from './deps.ts';
+import type { Coding, HttpDeps, HttpLimits } from './deps.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, type Place, placeOf, setAt } from './place.ts';
 import type { PreparedSet, WholeSet } from './prepared-sets.ts';
@@ -54,24 +55,28 @@ export function setRoutes(
       );
       if (known !== undefined) return notModified(answerSet(null, { key, place, coding: known }));
       const [coding = 'identity'] = accepted;
+      // As it is, a set that stands in a file need not be held too.
+      const asIs = coding === 'identity' ? await bodies.prepared(key) : undefined;
+      if (asIs !== undefined) return answerPrepared(asIs, { key, place });
       const body = await bodies.get(key, coding);
       if (body !== undefined) return answerSet(body, { key, place, coding });
-      const prepared = await bodies.prepared(key);
-      if (prepared !== undefined)
-        return answerSet(prepared.body, {
-          key,
-          place,
-          coding: 'identity',
-          headers: { 'Content-Length': `${prepared.bytes}` },
-        });
-      const stream = streamSet(await bodies.open(key), key.origin);
-      return answerSet(stream, { key, place, coding: 'identity' });
+      const prepared = coding === 'identity' ? undefined : await bodies.prepared(key);
+      if (prepared !== undefined) return answerPrepared(prepared, { key, place });
+      return answerSet(await bodies.stream(key), { key, place, coding: 'identity' });
     };
   return { readSet: read('items'), readSetHashes: read('hashes') };
 }
 
 function etagOf({ form, setRoot, version }: SetKey, coding: Representation): string {
   return codedEtag(`${setRoot}.${version}${form === 'hashes' ? '.hashes' : ''}`, coding);
+}
+
+function answerPrepared(
+  { body, bytes }: PreparedSet,
+  { key, place }: Pick<AnsweredSet, 'key' | 'place'>,
+): Answer {
+  const headers = { 'Content-Length': `${bytes}` };
+  return answerSet(body, { key, place, coding: 'identity', headers });
 }
 
 interface AnsweredSet {
@@ -93,6 +98,12 @@ function answerSet(body: Answer['body'], { key, place, coding, headers }: Answer
   });
 }
 
+/** Then it is the reader who says so. */
+function hasLostValue(registry: Registry, { version }: WholeSet): boolean {
+  const { erasures } = registry.retention();
+  return erasures.some((one) => one.version <= version && version < one.until);
+}
+
 class SetBodies {
   readonly #deps: SetDeps;
   readonly #maxBytes: number;
@@ -110,22 +121,25 @@ class SetBodies {
 
   /** `undefined`: too large to be held. */
   async get(key: SetKey, coding: Representation): Promise<Uint8Array | undefined> {
-    // What was held before an erasure is not found any more.
-    const { length } = this.#deps.registry.retention().erasures;
-    const nameOf = (one: Representation): string => `${etagOf(key, one)} ${length}`;
-    const whole = await this.#cache.get(nameOf('identity'), () => this.#collect(key));
-    if (whole === TOO_LARGE) return undefined;
-    if (coding === 'identity') return whole;
-    return this.#cache.get(nameOf(coding), () => this.#deps.compress[coding](whole));
+    const body =
+      coding === 'identity'
+        ? await this.#held(key)
+        : await this.#cache.get(this.#nameOf(key, coding), () => this.#compressed(key, coding));
+    return body === TOO_LARGE ? undefined : body;
+  }
+
+  async stream(key: SetKey): Promise<ReadableStream<Uint8Array>> {
+    return streamSet(await this.#open(key), key.origin);
   }
 
   /** `undefined`: to be read from the registry. */
   async prepared(key: SetKey): Promise<PreparedSet | undefined> {
     if (key.form === 'hashes' || key.size < PREPARED_FROM) return undefined;
-    return await this.#deps.preparedSets?.open(key);
+    const { preparedSets, registry } = this.#deps;
+    return hasLostValue(registry, key) ? undefined : await preparedSets?.open(key);
   }
 
-  async open({ form, version }: SetKey): Promise<SetBytes> {
+  async #open({ form, version }: SetKey): Promise<SetBytes> {
     const { registry } = this.#deps;
     if (form === 'items') {
       const set = await registry.reader.set(version);
@@ -137,13 +151,25 @@ class SetBodies {
     throw noSuchVersion(registry, version);
   }
 
-  async #collect(key: SetKey): Promise<Uint8Array> {
+  /** What was held before an erasure is not found any more. */
+  #nameOf(key: SetKey, coding: Representation): string {
+    return `${etagOf(key, coding)} ${this.#deps.registry.retention().erasures.length}`;
+  }
+
+  async #compressed(key: SetKey, coding: Coding): Promise<Uint8Array> {
     const prepared = await this.prepared(key);
     const whole =
-      prepared === undefined
-        ? await collectSet(await this.open(key), key.origin, this.#maxBytes)
-        : await readWhole(prepared, this.#maxBytes);
-    return whole ?? TOO_LARGE;
+      prepared === undefined ? await this.#held(key) : await readWhole(prepared, this.#maxBytes);
+    if (whole === undefined || whole === TOO_LARGE) return TOO_LARGE;
+    return await this.#deps.compress[coding](whole);
+  }
+
+  #held(key: SetKey): Promise<Uint8Array> {
+    return this.#cache.get(
+      this.#nameOf(key, 'identity'),
+      async () =>
+        (await collectSet(await this.#open(key), key.origin, this.#maxBytes)) ?? TOO_LARGE,
+    );
   }
 }
 

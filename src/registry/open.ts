@@ -288,11 +288,10 @@ class OpenRegistry implements Registry {
         ];
     this.#publish(batch, sealed);
     const governances = this.#governances;
-    this.book.settle(batch, (version) => {
-      const span = governances.findLast(({ from }) => from < version);
-      return span === undefined ? null : { governance: span.governance };
-    });
+    const before = (version: number) => governances.findLast(({ from }) => from < version) ?? null;
+    this.book.settle(batch, before);
     for (const _ of batch) this.#options.metrics.updated('committed');
+    if (batch.some(({ leaf }) => leaf.type === 'erase')) this.#options.onErased?.();
   }
 
   #onFatal(error: RegistryError): void {

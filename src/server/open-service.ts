@@ -123,6 +123,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
       maxPendingProposals: config.limits.maxPendingProposals,
       maxStreamAgeMs: config.limits.maxStreamAgeMs,
     },
+    onErased: () => void preparedSets?.forget(),
     onFatal,
   });
   // From here on the registry closes the store.

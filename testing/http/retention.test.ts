@@ -116,3 +116,25 @@ test('a proposal of an erased payload is gone too', async () => {
   assert.equal((await problemAt(app, `/registry/proposals/${id}`)).code, 'erased');
   assert.equal((await problemAt(app, `/registry/proposals/${id}/payload`)).code, 'erased');
 });
+
+test('a prepared set that has lost a value is not asked for, and what is held is let go of', async () => {
+  const asked: number[] = [];
+  let erased = 0;
+  const preparedSets = {
+    open: async ({ version }: { readonly version: number }) => void asked.push(version),
+  };
+  const app = await openTestApp({
+    registry: { onErased: () => erased++ },
+    deps: { preparedSets },
+  });
+  const puts = Array.from({ length: 5_000 }, (_, i) => put(`d${i}`, { i }));
+  await app.change(...puts);
+  await app.change(put('d0', { v: 2 }, { i: 0 }), put('once', { v: 1 }));
+  await app.change(remove('once', { v: 1 }), put('d0', { v: 3 }, { v: 2 }));
+  assert.equal((await app.get('/registry/2/set')).status, 200);
+  await erase(app, 2);
+  assert.equal((await app.get('/registry/1/set')).status, 200);
+  assert.equal((await app.get('/registry/2/set')).status, 410);
+  assert.equal((await app.get('/registry/3/set')).status, 200);
+  assert.deepEqual([asked, erased], [[2, 1, 3], 1]);
+});

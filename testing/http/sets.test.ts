@@ -320,6 +320,17 @@ test('a prepared set that is small enough is held and compressed as any', async 
   assert.deepEqual([asked.length, opened()], [1, 0]);
 });
 
+test('a prepared set is sent as it is without being held, however small', async () => {
+  const { get, asked, registry } = await openPrepared({}, async () => PREPARED);
+  const opened = countSets(registry);
+  for (let i = 0; i < 2; i++) {
+    const response = await get('/registry/1/set');
+    assert.equal(await response.text(), PREPARED);
+    assert.equal(response.headers.get('content-length'), `${PREPARED.length}`);
+  }
+  assert.deepEqual([asked.length, opened()], [2, 0]);
+});
+
 test('a set that is not prepared is read from the registry, and a small one is not asked for', async () => {
   const { get, asked, small } = await openPrepared(
     { maxBufferedBytes: 1_000 },
@@ -327,9 +338,9 @@ test('a set that is not prepared is read from the registry, and a small one is n
   );
   const whole = await small.get('/registry/1/set');
   assert.equal(await (await get('/registry/1/set')).text(), await whole.text());
-  assert.equal(asked.length, 2);
+  assert.equal(asked.length, 1);
   assert.deepEqual((await (await get('/registry/0/set')).json()).items, []);
-  assert.equal(asked.length, 2);
+  assert.equal(asked.length, 1);
   assert.equal(await codeOf(await get('/registry/2/set')), 'not_found');
-  assert.equal(asked.length, 2);
+  assert.equal(asked.length, 1);
 });

@@ -74,13 +74,13 @@ export class SetFiles implements PreparedSets, AsyncDisposable {
     return body && { bytes: file.bytes, body };
   }
 
-  /** What was erased from the registry is erased from every file; resolves when it is gone. */
+  /** What was erased from the registry is erased from every file; resolves when it is gone. Never rejects. */
   async forget(): Promise<void> {
     this.#making?.abort.abort();
     await this.#making?.made;
     const files = [...this.#kept.values()];
     this.#kept.clear();
-    await Promise.all(files.map((file) => file.drop({ isErased: true })));
+    await Promise.all(files.map((file) => this.#drop(file, { isErased: true })));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -179,11 +179,15 @@ export class SetFiles implements PreparedSets, AsyncDisposable {
       name,
       cause,
     });
-    file
-      .drop()
-      .catch((error: unknown) =>
-        log.warn('a prepared set cannot be removed', { name, cause: error }),
-      );
+    void this.#drop(file);
+  }
+
+  async #drop(file: SetFile, how?: { readonly isErased: boolean }): Promise<void> {
+    try {
+      await file.drop(how);
+    } catch (cause) {
+      this.#options.log.error('a prepared set cannot be removed', { cause });
+    }
   }
 }
 
