@@ -39,7 +39,7 @@ export async function loadKept(
     verifier,
     retained,
   }: {
-    readonly chain: Chain;
+    readonly chain: Pick<Chain, 'origin' | 'tree'>;
     readonly governances: readonly GovernanceSpan[];
     readonly verifier: NoteVerifier;
     /** What may be missing. Default: nothing. */

@@ -68,8 +68,9 @@ export function assertDescriptor(row: StoredDescriptor): void {
     );
 }
 
-async function loadGovernance(
-  store: ChainStore,
+/** The governance chain, from genesis on. Throws `storage_damaged`. */
+export async function loadGovernance(
+  store: Pick<Store, 'governanceEntries'>,
 ): Promise<{ registry: Hash; governances: GovernanceSpan[]; signerKeys: SignerKeys }> {
   const governances: GovernanceSpan[] = [];
   let signerKeys: SignerKeys = new Map();

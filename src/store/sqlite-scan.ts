@@ -23,6 +23,8 @@ export interface ScannedValue {
   readonly kind: string;
   readonly id: string;
   readonly setVersion: number;
+  /** `null`: current. */
+  readonly endVersion: number | null;
   /** 32 bytes. */
   readonly valueHash: Uint8Array;
   readonly bytes: Uint8Array;
@@ -81,16 +83,9 @@ export class DatabaseScan implements Disposable {
   /** By the version that put them. */
   values(): Iterable<ScannedValue> {
     return this.#rows<ScannedValue>(
-      `SELECT kind, id, set_version AS setVersion, value_hash AS valueHash, bytes
+      `SELECT kind, id, set_version AS setVersion, end_version AS endVersion,
+         value_hash AS valueHash, bytes
        FROM spans JOIN descriptors USING (descriptor) ORDER BY set_version`,
-    );
-  }
-
-  /** Those of the head, as they stand in the file: sorted, half of the time would be seeking. */
-  current(): Iterable<ScannedValue> {
-    return this.#rows<ScannedValue>(
-      `SELECT kind, id, set_version AS setVersion, value_hash AS valueHash, bytes
-       FROM spans NOT INDEXED CROSS JOIN descriptors USING (descriptor) WHERE end_version IS NULL`,
     );
   }
 

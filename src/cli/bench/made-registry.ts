@@ -21,6 +21,8 @@ export interface MadeRegistryOptions {
   readonly path: string;
   /** Of the database, about. */
   readonly bytes: number;
+  /** Of a descriptor's spec, about. */
+  readonly specBytes: number;
   readonly verifier: Verifier;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -42,12 +44,13 @@ const LIFETIME_MS = 86_400_000;
 export async function makeRegistry({
   path,
   bytes,
+  specBytes,
   verifier,
   now,
   signal,
   onProgress,
 }: MadeRegistryOptions): Promise<void> {
-  const maker = new EntryMaker(verifier, now);
+  const maker = new EntryMaker({ verifier, now, specBytes });
   await using missing = await openMissing(path, verifier);
   await missing.append([await maker.genesis()]);
   for (let done = 0; done < bytes && !signal.aborted; done = (await stat(path)).size) {
@@ -63,15 +66,21 @@ export async function makeRegistry({
 class EntryMaker {
   readonly #verifier: Verifier;
   readonly #now: () => number;
+  readonly #specBytes: number;
   readonly #signers: readonly { readonly signerId: string; readonly key: KeyPair }[];
   readonly #logKey = generatePair('ed25519');
   readonly #values = new Map<string, Hash>();
   #chain: Chain | null = null;
   #made = 0;
 
-  constructor(verifier: Verifier, now: () => number) {
+  constructor({
+    verifier,
+    now,
+    specBytes,
+  }: Pick<MadeRegistryOptions, 'verifier' | 'now' | 'specBytes'>) {
     this.#verifier = verifier;
     this.#now = now;
+    this.#specBytes = specBytes;
     this.#signers = SIGNERS.map((signerId) => ({ signerId, key: generatePair('ed25519') }));
   }
 
@@ -127,7 +136,13 @@ class EntryMaker {
     const ids = made % 3 === 0 ? HOT_IDS : IDS;
     const id = `team-${digest.readUInt32BE(0) % 40}/app-${digest.readUInt32BE(4) % ids}`;
     const replaces = this.#values.get(id) ?? null;
-    return { op: 'put', kind: 'service', id, replaces, spec: specOf(made, digest.toString('hex')) };
+    return {
+      op: 'put',
+      kind: 'service',
+      id,
+      replaces,
+      spec: specOf(made, digest.toString('hex'), this.#specBytes),
+    };
   }
 
   async #entry(proposal: DecodedPayload, approvers: number): Promise<EntryBytes> {
@@ -157,21 +172,27 @@ class EntryMaker {
 
 const NO_HASH: Hash = `b3:${'0'.repeat(64)}`;
 
-/** Some 450 bytes, of which a digest and a few numbers do not compress. */
-function specOf(made: number, hex: string) {
-  return {
-    image: `registry.example.com/team/app@sha256:${hex}`,
-    replicas: made % 9,
-    ports: [
-      { name: 'http', port: 8_080 },
-      { name: 'metrics', port: 9_090 + (made % 10) },
-    ],
-    resources: { cpu: `${100 * (1 + (made % 8))}m`, memory: `${64 * (1 + (made % 32))}Mi` },
-    env: {
-      LOG_LEVEL: 'info',
-      REGION: made % 2 === 0 ? 'eu-west-1' : 'us-east-1',
-      RELEASE: `${made}`,
-    },
-    owner: `team-${made % 40}@example.com`,
-  };
+/** Digests and a few numbers do not compress, names do: like the manifests of deployments. */
+function specOf(made: number, hex: string, bytes: number) {
+  const containers = Array.from(
+    { length: Math.max(1, Math.round(bytes / CONTAINER_BYTES)) },
+    (_, i) => ({
+      name: `container-${i}`,
+      image: `registry.example.com/team/app@sha256:${hexOf(hex, i)}`,
+      ports: [{ name: 'http', port: 8_080 + i }],
+      resources: { cpu: `${100 * (1 + (made % 8))}m`, memory: `${64 * (1 + ((made + i) % 32))}Mi` },
+      env: {
+        LOG_LEVEL: 'info',
+        REGION: made % 2 === 0 ? 'eu-west-1' : 'us-east-1',
+        RELEASE: `${made}`,
+      },
+    }),
+  );
+  return { containers, owner: `team-${made % 40}@example.com`, replicas: made % 9 };
+}
+
+const CONTAINER_BYTES = 300;
+
+function hexOf(hex: string, index: number): string {
+  return index === 0 ? hex : createHash('sha256').update(`${hex}${index}`).digest('hex');
 }

@@ -24,6 +24,7 @@ import { showHeading } from './show.ts';
 interface SnapshotFlags {
   readonly data?: string;
   readonly size: number;
+  readonly spec: number;
   readonly scratch?: string;
 }
 
@@ -61,6 +62,11 @@ export function defineSnapshot(command: Command, context: Context): void {
         .argParser(parseSize)
         .default(64 * 1024 * 1024, '64MiB'),
     )
+    .addOption(
+      new Option('--spec <bytes>', 'and of how large descriptors')
+        .argParser(parseSize)
+        .default(4 * 1024, '4KiB'),
+    )
     .option(
       '--scratch <dir>',
       'where there is room for it three times; default: the temporary directory',
@@ -69,13 +75,18 @@ export function defineSnapshot(command: Command, context: Context): void {
 }
 
 async function benchSnapshot(context: Context, flags: SnapshotFlags): Promise<void> {
-  const { data, size } = flags;
+  const { data, size, spec } = flags;
+  const isMade = data === undefined;
   const scratch = await mkdtemp(join(flags.scratch ?? tmpdir(), 'quorate-bench-'));
   try {
     await runBench<SnapshotLoads>(context, {
       bench: 'snapshot',
       file: data ?? 'a registry that was made up',
-      config: { data: data ?? null, size_bytes: data === undefined ? size : null },
+      config: {
+        data: data ?? null,
+        size_bytes: isMade ? size : null,
+        spec_bytes: isMade ? spec : null,
+      },
       run: async (signal) => {
         const path = await databaseOf(context, { ...flags, scratch, signal });
         return { snapshot: await measure(context, { path, scratch, signal }) };
@@ -93,6 +104,7 @@ async function databaseOf(
   {
     data,
     size: bytes,
+    spec: specBytes,
     scratch,
     signal,
   }: SnapshotFlags & { readonly scratch: string; readonly signal: AbortSignal },
@@ -102,7 +114,7 @@ async function databaseOf(
   const { now } = context.io;
   const verifier = createFullVerifier();
   await withBar(context, 'bytes made up', (onProgress) =>
-    makeRegistry({ path, bytes, verifier, now, signal, onProgress }),
+    makeRegistry({ path, bytes, specBytes, verifier, now, signal, onProgress }),
   );
   return path;
 }

@@ -3,7 +3,7 @@ import { blake3Bytes } from '../../core/hash.ts';
 import { createHasher } from './hasher.ts';
 
 /** From here on the kernel gains more than its start costs. */
-const LARGE_BYTES = 4_096;
+const LARGE_BYTES = 2_048;
 
 /** 32 bytes. */
 export function hashBytes(bytes: Uint8Array): Uint8Array {

@@ -15,6 +15,7 @@ import { damaged } from '../../registry/stored.ts';
 import { openSqliteReader } from '../../store/sqlite.ts';
 import type { ReadStore } from '../../store/sqlite-read.ts';
 import { DatabaseScan, type ScannedEnd, type ScannedValue } from '../../store/sqlite-scan.ts';
+import type { StoredEntry } from '../../store/store.ts';
 import { hashBytes } from '../fast-hash/hash-bytes.ts';
 import { type ChangeSlice, changeSlices } from './change-slices.ts';
 
@@ -27,12 +28,15 @@ export async function verifyRows(
   { onProgress }: { readonly onProgress: (done: number, total: number) => void },
 ): Promise<void> {
   await using store = openSqliteReader({ path });
-  const total = ((await store.head())?.version ?? -1) + 1;
+  const head = await store.head();
+  const total = (head?.version ?? -1) + 1;
   const { oldest, erasures } = await store.retention();
   {
     using scan = new DatabaseScan(path);
     const erased = new Set(erasures.map(({ version }) => version));
-    assertRows(scan, { oldest, erased, onProgress: (done) => onProgress(done, total) });
+    const current = new SetRows(head === undefined ? 0 : decodeLeaf(head.leaf).set_size);
+    assertRows(scan, { oldest, erased, current, onProgress: (done) => onProgress(done, total) });
+    assertRoot(head, current);
   }
   if (oldest > 0) await assertSetAt(store, oldest);
   for (const { payload, payloadB3, expiresAt } of await store.proposals())
@@ -44,10 +48,12 @@ interface Walk {
   /** Below it are values whose payloads were pruned, as far as they are in the set at it. */
   readonly oldest: number;
   readonly erased: ReadonlySet<number>;
+  /** Gets what is current. */
+  readonly current: SetRows;
   readonly onProgress: (done: number) => void;
 }
 
-function assertRows(scan: DatabaseScan, { oldest, erased, onProgress }: Walk): void {
+function assertRows(scan: DatabaseScan, { oldest, erased, current, onProgress }: Walk): void {
   const values = new InTurn(scan.values(), ({ setVersion }) => setVersion);
   const ends = new InTurn(scan.ends(), ({ endVersion }) => endVersion ?? -1);
   const endless = ends.of(-1);
@@ -57,6 +63,8 @@ function assertRows(scan: DatabaseScan, { oldest, erased, onProgress }: Walk): v
     if (erased.has(version)) assertEmpty(rows.values);
     else if (version < oldest) rows.values.forEach(assertHash);
     else assertValues(changesIn(payload, version), { ...rows, mayLackRemoved: version === oldest });
+    for (const row of rows.values)
+      if (row.endVersion === null) current.add(descriptorPath(row), row.valueHash);
     if (version % TELL_EVERY === TELL_EVERY - 1) onProgress(version + 1);
   }
   const [left] = [...values.rest(), ...ends.rest()];
@@ -66,14 +74,18 @@ function assertRows(scan: DatabaseScan, { oldest, erased, onProgress }: Walk): v
 /** The values whose payloads were pruned: what a checkpoint covers, they give. */
 async function assertSetAt(store: ReadStore, version: number): Promise<void> {
   const entry = await store.entry(version);
-  const leaf = entry && decodeLeaf(entry.leaf);
-  const rows = new SetRows(leaf?.set_size ?? 0);
+  const rows = new SetRows(entry === undefined ? 0 : decodeLeaf(entry.leaf).set_size);
   for await (const page of store.set(version))
     for (const row of page) rows.add(descriptorPath(row), row.valueHash);
+  assertRoot(entry, rows);
+}
+
+function assertRoot(entry: StoredEntry | undefined, rows: SetRows): void {
+  const leaf = entry && decodeLeaf(entry.leaf);
   const { root } = SetTree.fromRows(rows.bytes);
   if (root !== leaf?.set_root)
     throw damaged(
-      `expected the descriptors at version ${version}, the oldest that is kept, to give ${leaf?.set_root}, got ${root}`,
+      `expected the descriptors at version ${leaf?.version} to give ${leaf?.set_root}, got ${root}`,
     );
 }
 

@@ -81,7 +81,9 @@ test('what has no changes, or not in their canonical form, is left to the strict
 });
 
 test('bytes of any length have the hash that core gives them', () => {
-  for (const length of [0, 1, 1_024, 4_095, 4_096, 4_097, 16_384, 16_385, 70_000]) {
+  for (const length of [
+    0, 1, 1_024, 2_047, 2_048, 2_049, 3_072, 4_095, 4_096, 4_097, 16_384, 16_385, 70_000,
+  ]) {
     const bytes = Uint8Array.from({ length }, (_, i) => i % 251);
     assert.deepEqual(hashBytes(bytes), blake3Bytes(bytes), `${length}`);
   }
