@@ -28,13 +28,13 @@ export function askStatus(context: Context, options: ActOptions): Promise<JsonAn
 export function askAct(
   context: Context,
   act: string,
-  options: ActOptions & { readonly timeoutMs?: number },
+  options: ActOptions & { readonly timeoutMs?: number; readonly oldest?: number },
 ): Promise<JsonAnswer> {
-  const { reason, timeoutMs } = options;
+  const { reason, timeoutMs, oldest } = options;
   return askOperator(socketOf(context, options), {
     method: 'POST',
     path: `/operator/${act}`,
-    body: reason === undefined ? {} : { reason },
+    body: { ...(reason !== undefined && { reason }), ...(oldest !== undefined && { oldest }) },
     operator: nameOf(context),
     ...(timeoutMs !== undefined && { timeoutMs }),
   });

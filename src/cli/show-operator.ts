@@ -65,6 +65,12 @@ export function showCompaction(answer: JsonAnswer): string {
   ]);
 }
 
+export function showPruning({ before, oldest, snapshot }: JsonAnswer): string {
+  return before === oldest
+    ? `nothing to prune: everything from version ${oldest} on is to be kept`
+    : `pruned: versions ${before} to ${Number(oldest) - 1}, which ${snapshot} holds; whole from version ${oldest} on`;
+}
+
 export function showCollection({ blobs, bytes }: JsonAnswer): string {
   return Number(blobs) === 0
     ? 'nothing to remove: every blob is named, or was put lately'

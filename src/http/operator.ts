@@ -21,12 +21,15 @@ export const OPERATOR_ACTS = [
   'snapshot',
   'compact',
   'collect',
+  'prune',
 ] as const;
 export type OperatorAct = (typeof OPERATOR_ACTS)[number];
 
 export interface ActRequest {
   /** Empty where none was given and none is needed. */
   readonly reason: string;
+  /** Of `prune`: the lowest version to keep; `undefined` where none was given. */
+  readonly oldest?: number | undefined;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }
@@ -108,9 +111,9 @@ async function perform(
   const event = { act, client: 'operator', reason: null as string | null, corrId };
   try {
     event.client = clientOf(request.headers.get(OPERATOR_HEADER));
-    const reason = await readReason(request, act);
+    const { reason, oldest } = await readAsked(request, act);
     event.reason = reason === '' ? null : reason;
-    const { body, version } = await acts[act]({ reason, signal: request.signal });
+    const { body, version } = await acts[act]({ reason, oldest, signal: request.signal });
     await audit.record(recordOf({ ...event, decision: 'accepted', code: null, version }));
     log.info('operator act done', { act, client: event.client, corr_id: corrId });
     return body;
@@ -137,8 +140,11 @@ function clientOf(header: string | null): string {
   return `operator:${header}`;
 }
 
-/** The body is `{"reason": "..."}`, or `{}` where an act needs none. */
-async function readReason(request: Request, act: OperatorAct): Promise<string> {
+/** The body is `{"reason": "..."}`, or `{}` where an act needs none; of `prune` with `oldest` beside it. */
+async function readAsked(
+  request: Request,
+  act: OperatorAct,
+): Promise<Pick<ActRequest, 'reason' | 'oldest'>> {
   if (new URL(request.url).search !== '')
     throw new RegistryError(
       'invalid_request',
@@ -148,9 +154,14 @@ async function readReason(request: Request, act: OperatorAct): Promise<string> {
   assertJsonBounds(bytes);
   const check = new Check('invalid_request');
   const value = check.object(parse(decodeUtf8(bytes)), '');
-  const isGiven = REASONED.includes(act) || Object.keys(value).length > 0;
-  if (!isGiven) return '';
-  return check.text(check.members(value, '', ['reason']).reason, '/reason', REASON);
+  const hasOldest = act === 'prune' && Object.hasOwn(value, 'oldest');
+  const hasReason = REASONED.includes(act) || Object.hasOwn(value, 'reason');
+  const names = [...(hasReason ? ['reason'] : []), ...(hasOldest ? ['oldest'] : [])];
+  const given = check.members(value, '', names);
+  return {
+    reason: hasReason ? check.text(given.reason, '/reason', REASON) : '',
+    oldest: hasOldest ? check.integer(given.oldest, '/oldest', { min: 0 }) : undefined,
+  };
 }
 
 function parse(text: string): Json {

@@ -35,9 +35,9 @@ import { Trees } from './trees.ts';
  * log, else once it was walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
  */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
-  const { store, pins, verifier, archive = null } = options;
+  const { store, pins, verifier } = options;
   const loaded = await loadChain(store, pins);
-  const retained = new Retained(archive);
+  const retained = new Retained(options);
   await retained.load(store);
   const kept = loaded && (await loadKept(store, { ...loaded, verifier, retained }));
   const registry = new OpenRegistry(options, { ...loaded, retained });
@@ -291,7 +291,6 @@ class OpenRegistry implements Registry {
     const before = (version: number) => governances.findLast(({ from }) => from < version) ?? null;
     this.book.settle(batch, before);
     for (const _ of batch) this.#options.metrics.updated('committed');
-    if (batch.some(({ leaf }) => leaf.type === 'erase')) this.#options.onErased?.();
   }
 
   #onFatal(error: RegistryError): void {

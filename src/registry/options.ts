@@ -90,8 +90,8 @@ export interface RegistryOptions {
   readonly limits?: Partial<RegistryLimits>;
   /** Where an operator keeps what was pruned, in their words, for who asks for it. */
   readonly archive?: string | null;
-  /** Values were erased: what was made of them must go too. */
-  readonly onErased?: () => void;
+  /** More was let go of, and is refused from now on: what was made of it is to be forgotten. Must not throw. */
+  readonly onLetGo?: () => void;
   /** Called once, when the outcome of a write is unknown: end the process without closing the store. */
   readonly onFatal: (error: RegistryError) => void;
 }

@@ -5,6 +5,7 @@
 import { RegistryError } from '../core/error.ts';
 import type { PayloadType } from '../core/payload.ts';
 import type { Erasure, Retention, Store, StoredEntry } from '../store/store.ts';
+import type { RegistryOptions } from './options.ts';
 import { assertStoredEntry, damaged, type LetGo, storedPayload } from './stored.ts';
 
 /** Never pruned: without them nobody could tell who may sign, or why a payload is gone. */
@@ -16,14 +17,19 @@ export interface KeptRange extends Retention {
   readonly archive: string | null;
 }
 
+export type RetainedOptions = Pick<RegistryOptions, 'archive' | 'onLetGo'>;
+
 export class Retained implements LetGo {
   #state: KeptRange;
   #byVersion: ReadonlyMap<number, Erasure> = new Map();
   /** Of entries on their way to being durable: their bytes may be gone before they are visible. */
   readonly #erasing = new Set<number>();
 
-  constructor(archive: string | null) {
+  readonly #onLetGo: () => void;
+
+  constructor({ archive = null, onLetGo = () => undefined }: RetainedOptions = {}) {
     this.#state = Object.freeze({ oldest: 0, erasures: [], archive });
+    this.#onLetGo = onLetGo;
   }
 
   /** Replaced as a whole when more is let go of. */
@@ -88,6 +94,7 @@ export class Retained implements LetGo {
     this.#state = Object.freeze(state);
     this.#byVersion = new Map(state.erasures.map((erasure) => [erasure.version, erasure]));
     for (const { version } of state.erasures) this.#erasing.delete(version);
+    this.#onLetGo();
   }
 
   #lostAt(version: number): Erasure | undefined {

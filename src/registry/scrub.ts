@@ -44,7 +44,7 @@ export async function scrubLog(
 ): Promise<void> {
   let previous: Hash | null = null;
   let tree = LogTree.EMPTY;
-  const retained = new Retained(null);
+  const retained = new Retained();
   await retained.load(store);
   for (let version = 0; version <= end.version; ) {
     const page = await store.entries({

@@ -67,7 +67,6 @@ export async function listenForOperator(parts: ListenerParts, service: Service):
     underWay,
     auditHead: () => auditHead(service),
     reload: () => live.reload(),
-    dataDir: config.profile === 'macronode' ? config.dataDir : null,
     now: Date.now,
   });
   const address = { path: config.operatorListen };

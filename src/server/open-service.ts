@@ -13,6 +13,7 @@ import { BlobCollector } from './blobs/collector.ts';
 import type { FileBlobs } from './blobs/file-blobs.ts';
 import { openBlobs } from './blobs/open-blobs.ts';
 import type { Config } from './config.ts';
+import { newCorrId } from './corr-id.ts';
 import { openCosigners } from './cosigners.ts';
 import { releaseAtStart } from './health/ballast.ts';
 import { freeBytesAt, openHealthGates } from './health/gates.ts';
@@ -27,7 +28,10 @@ import { type Freeze, openFreeze } from './operator/freeze.ts';
 import { PayloadReader } from './payload-reader.ts';
 import { openPreparedSets } from './prepared-sets/open.ts';
 import type { SetFiles } from './prepared-sets/set-files.ts';
+import { snapshotCoverage } from './retention/coverage.ts';
+import { RetentionRun } from './retention/retention.ts';
 import type { Closers } from './running.ts';
+import { Snapshots, snapshotDirectory } from './snapshot/snapshots.ts';
 import { TIMERS } from './timers.ts';
 
 export interface ServiceParts {
@@ -52,6 +56,9 @@ export interface Service {
   /** `undefined`: they are off. */
   readonly blobs: FileBlobs | undefined;
   readonly collector: BlobCollector | undefined;
+  readonly snapshots: Snapshots;
+  /** `undefined`: nothing is kept on a disk, so nothing of it can be pruned. */
+  readonly retention: RetentionRun | undefined;
   readonly isAfterCrash: boolean;
 }
 
@@ -119,15 +126,25 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     gates: [freeze, audit, ...health.gates],
     tracer,
     pins: config.pins,
+    archive: config.archive,
+    onLetGo: () => {
+      preparedSets
+        ?.forget()
+        .catch((cause: unknown) =>
+          log.error('prepared sets of what was let go of are still there', { cause }),
+        );
+    },
     limits: {
       maxPendingProposals: config.limits.maxPendingProposals,
       maxStreamAgeMs: config.limits.maxStreamAgeMs,
     },
-    onErased: () => void preparedSets?.forget(),
     onFatal,
   });
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
+  const snapshots = openSnapshots(parts, store);
+  const retention = retentionOf(parts, { registry, audit, snapshots });
+  closers.push(async () => retention?.[Symbol.asyncDispose]());
   return {
     store,
     registry,
@@ -136,8 +153,37 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     preparedSets,
     blobs,
     collector,
+    snapshots,
+    retention,
     isAfterCrash: isCrashed,
   };
+}
+
+function openSnapshots({ config, log }: ServiceParts, store: Store): Snapshots {
+  const dataDir = config.profile === 'macronode' ? config.dataDir : null;
+  return new Snapshots({ store, dataDir, log, now: Date.now, monotonicMs });
+}
+
+function retentionOf(
+  { config, live, log }: ServiceParts,
+  { registry, audit, snapshots }: Pick<Service, 'registry' | 'audit' | 'snapshots'>,
+): RetentionRun | undefined {
+  if (config.profile === 'micronode') return undefined;
+  return new RetentionRun({
+    registry,
+    policy: () => live.current.retention,
+    coverage: snapshotCoverage({
+      directory: snapshotDirectory(config.dataDir),
+      snapshots,
+      registry: () => registry.head()?.object.registry,
+      log,
+    }),
+    audit,
+    newCorrId,
+    timers: TIMERS,
+    now: Date.now,
+    log,
+  });
 }
 
 function collectorOf(

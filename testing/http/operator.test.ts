@@ -14,6 +14,7 @@ import { SILENT_LOG } from '../support/registry.ts';
 type Act = (typeof OPERATOR_ACTS)[number];
 
 interface Called {
+  readonly oldest?: number;
   readonly act: Act;
   readonly reason: string;
 }
@@ -28,8 +29,9 @@ interface Given {
 function openHandler({ failure, keep }: Given = {}) {
   const called: Called[] = [];
   const events: AuditEvent[] = [];
-  const act = (name: Act) => async (request: { reason: string }) => {
-    called.push({ act: name, reason: request.reason });
+  const act = (name: Act) => async (request: { reason: string; oldest?: number | undefined }) => {
+    const { reason, oldest } = request;
+    called.push({ act: name, reason, ...(oldest !== undefined && { oldest }) });
     if (failure !== undefined) throw failure;
     return { body: { done: name }, version: 7 };
   };
@@ -41,6 +43,7 @@ function openHandler({ failure, keep }: Given = {}) {
     snapshot: act('snapshot'),
     compact: act('compact'),
     collect: act('collect'),
+    prune: act('prune'),
   };
   const audit = {
     record: async (event: AuditEvent) => {
@@ -199,7 +202,7 @@ test('a body of 16 KiB is read, and one byte more is not', async () => {
 });
 
 test('the other acts need no reason, but one that is given is a proper one', async () => {
-  for (const act of ['reload', 'snapshot', 'compact', 'collect']) {
+  for (const act of ['reload', 'snapshot', 'compact', 'collect', 'prune']) {
     const { post, called, events } = openHandler();
     assert.equal((await post(`/operator/${act}`)).status, 200);
     assert.deepEqual([called[0]?.reason, events[0]?.reason], ['', null]);
@@ -208,6 +211,17 @@ test('the other acts need no reason, but one that is given is a proper one', asy
     assert.equal(called.length, 1);
     assert.equal(events.length, 5);
   }
+});
+
+test('a pruning may name the lowest version to keep, and no other act may', async () => {
+  const { post, called } = openHandler();
+  assert.equal((await post('/operator/prune', '{"oldest":7,"reason":"x"}')).status, 200);
+  assert.deepEqual(called, [{ act: 'prune', reason: 'x', oldest: 7 }]);
+  for (const body of ['{"oldest":-1}', '{"oldest":1.5}', '{"oldest":"7"}', '{"oldest":null}'])
+    assert.equal((await post('/operator/prune', body)).status, 400, body);
+  assert.equal((await post('/operator/compact', '{"oldest":7}')).status, 400);
+  assert.equal((await post('/operator/freeze', '{"oldest":7,"reason":"x"}')).status, 400);
+  assert.equal(called.length, 1);
 });
 
 test('what is not json, or is coded, is refused by its headers', async () => {
@@ -251,8 +265,16 @@ test('a query is refused: it would be thought to say something', async () => {
   assert.deepEqual([called.length, events.length], [0, 1]);
 });
 
-test('there is the status, and there are five acts, and nothing else', async () => {
-  assert.deepEqual(OPERATOR_ACTS, ['freeze', 'thaw', 'reload', 'snapshot', 'compact', 'collect']);
+test('there is the status, and there are seven acts, and nothing else', async () => {
+  assert.deepEqual(OPERATOR_ACTS, [
+    'freeze',
+    'thaw',
+    'reload',
+    'snapshot',
+    'compact',
+    'collect',
+    'prune',
+  ]);
   const { send, post, called, events } = openHandler();
   const status = await send('/operator/status');
   assert.deepEqual([status.status, await status.json()], [200, { ready: true }]);

@@ -124,7 +124,7 @@ test('a prepared set that has lost a value is not asked for, and what is held is
     open: async ({ version }: { readonly version: number }) => void asked.push(version),
   };
   const app = await openTestApp({
-    registry: { onErased: () => erased++ },
+    registry: { onLetGo: () => erased++ },
     deps: { preparedSets },
   });
   const puts = Array.from({ length: 5_000 }, (_, i) => put(`d${i}`, { i }));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openFreeze } from '../../src/server/operator/freeze.ts';
 import { type OperatorParts, operatorListener } from '../../src/server/operator/listener.ts';
+import { Snapshots } from '../../src/server/snapshot/snapshots.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { AuditEvent } from '../../src/telemetry/audit.ts';
@@ -68,7 +69,13 @@ export async function openOperator(
     freeze,
     audit: { record: async (event) => void events.push(event) },
     reload: async () => [],
-    dataDir: isMicronode ? null : dataDir,
+    snapshots: new Snapshots({
+      store,
+      dataDir: isMicronode ? null : dataDir,
+      log,
+      now: () => real.timers.now(),
+      monotonicMs: () => performance.now(),
+    }),
     now: () => real.timers.now(),
     log,
     build: { version: '1.2.3', revision: null },

@@ -1,6 +1,7 @@
 /** `quorate operator`: what the operator of a running server does, over its Unix socket. */
 import type { Command } from 'commander';
 import { escapeText } from '../../core/error.ts';
+import { parseVersion } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import {
   type ActOptions,
@@ -16,6 +17,7 @@ import {
   showCompaction,
   showFreeze,
   showOperatorStatus,
+  showPruning,
   showReload,
   showSnapshot,
   showThaw,
@@ -52,6 +54,23 @@ export function defineOperator(command: Command, context: Context): void {
     .action(async (options: ActOptions) =>
       print(context, await askAct(context, 'collect', options), showCollection),
     );
+  act('prune', 'let go of older payloads and approvals that a verified snapshot holds')
+    .option(
+      '--oldest <version>',
+      'the lowest version to keep whole; default: by the settings',
+      parseVersion,
+    )
+    .option(why, 'why; for the audit log')
+    .action((options: PruneOptions) => prune(context, options));
+}
+
+interface PruneOptions extends ActOptions {
+  readonly oldest?: number;
+}
+
+/** It takes as long as it takes: a snapshot may have to be made first. */
+async function prune(context: Context, options: PruneOptions): Promise<void> {
+  await print(context, await askAct(context, 'prune', options), showPruning);
 }
 
 interface Act extends ActOptions {

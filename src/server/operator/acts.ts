@@ -10,6 +10,7 @@ import type { RegistryTimers } from '../../registry/options.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Store, StoreSizes } from '../../store/store.ts';
 import type { BlobCollector } from '../blobs/collector.ts';
+import type { PruneAsked, RetentionRun } from '../retention/retention.ts';
 import type { Snapshot, Snapshots } from '../snapshot/snapshots.ts';
 import type { Freeze } from './freeze.ts';
 
@@ -24,6 +25,7 @@ export interface ActParts {
   readonly store: Pick<Store, 'compact' | 'storageBytes'>;
   readonly freeze: Freeze;
   readonly snapshots: Snapshots;
+  readonly retention?: Pick<RetentionRun, 'prune'> | undefined;
   /** `undefined`: there are no blobs. */
   readonly collector?: Pick<BlobCollector, 'collect'> | undefined;
   /** Takes the configuration up again; answers the keys that changed. Throws `invalid_request` with every violation. */
@@ -50,6 +52,7 @@ export function createActs(parts: ActParts): OperatorActs {
     reload: async () => answer(parts, { changed: [...(await parts.reload())] }),
     snapshot: async ({ signal }) => snapshotAnswer(await parts.snapshots.make(signal)),
     compact: () => compact(parts),
+    prune: (asked) => prune(parts, asked),
     collect: () => collect(parts),
   };
 }
@@ -119,6 +122,20 @@ async function collect(parts: ActParts): Promise<ActAnswer> {
     );
   const { blobs, bytes } = await parts.collector.collect();
   return answer(parts, { blobs, bytes });
+}
+
+async function prune(parts: ActParts, { oldest, signal }: PruneAsked): Promise<ActAnswer> {
+  if (parts.retention === undefined)
+    throw new RegistryError(
+      'invalid_request',
+      'expected a registry on disk, got one in memory: no snapshot could hold what is pruned',
+    );
+  const pruned = await parts.retention.prune({ oldest, signal });
+  return answer(parts, {
+    before: pruned.before,
+    oldest: pruned.oldest,
+    snapshot: pruned.snapshot,
+  });
 }
 
 function answer({ registry }: ActParts, body: ActAnswer['body']): ActAnswer {

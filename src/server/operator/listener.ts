@@ -14,14 +14,15 @@ import type { BlobCollector } from '../blobs/collector.ts';
 import { newCorrId } from '../corr-id.ts';
 import { UnderWay } from '../listen/under-way.ts';
 import { problemResponse } from '../raw-problem.ts';
-import { Snapshots } from '../snapshot/snapshots.ts';
+import type { RetentionRun } from '../retention/retention.ts';
+import type { Snapshots } from '../snapshot/snapshots.ts';
 import { TIMERS } from '../timers.ts';
 import { type AuditHead, createActs } from './acts.ts';
 import type { Freeze } from './freeze.ts';
 
 export interface OperatorParts {
   readonly registry: Pick<Registry, 'head' | 'checkpoint' | 'readiness' | 'idle'>;
-  readonly store: Pick<Store, 'snapshot' | 'compact' | 'storageBytes'>;
+  readonly store: Pick<Store, 'compact' | 'storageBytes'>;
   readonly freeze: Freeze;
   readonly collector?: Pick<BlobCollector, 'collect'> | undefined;
   readonly audit: AuditTrail;
@@ -29,8 +30,8 @@ export interface OperatorParts {
   readonly auditHead?: () => AuditHead | null;
   /** Takes the configuration up again; answers the keys that changed. Throws `invalid_request` with every violation. */
   readonly reload: () => Promise<readonly string[]>;
-  /** Where snapshots go; `null`: nothing is on disk. */
-  readonly dataDir: string | null;
+  readonly snapshots: Snapshots;
+  readonly retention?: Pick<RetentionRun, 'prune'> | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
@@ -46,7 +47,6 @@ export function operatorListener(parts: OperatorParts): RequestListener {
   const acts = createActs({
     ...parts,
     timers: TIMERS,
-    snapshots: new Snapshots({ ...parts, monotonicMs }),
     uptimeSeconds: () => (monotonicMs() - startedMs) / 1000,
   });
   const handler = createOperatorHandler({ acts, audit, log, newCorrId });

@@ -15,7 +15,10 @@ export interface Coverage {
    * The name of a snapshot that holds every payload from `oldest` up to, not including, `horizon`, read again
    * and found as it was written; `undefined`: there is none.
    */
-  find(range: { readonly oldest: number; readonly horizon: number }): Promise<string | undefined>;
+  find(
+    range: { readonly oldest: number; readonly horizon: number },
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
   /** Makes one of the newest version. */
   make(signal: AbortSignal): Promise<unknown>;
 }
@@ -145,10 +148,10 @@ export class RetentionRun implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<string> {
     const { coverage } = this.#parts;
-    const found = await coverage.find(range);
+    const found = await coverage.find(range, signal);
     if (found !== undefined) return found;
     await coverage.make(signal);
-    const made = await coverage.find(range);
+    const made = await coverage.find(range, signal);
     if (made === undefined)
       throw new RegistryError(
         'storage_failed',

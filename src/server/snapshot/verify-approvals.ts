@@ -24,7 +24,7 @@ export async function verifyApprovals(store: ReadStore, verifier: Verifier): Pro
     if ('governance' in payload)
       governances.push({ version: entry.version, governance: payload.governance });
   }
-  const retained = new Retained(null);
+  const retained = new Retained();
   await retained.load(store);
   const note = await store.checkpoint();
   let from = note === undefined ? 0 : readSignedCheckpoint(note).size;

@@ -41,7 +41,7 @@ export async function verifyLog(
   const { governances } = await loadGovernance(store);
   const { version, entryHash, origin } = facts;
   const tree = await loadTree(store, version + 1);
-  const retained = new Retained(null);
+  const retained = new Retained();
   await retained.load(store);
   await loadKept(store, { chain: { origin, tree }, governances, verifier, retained });
   assertLog(path, {

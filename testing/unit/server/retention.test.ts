@@ -1,0 +1,172 @@
+/** How far a policy reaches, and that nothing is pruned which no snapshot holds. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { Registry } from '../../../src/registry/registry.ts';
+import { horizonOf, type RetentionPolicy } from '../../../src/server/retention/horizon.ts';
+import { type Coverage, RetentionRun } from '../../../src/server/retention/retention.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
+import type { Store } from '../../../src/store/store.ts';
+import type { AuditEvent } from '../../../src/telemetry/audit.ts';
+import { openTestRegistry, put, SILENT_LOG, type TestRegistry } from '../../support/registry.ts';
+
+const NONE: RetentionPolicy = { ageMs: 0, entries: 0, bytes: 0 };
+const DAY_MS = 86_400_000;
+
+/** Versions 0 to 5, a day apart. */
+async function openDays(store: Store = createMemoryStore()): Promise<TestRegistry> {
+  const real = await openTestRegistry({ store });
+  for (let i = 1; i <= 5; i++) {
+    real.timers.advance(DAY_MS);
+    await real.change(put(`d${i}`, { i }));
+  }
+  return real;
+}
+
+async function reachOf(real: TestRegistry, policy: Partial<RetentionPolicy>, oldest = 0) {
+  const { reader } = real.registry;
+  const range = { reader, head: 5, oldest, now: real.timers.now() };
+  return await horizonOf({ ...NONE, ...policy }, range);
+}
+
+test('each bound reaches as far as it says, and together they reach as far as the farthest', async () => {
+  const real = await openDays();
+  assert.equal(await reachOf(real, {}), 0);
+  assert.equal(await reachOf(real, { entries: 2 }), 4);
+  assert.equal(await reachOf(real, { entries: 6 }), 0);
+  assert.equal(await reachOf(real, { entries: 100 }), 0);
+  assert.equal(await reachOf(real, { ageMs: 1.5 * DAY_MS }), 4);
+  assert.equal(await reachOf(real, { ageMs: 100 * DAY_MS }), 0);
+  const sizes = await Promise.all(
+    [3, 4, 5].map(
+      async (version) => (await real.registry.reader.leaf(version))?.payload_bytes ?? 0,
+    ),
+  );
+  const lastTwo = (sizes[1] ?? 0) + (sizes[2] ?? 0);
+  assert.equal(await reachOf(real, { bytes: lastTwo }), 4);
+  assert.equal(await reachOf(real, { bytes: lastTwo - 1 }), 5);
+  assert.equal(await reachOf(real, { bytes: lastTwo + (sizes[0] ?? 0) }), 3);
+  assert.equal(await reachOf(real, { entries: 5, ageMs: 1.5 * DAY_MS, bytes: 1_000_000 }), 4);
+});
+
+test('the head is always kept, and what was pruned before never comes back', async () => {
+  const real = await openDays();
+  for (const policy of [{ ageMs: 1 }, { bytes: 1 }, { entries: 1 }])
+    assert.equal(await reachOf(real, policy), 5, JSON.stringify(policy));
+  assert.equal(await reachOf(real, { entries: 4 }, 3), 3);
+  assert.equal(await reachOf(real, {}, 3), 3);
+});
+
+interface Run {
+  readonly run: RetentionRun;
+  readonly made: () => number;
+  readonly asked: { oldest: number; horizon: number }[];
+  readonly events: AuditEvent[];
+}
+
+/** `covers`: the version up to which a snapshot holds everything; one that is made holds `madeCovers`. */
+function openRun(
+  t: TestContext,
+  real: TestRegistry & { readonly registry: Registry },
+  {
+    policy = NONE,
+    covers = -1,
+    madeCovers = 5,
+  }: { policy?: RetentionPolicy; covers?: number; madeCovers?: number } = {},
+): Run {
+  const asked: { oldest: number; horizon: number }[] = [];
+  const events: AuditEvent[] = [];
+  let covered = covers;
+  let made = 0;
+  const coverage: Coverage = {
+    find: async (range) => {
+      asked.push({ ...range });
+      return covered >= range.horizon - 1 ? `up to ${covered}` : undefined;
+    },
+    make: async () => {
+      made++;
+      covered = madeCovers;
+    },
+  };
+  const run = new RetentionRun({
+    registry: real.registry,
+    policy: () => policy,
+    coverage,
+    audit: { record: async (event) => void events.push(event) },
+    newCorrId: () => 'c',
+    timers: real.timers,
+    now: () => real.timers.now(),
+    log: SILENT_LOG,
+  });
+  t.after(() => run[Symbol.asyncDispose]());
+  return { run, made: () => made, asked, events };
+}
+
+const { signal } = new AbortController();
+
+test('what a snapshot holds is pruned, and its name is the answer', async (t) => {
+  const real = await openDays();
+  const { run, made, asked } = openRun(t, real, { policy: { ...NONE, entries: 2 }, covers: 3 });
+  assert.deepEqual(await run.prune({ signal }), { before: 0, oldest: 4, snapshot: 'up to 3' });
+  assert.deepEqual(asked, [{ oldest: 0, horizon: 4 }]);
+  assert.equal(made(), 0);
+  assert.equal(real.registry.retention().oldest, 4);
+  assert.deepEqual(await run.prune({ signal }), { before: 4, oldest: 4, snapshot: null });
+});
+
+test('where no snapshot holds it one is made first', async (t) => {
+  const real = await openDays();
+  const { run, made } = openRun(t, real, { covers: 2 });
+  assert.equal((await run.prune({ oldest: 4, signal })).snapshot, 'up to 5');
+  assert.equal(made(), 1);
+});
+
+test('where none can be made that holds it, nothing is pruned', async (t) => {
+  const real = await openDays();
+  const { run } = openRun(t, real, { madeCovers: 2 });
+  await assert.rejects(run.prune({ oldest: 4, signal }), { code: 'storage_failed' });
+  assert.equal(real.registry.retention().oldest, 0);
+  assert.ok(await real.registry.reader.entry(1));
+});
+
+test('more than a signed checkpoint covers is refused before anything is made', async (t) => {
+  const real = await openDays();
+  const { run, made } = openRun(t, real);
+  await assert.rejects(run.prune({ oldest: 6, signal }), { code: 'invalid_request' });
+  assert.equal(made(), 0);
+});
+
+test('the policy is looked at a minute after a start, and then every hour, and leaves a record', async (t) => {
+  const real = await openDays();
+  const { events } = openRun(t, real, { policy: { ...NONE, entries: 3 } });
+  real.timers.advance(59_999);
+  assert.equal(real.registry.retention().oldest, 0);
+  real.timers.advance(1);
+  while (events.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(real.registry.retention().oldest, 3);
+  const [{ act, client, decision, version } = {}] = events as Partial<AuditEvent>[];
+  assert.deepEqual([act, client, decision, version], ['prune', 'retention', 'accepted', 3]);
+  await real.change(put('later', {}));
+  await new Promise((resolve) => setImmediate(resolve));
+  real.timers.advance(3_600_000);
+  while (events.length === 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(real.registry.retention().oldest, 4);
+});
+
+test('what could not be pruned by the policy is on record too', async (t) => {
+  const real = await openDays();
+  const { events } = openRun(t, real, { policy: { ...NONE, entries: 3 }, madeCovers: 0 });
+  real.timers.advance(60_000);
+  while (events.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([events[0]?.decision, events[0]?.code], ['refused', 'storage_failed']);
+});
+
+test('a pruning that was cut short before any byte went is finished at the next start', async (t) => {
+  const store = createMemoryStore();
+  await openDays(store);
+  await store.setOldest(4);
+  const real = await openTestRegistry({ store });
+  const { run } = openRun(t, real);
+  await run.prune({ signal });
+  assert.equal((await store.entry(1))?.payload.length, 0);
+  assert.notEqual((await store.entry(4))?.payload.length, 0);
+});
