@@ -75,7 +75,7 @@ export function followErased(
 
 /** What has to be verified for its approvals, in their order. Throws `unknown_signer`. */
 export function erasedChecks(
-  { origin, registry, governance }: Chain,
+  { origin, registry, governance }: Pick<Chain, 'origin' | 'registry' | 'governance'>,
   { leaf, approvals }: Pick<DecodedErased, 'leaf' | 'approvals'>,
 ): readonly ApprovalCheck[] {
   const statement = { origin, registry, payloadB3: leaf.payload_b3 };

@@ -5,7 +5,6 @@
 import { RegistryError } from '../core/error.ts';
 import type { PayloadType } from '../core/payload.ts';
 import type { Erasure, Retention, Store, StoredEntry } from '../store/store.ts';
-import type { RegistryOptions } from './options.ts';
 import { assertStoredEntry, damaged, type LetGo, storedPayload } from './stored.ts';
 
 /** Never pruned: without them nobody could tell who may sign, or why a payload is gone. */
@@ -17,7 +16,11 @@ export interface KeptRange extends Retention {
   readonly archive: string | null;
 }
 
-export type RetainedOptions = Pick<RegistryOptions, 'archive' | 'onLetGo'>;
+/** As `RegistryOptions` has them. */
+export interface RetainedOptions {
+  readonly archive?: string | null;
+  readonly onLetGo?: () => void;
+}
 
 export class Retained implements LetGo {
   #state: KeptRange;
@@ -91,10 +94,12 @@ export class Retained implements LetGo {
   }
 
   #become(state: KeptRange): void {
+    const { oldest, erasures } = this.#state;
+    const isMore = state.oldest > oldest || state.erasures.length > erasures.length;
     this.#state = Object.freeze(state);
     this.#byVersion = new Map(state.erasures.map((erasure) => [erasure.version, erasure]));
     for (const { version } of state.erasures) this.#erasing.delete(version);
-    this.#onLetGo();
+    if (isMore) this.#onLetGo();
   }
 
   #lostAt(version: number): Erasure | undefined {

@@ -143,7 +143,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
   const snapshots = openSnapshots(parts, store);
-  const retention = retentionOf(parts, { registry, audit, snapshots });
+  const retention = retentionOf(parts, { store, registry, audit, snapshots });
   closers.push(async () => retention?.[Symbol.asyncDispose]());
   return {
     store,
@@ -166,11 +166,17 @@ function openSnapshots({ config, log }: ServiceParts, store: Store): Snapshots {
 
 function retentionOf(
   { config, live, log }: ServiceParts,
-  { registry, audit, snapshots }: Pick<Service, 'registry' | 'audit' | 'snapshots'>,
+  {
+    store,
+    registry,
+    audit,
+    snapshots,
+  }: Pick<Service, 'store' | 'registry' | 'audit' | 'snapshots'>,
 ): RetentionRun | undefined {
   if (config.profile === 'micronode') return undefined;
   return new RetentionRun({
     registry,
+    store,
     policy: () => live.current.retention,
     coverage: snapshotCoverage({
       directory: snapshotDirectory(config.dataDir),

@@ -32,6 +32,9 @@ const RELATED = new Set([
   'max_blob_bytes',
   'blob_quota',
   'blob_grace',
+  'retention_age',
+  'retention_entries',
+  'retention_size',
 ]);
 const RELATED_PLACES = new Set(
   SETTINGS.filter(({ key }) => RELATED.has(key)).flatMap(({ key, env, envFile, flag }) => [

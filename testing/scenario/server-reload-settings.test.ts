@@ -157,13 +157,16 @@ test('audit_max_size is that of the last reload', async (t) => {
   assert.ok(total() < 2 * MIB, `${total()}`);
 });
 
-/** In `server-reload.test.ts`, where the log is the process's own, and in `health.test.ts` and `ballast.test.ts`, on a clock of the test. */
+/** In `server-reload.test.ts`, where the log is the process's own, and in `health.test.ts`, `ballast.test.ts` and `retention.test.ts`, on a clock of the test. */
 const ELSEWHERE = [
   'log_level',
   'shed_storage_after',
   'shed_loop_after',
   'warn_free_space',
   'ballast',
+  'retention_age',
+  'retention_entries',
+  'retention_size',
 ];
 
 test('no setting that a reload applies is forgotten here', () => {

@@ -1,5 +1,6 @@
 /** What the snapshots in the data directory cover: each is read from end to end before anything rests on it. */
 import type { Hash } from '../../core/hash.ts';
+import { readSignedCheckpoint } from '../../core/tlog/note-signatures.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { isSound, listSnapshots, type SoundSnapshot } from '../snapshot/catalogue.ts';
 import { createDirectoryPlace } from '../snapshot/directory-place.ts';
@@ -24,13 +25,18 @@ export function snapshotCoverage(parts: CoverageParts): Coverage {
       const registry = parts.registry();
       for (const listed of await listSnapshots(place)) {
         if (!isSound(listed) || listed.header.registry !== registry) continue;
-        if (listed.header.oldest > oldest || listed.header.version < horizon - 1) continue;
+        if (listed.header.oldest > oldest || sizeOf(listed) < horizon) continue;
         if (await isWhole(place, listed, { ...parts, signal })) return listed.name;
       }
       return undefined;
     },
     make: (signal) => parts.snapshots.make(signal),
   };
+}
+
+/** How many entries the checkpoint in it covers. */
+function sizeOf({ header: { checkpoint } }: SoundSnapshot): number {
+  return checkpoint === null ? 0 : readSignedCheckpoint(checkpoint).size;
 }
 
 /** Verified it was before it got its name; what a disk did to it since then shows when all of it is read. */

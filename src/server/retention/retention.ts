@@ -5,6 +5,7 @@
 import { RegistryError } from '../../core/error.ts';
 import type { RegistryTimers } from '../../registry/options.ts';
 import type { Registry } from '../../registry/registry.ts';
+import type { Store } from '../../store/store.ts';
 import type { AuditTrail } from '../../telemetry/audit.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { horizonOf, isBounded, type RetentionPolicy } from './horizon.ts';
@@ -12,8 +13,8 @@ import { horizonOf, isBounded, type RetentionPolicy } from './horizon.ts';
 /** Snapshots, as far as pruning rests on them. */
 export interface Coverage {
   /**
-   * The name of a snapshot that holds every payload from `oldest` up to, not including, `horizon`, read again
-   * and found as it was written; `undefined`: there is none.
+   * The name of a snapshot that holds every payload from `oldest` up to, not including, `horizon`, and a checkpoint
+   * over them, read again and found as it was written; `undefined`: there is none.
    */
   find(
     range: { readonly oldest: number; readonly horizon: number },
@@ -25,6 +26,7 @@ export interface Coverage {
 
 export interface RetentionParts {
   readonly registry: Pick<Registry, 'head' | 'checkpoint' | 'retention' | 'reader' | 'prune'>;
+  readonly store: Pick<Store, 'putCheckpoint'>;
   readonly policy: () => RetentionPolicy;
   readonly coverage: Coverage;
   readonly audit: AuditTrail;
@@ -123,7 +125,7 @@ export class RetentionRun implements AsyncDisposable {
   }
 
   async #prune({ oldest: asked, signal }: PruneAsked): Promise<Pruned> {
-    const { registry, policy, now } = this.#parts;
+    const { registry, store, policy, now } = this.#parts;
     const head = registry.head()?.version;
     const { oldest: before } = registry.retention();
     const nothing = { before, oldest: before, snapshot: null };
@@ -131,12 +133,15 @@ export class RetentionRun implements AsyncDisposable {
     const range = { reader: registry.reader, head, oldest: before, now: now() };
     const horizon = asked ?? (await horizonOf(policy(), range));
     if (horizon <= before) return nothing;
-    const covered = (registry.checkpoint()?.size ?? 0) - 1;
-    if (horizon > covered)
+    const checkpoint = registry.checkpoint();
+    const covered = (checkpoint?.size ?? 0) - 1;
+    if (checkpoint === undefined || horizon > covered)
       throw new RegistryError(
         'invalid_request',
         `expected a version up to ${covered}, which a signed checkpoint covers, got ${horizon}`,
       );
+    // Durable, in the store and so in the snapshot: otherwise only within a second.
+    await store.putCheckpoint(checkpoint.note);
     const both = AbortSignal.any([signal, this.#ended.signal]);
     const snapshot = await this.#cover({ oldest: before, horizon }, both);
     await registry.prune(horizon, { signal: both });

@@ -61,6 +61,8 @@ interface Run {
   readonly made: () => number;
   readonly asked: { oldest: number; horizon: number }[];
   readonly events: AuditEvent[];
+  /** The policy from now on. */
+  readonly become: (policy: RetentionPolicy) => void;
 }
 
 /** `covers`: the version up to which a snapshot holds everything; one that is made holds `madeCovers`. */
@@ -76,6 +78,7 @@ function openRun(
   const asked: { oldest: number; horizon: number }[] = [];
   const events: AuditEvent[] = [];
   let covered = covers;
+  let current = policy;
   let made = 0;
   const coverage: Coverage = {
     find: async (range) => {
@@ -89,7 +92,8 @@ function openRun(
   };
   const run = new RetentionRun({
     registry: real.registry,
-    policy: () => policy,
+    store: real.store,
+    policy: () => current,
     coverage,
     audit: { record: async (event) => void events.push(event) },
     newCorrId: () => 'c',
@@ -98,7 +102,10 @@ function openRun(
     log: SILENT_LOG,
   });
   t.after(() => run[Symbol.asyncDispose]());
-  return { run, made: () => made, asked, events };
+  const become = (next: RetentionPolicy): void => {
+    current = next;
+  };
+  return { run, made: () => made, asked, events, become };
 }
 
 const { signal } = new AbortController();
@@ -150,6 +157,24 @@ test('the policy is looked at a minute after a start, and then every hour, and l
   real.timers.advance(3_600_000);
   while (events.length === 1) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(real.registry.retention().oldest, 4);
+});
+
+test('the policy of the last reload is the one that counts', async (t) => {
+  const real = await openDays();
+  const { events, become } = openRun(t, real);
+  real.timers.advance(60_000);
+  for (const [bound, oldest] of [
+    [{ entries: 5 }, 1],
+    [{ ageMs: 3.5 * DAY_MS }, 2],
+    [{ bytes: 1 }, 5],
+  ] as const) {
+    become({ ...NONE, ...bound });
+    const before = events.length;
+    await new Promise((resolve) => setImmediate(resolve));
+    real.timers.advance(3_600_000);
+    while (events.length === before) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(real.registry.retention().oldest, oldest);
+  }
 });
 
 test('what could not be pruned by the policy is on record too', async (t) => {
