@@ -28,6 +28,7 @@ const CHANGES = 10;
 const WARMUP_REQUESTS = 50;
 const POSTS_AT_ONCE = 8;
 const SETS_A_ROUND = 3;
+const OLD_REQUESTS = 5;
 
 type Size = Pick<LongRegistryPlan, 'entries' | 'descriptors'>;
 
@@ -36,6 +37,8 @@ export interface CatalogueBenchPlan extends Pick<LongRegistryPlan, 'cache' | 'sa
   readonly large: Size;
   /** Of each kind in a round, at each of the two. */
   readonly requests: number;
+  /** Proofs at old versions alone: the trees that they are made of would be seen in all other figures. */
+  readonly isOld?: boolean;
 }
 
 export async function openCatalogue(plan: CatalogueBenchPlan): Promise<Bench> {
@@ -81,7 +84,8 @@ class Side {
   }
 
   async wholeSet(): Promise<Uint8Array> {
-    return (await fetch(`${this.server.url}/registry/head/set`)).bytes();
+    const headers = { 'accept-encoding': 'identity' };
+    return (await fetch(`${this.server.url}/registry/head/set`, { headers })).bytes();
   }
 
   /** The path of any descriptor, with its proof. `version`: default, the head. */
@@ -134,14 +138,15 @@ class Catalogue {
   }
 
   async measure(requests: number): Promise<readonly Sample[]> {
+    if (this.#plan.isOld === true)
+      return await this.#proofs('its proof at an old version', OLD_REQUESTS, (side) =>
+        side.proofPath(Math.floor(side.server.entries * (0.1 + 0.8 * Math.random()))),
+      );
     // Of a small set, less than all of it is touched in a round.
     const commits = Math.min(requests, Math.floor(this.#plan.small.descriptors / CHANGES / 2));
     return [
       ...(await this.#commits(commits)),
       ...(await this.#proofs('its proof', requests, (side) => side.proofPath())),
-      ...(await this.#proofs('its proof at an old version', requests, (side) =>
-        side.proofPath(Math.floor(side.server.entries * (0.1 + 0.8 * Math.random()))),
-      )),
       ...(await this.#wholeSets()),
       this.#memory(),
     ];

@@ -93,6 +93,11 @@ export const GOAL_PLANS: Readonly<Record<string, (options: GoalOptions) => reado
           () => openCatalogue({ ...options, small: SMALL, large, requests: 200 }),
           ONE_START,
         ),
+        plan(
+          `${name}, old versions`,
+          () => openCatalogue({ ...options, small: SMALL, large, requests: 0, isOld: true }),
+          ONE_START,
+        ),
       ]),
     steady: ({ say }) => [
       plan('ten minutes', () => openSteady({ seconds: 600, onProgress: say }), ONCE),

@@ -1,5 +1,5 @@
 /** A set that was written, while it is kept: read in chunks, each checked before it goes out. */
-import { type FileHandle, open, rm, truncate } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { RegistryError } from '../../core/error.ts';
 import { isChunk, placeOfChunk, type WrittenFile } from './chunks.ts';
 
@@ -18,7 +18,7 @@ export class SetFile {
   }
 
   static async open(path: string, written: WrittenFile): Promise<SetFile> {
-    return new SetFile(path, written, await open(path));
+    return new SetFile(path, written, await open(path, 'r+'));
   }
 
   get bytes(): number {
@@ -66,7 +66,7 @@ export class SetFile {
   async drop({ isErased = false }: { readonly isErased?: boolean } = {}): Promise<void> {
     if (!this.#isKept) return;
     this.#isKept = false;
-    if (isErased) await truncate(this.#path);
+    if (isErased) await this.#handle.truncate();
     await rm(this.#path, { force: true });
     await this.#closeUnread();
   }

@@ -31,7 +31,7 @@ interface Making {
 }
 
 /** Who asks for a set that is being written waits so long for its first byte at most. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 10_000;
 /** After a set that could not be written. */
 const REST_MS = 60_000;
 /** Each has an open file. */

@@ -106,7 +106,7 @@ test('who waits too long is left to the registry, and the next gets the file', a
   const set = await wholeSet(real.registry, 1);
   const impatient = files.open(set);
   await asked.promise;
-  timers.advance(5_000);
+  timers.advance(10_000);
   assert.equal(await impatient, undefined);
   const patient = files.open(set);
   gate.resolve();
