@@ -66,3 +66,13 @@ test('reading costs no hash, and a proof those of a few descriptors, however lar
     }
   }
 });
+
+test('after many changes, one by one, a proof costs no more than in a tree made at once', async () => {
+  let tree = SetTree.EMPTY;
+  for (const change of changesOf(600)) tree = tree.with([change]);
+  for (let i = 0; i < 300; i++) tree = tree.with([{ path: path(i), valueHash: null }]);
+  for (let i = 0; i < 600; i += 7) {
+    const hashes = await hashesOf(() => tree.branch(path(i)));
+    assert.ok(hashes <= HASHES_OF_FEW, `${hashes} hashes`);
+  }
+});
