@@ -19,7 +19,7 @@ import {
 } from '../../support/blobs.ts';
 import { openTestRegistry, put, remove, type TestRegistry } from '../../support/registry.ts';
 import { makeDataDir } from '../../support/server-start.ts';
-import { descriptorsPayload } from '../../support/signers.ts';
+import { descriptorsPayload, erasePayload } from '../../support/signers.ts';
 import { openStore } from '../../support/store-sqlite.ts';
 import { TestTimers } from '../../support/timers.ts';
 
@@ -82,6 +82,33 @@ test('what an older version names is kept, replaced and removed as its descripto
   await real.change(remove('api', specOf(second)));
   assert.deepEqual(await collector.collect(), { blobs: 0, bytes: 0 });
   assert.equal(files().length, 2);
+});
+
+test('what only pruned versions name is removed, and what is still current is not', async (t) => {
+  const { real, collector, putAged, files } = await openStage(t);
+  const [pruned, current, retained] = [makeBlob(100, 1), makeBlob(100, 2), makeBlob(100, 3)];
+  for (const blob of [pruned, current, retained]) await putAged(blob);
+  await real.change(put('api', specOf(pruned)), put('web', specOf(current)));
+  await real.change(put('api', specOf(retained), specOf(pruned)));
+  await real.change(remove('api', specOf(retained)));
+  // Version 2 is the oldest that is retained: at it the one is current, and the other no longer.
+  await real.store.setOldest(2);
+  await real.store.prune();
+  assert.deepEqual(await collector.collect(), { blobs: 1, bytes: 100 });
+  assert.deepEqual([...files()].sort(), [fileOf(current), fileOf(retained)].sort());
+});
+
+test('what only an erased payload names is removed', async (t) => {
+  const { real, collector, putAged, files } = await openStage(t);
+  const [erased, other] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [erased, other]) await putAged(blob);
+  const named = await real.change(put('api', specOf(erased)));
+  await real.change(put('api', specOf(other), specOf(erased)));
+  await real.commit(
+    erasePayload(real.registryHash, { erases: named.object.entry_hash, version: named.version }),
+  );
+  assert.deepEqual(await collector.collect(), { blobs: 1, bytes: 100 });
+  assert.deepEqual(files(), [fileOf(other)]);
 });
 
 test('what a proposal in flight names is kept', async (t) => {
