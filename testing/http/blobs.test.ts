@@ -7,6 +7,7 @@ import type { Attempt } from '../../src/http/authority.ts';
 import type { AuditEvent } from '../../src/telemetry/audit.ts';
 import { makeBlob, openTestBlobs, type TestBlob, type TestBlobs } from '../support/blobs.ts';
 import { codeOf, openTestApp, type TestApp, type TestAppOptions } from '../support/http-app.ts';
+import { until } from '../support/operator.ts';
 
 interface BlobApp extends TestBlobs {
   readonly app: TestApp;
@@ -249,7 +250,7 @@ test('the quota is not exceeded, also by several that arrive at once, and what i
     });
   const length = { 'content-length': `${LARGE.bytes.length}` };
   const both = [0, 1].map((i) => putBody(LARGE.address, waiting(i), length));
-  while (files().length < 2) await nextTurn();
+  await until(() => files().length === 2);
   const third = await putBody(SMALL.address, SMALL.bytes, { 'content-length': '146000' });
   assert.equal(third.status, 507);
   assert.equal(await codeOf(third), 'no_room');
@@ -401,7 +402,7 @@ test('a small blob that a disk has changed is a failure, is moved aside, and can
   writeFileSync(pathOf(SMALL.address), changed);
   const answer = await app.get(`/blobs/${SMALL.address}`);
   assert.deepEqual([answer.status, await codeOf(answer)], [500, 'storage_damaged']);
-  while (complaints.length === 0) await nextTurn();
+  await until(() => complaints.length > 0);
   assert.equal((await app.get(`/blobs/${SMALL.address}`)).status, 404);
   assert.equal(await metric('blobs_damaged_total'), 1);
   assert.equal(await metric('registry_blobs'), 0);
@@ -424,10 +425,10 @@ for (const [name, change] of [
     const reading = (async () => {
       for await (const piece of answer.body ?? []) came += piece.length;
     })();
-    while (app.hungUp() === 0) await nextTurn();
+    await until(() => app.hungUp() > 0);
     await Promise.race([reading, nextTurn()]);
     assert.ok(came < told, `${came} of ${told} bytes`);
-    while (complaints.length === 0) await nextTurn();
+    await until(() => complaints.length > 0);
     assert.equal(await metric('blobs_damaged_total'), 1);
     assert.equal((await app.get(`/blobs/${LARGE.address}`)).status, 404);
   });

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { blobPath, blobPaths } from '../../src/server/blobs/blob-paths.ts';
 import { makeBlob, type TestBlob } from '../support/blobs.ts';
 import { runCli } from '../support/cli-io.ts';
+import { until } from '../support/operator.ts';
 import { put } from '../support/registry.ts';
 import { connected, statuses, untilClosed } from '../support/server-socket.ts';
 import {
@@ -40,7 +41,7 @@ function urlOf({ url }: TestServer, { address }: TestBlob): string {
 
 /** So many are arriving, and have no name yet. */
 async function untilArriving(dataDir: string, count: number): Promise<void> {
-  while (readdirSync(blobPaths(dataDir).incoming).length !== count) await nextTurn();
+  await until(() => readdirSync(blobPaths(dataDir).incoming).length === count);
 }
 
 function headOf({ address }: TestBlob, ...lines: readonly string[]): string {
@@ -187,10 +188,10 @@ test('a reader that goes away in the middle of a blob leaves no file open', asyn
   await once(socket, 'data');
   assert.equal(openBlobs(data), 1);
   socket.destroy();
-  while (openBlobs(data) > 0) await nextTurn();
+  await until(() => openBlobs(data) === 0);
   const whole = await fetch(urlOf(server, blob));
   assert.deepEqual(await whole.bytes(), blob.bytes);
-  while (openBlobs(data) > 0) await nextTurn();
+  await until(() => openBlobs(data) === 0);
 });
 
 test('a large blob that the disk has changed never arrives whole, and the server goes on', async (t) => {
@@ -202,7 +203,8 @@ test('a large blob that the disk has changed never arrives whole, and the server
   const path = blobPath(blobPaths(data), blob.address);
   writeFileSync(path, blob.bytes.with(3_000_000, 1 ^ (blob.bytes[3_000_000] ?? 0)));
   await assert.rejects((await fetch(urlOf(server, blob))).bytes());
-  while ((await fetch(urlOf(server, blob))).status !== 404) await nextTurn();
+  await until(() => !existsSync(path));
+  assert.equal((await fetch(urlOf(server, blob))).status, 404);
   assert.equal((await fetch(urlOf(server, blob), { method: 'PUT', body: blob.bytes })).status, 201);
   assert.deepEqual(await (await fetch(urlOf(server, blob))).bytes(), blob.bytes);
 });
