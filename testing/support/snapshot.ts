@@ -5,6 +5,7 @@ import { canonicalBytes, type Json, parseCanonical } from '../../src/core/canoni
 import { formatTime } from '../../src/core/time.ts';
 import { readFrom } from '../../src/server/snapshot/directory-place.ts';
 import { readFacts } from '../../src/server/snapshot/facts.ts';
+import type { SnapshotFacts } from '../../src/server/snapshot/header.ts';
 import { type Packed, packDatabase } from '../../src/server/snapshot/pack.ts';
 import { openSnapshot, unpackSnapshot } from '../../src/server/snapshot/unpack.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
@@ -17,12 +18,13 @@ export interface TestSnapshot extends Packed {
   readonly path: string;
 }
 
-/** Of a database that nobody writes to. */
+/** Of a database that nobody writes to. `known`: what is said of one that cannot be read. */
 export async function packTest(
   database: string,
   to: string = join(makeDirectory(), 'test.qsnap'),
+  known?: SnapshotFacts,
 ): Promise<TestSnapshot> {
-  const facts = await factsOf(database);
+  const facts = known ?? (await factsOf(database));
   const header = {
     ...facts,
     createdAt: formatTime(START),

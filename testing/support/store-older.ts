@@ -34,10 +34,17 @@ export function makeOlder(path: string, version: OlderVersion, size: number): vo
   lane.run([{ type: 'append', expected: -1, entries }]);
   lane.close();
   const db = new Database(path);
-  for (const statement of TO_VERSION_2) db.exec(statement);
-  if (version === 1) for (const statement of TO_VERSION_1) db.exec(statement);
-  db.exec(`PRAGMA user_version = ${version}; VACUUM`);
+  toVersion2(db);
+  if (version === 1) {
+    for (const statement of TO_VERSION_1) db.exec(statement);
+    db.exec('PRAGMA user_version = 1; VACUUM');
+  }
   db.close();
+}
+
+export function toVersion2(db: Database.Database): void {
+  for (const statement of TO_VERSION_2) db.exec(statement);
+  db.exec('PRAGMA user_version = 2; VACUUM');
 }
 
 export interface Identity {

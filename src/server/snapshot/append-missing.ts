@@ -1,12 +1,15 @@
 /** Entries that a log lacks, appended one page after the other, each verified like a stranger's. */
 import { verifyEntry } from '../../core/chain.ts';
+import { assertErasable } from '../../core/erasure.ts';
 import { RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
-import type { EntryBytes } from '../../core/leaf.ts';
-import { decodePayload } from '../../core/payload.ts';
+import { decodeLeaf, type EntryBytes } from '../../core/leaf.ts';
+import { decodePayload, type Payload } from '../../core/payload.ts';
 import type { Chain } from '../../core/rules.ts';
 import type { Verifier } from '../../core/verifier.ts';
+import { erasableIn } from '../../registry/erasing.ts';
 import { loadChain } from '../../registry/load.ts';
+import { Retained } from '../../registry/retained.ts';
 import { toAppendEntry } from '../../registry/sequencer.ts';
 import { openSqliteStore } from '../../store/sqlite.ts';
 import { type AppendEntry, EMPTY_VERSION, type Store } from '../../store/store.ts';
@@ -50,10 +53,23 @@ class MissingEntries implements Missing {
   }
 
   async append(page: readonly EntryBytes[]): Promise<void> {
+    let batch: EntryBytes[] = [];
+    for (const entry of page) {
+      // What it erases must stand in the store to be judged.
+      if (isErasing(entry)) {
+        await this.#appendBatch(batch);
+        batch = [];
+        await this.#appendBatch([entry]);
+      } else batch.push(entry);
+    }
+    await this.#appendBatch(batch);
+  }
+
+  async #appendBatch(batch: readonly EntryBytes[]): Promise<void> {
     const committed = new Set<Hash>();
     const entries: AppendEntry[] = [];
     let chain = this.#chain;
-    for (const entry of page) {
+    for (const entry of batch) {
       const proposal = decodePayload(entry.payload);
       const { payloadB3 } = proposal;
       const isCommitted =
@@ -62,6 +78,7 @@ class MissingEntries implements Missing {
         verifier: this.#verifier,
         isCommitted: () => isCommitted,
       });
+      await this.#assertErasable(chain, proposal.payload);
       committed.add(payloadB3);
       entries.push(toAppendEntry(proposal, appended));
       chain = appended.chain;
@@ -74,6 +91,14 @@ class MissingEntries implements Missing {
     this.#chain = chain;
   }
 
+  async #assertErasable(chain: Chain | null, payload: Payload): Promise<void> {
+    if (payload.type !== 'erase' || chain === null) return;
+    const retained = new Retained();
+    await retained.load(this.#store);
+    const found = await erasableIn({ store: this.#store, retained })([payload]);
+    assertErasable(chain, payload, found.get(payload));
+  }
+
   keepCheckpoint(note: string): Promise<void> {
     return this.#store.putCheckpoint(note);
   }
@@ -81,4 +106,9 @@ class MissingEntries implements Missing {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#store[Symbol.asyncDispose]();
   }
+}
+
+/** By its leaf, which need not be true: `verifyEntry` finds that out. */
+function isErasing({ leaf }: EntryBytes): boolean {
+  return decodeLeaf(leaf).type === 'erase';
 }

@@ -1,0 +1,170 @@
+/** What others know of a log when a snapshot of it is restored: witnesses, and entries that erase. */
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import Database from 'better-sqlite3';
+import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
+import { verifyCopy } from '../../../src/server/snapshot/verify-copy.ts';
+import { type RunningWitness, startWitness } from '../../../src/server/witness-server.ts';
+import { openSqliteReader, openSqliteStore } from '../../../src/store/sqlite.ts';
+import { runCli } from '../../support/cli-io.ts';
+import { openStage, type Stage, URL_BASE } from '../../support/client-server.ts';
+import { keepCheckpoint, put, SILENT_LOG } from '../../support/registry.ts';
+import { erasePayload } from '../../support/signers.ts';
+import { packTest, type TestSnapshot, withHeader } from '../../support/snapshot.ts';
+import { toVersion2 } from '../../support/store-older.ts';
+import { makeDirectory } from '../../support/store-sqlite.ts';
+import { witnessFile } from '../../support/witness.ts';
+
+const IDLE = { metrics: { fsync() {}, checkpointed() {} }, onFatal: assert.fail };
+
+async function openStored(t: TestContext): Promise<Stage> {
+  const path = join(makeDirectory(), 'registry.db');
+  const stage = await openStage({ store: await openSqliteStore({ ...IDLE, path }) });
+  t.after(() => stage.registry[Symbol.asyncDispose]());
+  return stage;
+}
+
+async function copyNow(stage: Stage): Promise<string> {
+  await keepCheckpoint(stage);
+  const path = join(makeDirectory(), 'registry.db');
+  await stage.store.snapshot({ path });
+  return path;
+}
+
+async function restore(stage: Stage, snapshot: string, options: readonly string[]) {
+  const data = join(makeDirectory(), 'data');
+  const pin = ['--registry', stage.registryHash, '--state', join(makeDirectory(), 'state')];
+  const argv = ['snapshot', 'restore', snapshot, '--data', data, ...pin, ...options];
+  const world = { now: () => stage.timers.now(), fetch: stage.fetch };
+  return { ...(await runCli(argv, world)), data };
+}
+
+async function openWitness(t: TestContext, stage: Stage): Promise<RunningWitness> {
+  const file = witnessFile('key.pem');
+  const { privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  const witness = await startWitness({
+    key: { file },
+    name: 'witness.example/w1',
+    dbPath: witnessFile('w.db'),
+    listen: { host: '127.0.0.1', port: 0 },
+    logs: [...stage.governance.log_keys],
+    logLists: [],
+    prefix: '',
+    log: SILENT_LOG,
+    now: () => stage.timers.now(),
+  });
+  t.after(() => witness.stop());
+  return witness;
+}
+
+/** Of one witness that is there, or is said to be. */
+function policyOf({ vkey, url }: Pick<RunningWitness, 'vkey' | 'url'>): readonly string[] {
+  const path = join(makeDirectory(), 'policy.txt');
+  writeFileSync(path, `witness w1 ${vkey} ${url}\nquorum w1\n`);
+  return ['--witness-policy', path];
+}
+
+test('a witness that has seen no more cosigns, one that has seen more refuses the restore, one that is silent too', async (t) => {
+  const stage = await openStored(t);
+  await stage.grow(3);
+  const older = await packTest(await copyNow(stage));
+  await stage.grow(5);
+  const newer = await packTest(await copyNow(stage));
+  const witness = await openWitness(t, stage);
+  const policy = policyOf(witness);
+
+  const fresh = await restore(stage, older.path, policy);
+  assert.equal(fresh.code, 0, fresh.stderr);
+  assert.match(fresh.stdout, /^compared with +the witness w1$/m);
+  // It has seen the older one now: the newer one is proven to go on from there.
+  const later = await restore(stage, newer.path, policy);
+  assert.equal(later.code, 0, later.stderr);
+  const back = await restore(stage, older.path, policy);
+  assert.deepEqual([back.code, existsSync(back.data)], [3, false]);
+  assert.match(
+    back.stderr,
+    /as far as the witness w1, 9 entries, got one of 4, .* 5 entries behind/,
+  );
+  const caught = await restore(stage, older.path, [...policy, '--catch-up', URL_BASE]);
+  assert.equal(caught.code, 3, 'what is served has no cosignature yet');
+  assert.match(caught.stderr, /cosign/);
+
+  await witness.stop();
+  const silent = await restore(stage, newer.path, policy);
+  assert.deepEqual([silent.code, existsSync(silent.data)], [4, false]);
+  assert.match(silent.stderr, /got no such answer from w1/);
+});
+
+test('a witness that signs with another key has not answered', async (t) => {
+  const stage = await openStored(t);
+  const { path } = await packTest(await copyNow(stage));
+  const [witness, other] = [await openWitness(t, stage), await openWitness(t, stage)];
+  const { code, stderr } = await restore(
+    stage,
+    path,
+    policyOf({ vkey: other.vkey, url: witness.url }),
+  );
+  assert.equal(code, 4);
+  assert.match(stderr, /got no such answer from w1/);
+});
+
+test('an erasure among the entries that are missing erases in the restored database', async (t) => {
+  const stage = await openStored(t);
+  await stage.change(put('a', { secret: 'of somebody' }));
+  await stage.change(put('a', { v: 2 }, { secret: 'of somebody' }));
+  const snapshot = await packTest(await copyNow(stage));
+  const target = await stage.store.entry(1);
+  assert.ok(target);
+  const erases = target.entryHash;
+  await stage.change(put('b', {}));
+  await stage.commit(erasePayload(stage.registryHash, { version: 1, erases }));
+  await stage.change(put('c', {}));
+  const { code, stderr, data } = await restore(stage, snapshot.path, ['--catch-up', URL_BASE]);
+  assert.equal(code, 0, stderr);
+  const path = join(data, 'registry.db');
+  const verifier = createNativeVerifier();
+  assert.equal((await verifyCopy(path, { verifier, onProgress() {} })).version, 5);
+  await using store = openSqliteReader({ path });
+  assert.equal((await store.entry(1))?.payload.length, 0);
+  assert.equal((await store.retention()).erasures[0]?.erasedBy, 4);
+});
+
+test('a snapshot from before what was erased since cannot go past it, and says so', async (t) => {
+  const stage = await openStored(t);
+  const snapshot = await packTest(await copyNow(stage));
+  await stage.change(put('a', { v: 1 }));
+  await stage.change(put('a', { v: 2 }, { v: 1 }));
+  const target = await stage.store.entry(1);
+  assert.ok(target);
+  const erases = target.entryHash;
+  await stage.commit(erasePayload(stage.registryHash, { version: 1, erases }));
+  const { code, stderr, data } = await restore(stage, snapshot.path, ['--catch-up', URL_BASE]);
+  assert.deepEqual([code === 0, existsSync(data)], [false, false]);
+  assert.match(stderr, /version 1 without/);
+});
+
+/** As a program of schema version 2 packed it. */
+async function packOlder(stage: Stage): Promise<TestSnapshot> {
+  const path = await copyNow(stage);
+  const facts = await packTest(path);
+  const db = new Database(path);
+  toVersion2(db);
+  db.close();
+  const packed = await packTest(path, undefined, facts.header);
+  return { ...packed, path: withHeader(packed.path, { schema_version: 2 }) };
+}
+
+test('what a program of an older schema wrote is brought up to date', async (t) => {
+  const stage = await openStored(t);
+  await stage.grow(4);
+  const { path, header } = await packOlder(stage);
+  const { code, stderr, data } = await restore(stage, path, ['--from', URL_BASE]);
+  assert.equal(code, 0, stderr);
+  const db = new Database(join(data, 'registry.db'), { readonly: true });
+  assert.equal(db.pragma('user_version', { simple: true }), header.schemaVersion);
+  db.close();
+});
