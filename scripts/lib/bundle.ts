@@ -9,12 +9,13 @@ import { type OutputChunk, rolldown } from 'rolldown';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** Native, or its own WebAssembly beside it, or there only where spans are sent. */
+/** Native, or its own WebAssembly beside it, or there only where spans are sent or snapshots go to S3. */
 const OUTSIDE = [
   /^node:/,
   'better-sqlite3',
   '@biscuit-auth/biscuit-wasm',
   /^@opentelemetry\/(?!api$)/,
+  /^@aws-sdk\//,
 ];
 
 const [folder] = process.argv.slice(2);

@@ -121,6 +121,12 @@ test('the bundled program serves a database: its threads are found', async () =>
   assert.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
+test('what is optional is not in the program, which says what to install where it is needed', async () => {
+  const bin = join(installed, 'bin/quorate.mjs');
+  const listing = exec(process.execPath, [bin, 'snapshot', 'list', 's3://backup'], { cwd: user });
+  await assert.rejects(listing, { code: 1, stderr: /npm install "@aws-sdk\/client-s3@/ });
+});
+
 test('a program can run a registry on a database and read it with the package alone', async () => {
   writeFileSync(
     join(user, 'program.mjs'),

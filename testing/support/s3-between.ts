@@ -10,8 +10,8 @@ import {
 } from 'node:http';
 
 export type Fault =
-  /** Not passed on: answered with this status, and S3's code for it. */
-  | { readonly status: number; readonly code: string }
+  /** Not passed on: answered with this status and text. */
+  | { readonly status: number; readonly text: string }
   /** Passed on; of the answer's body so many bytes come, and then the connection ends, or falls silent. */
   | { readonly bytes: number; readonly end: 'cut' | 'silence' }
   /** Passed on and done, and the connection ends before the answer. */
@@ -19,12 +19,22 @@ export type Fault =
   /** Passed on with the first byte of its body changed. */
   | 'body changed';
 
+/** `METHOD TARGET`. */
+export function lineOf({ method, url }: IncomingMessage): string {
+  return `${method} ${url}`;
+}
+
+/** As S3 says no. */
+export function refusal(status: number, code: string): Fault {
+  return { status, text: `<Error><Code>${code}</Code><Message>by a test</Message></Error>` };
+}
+
 export interface Between extends AsyncDisposable {
   readonly url: string;
-  /** Method and target of all requests so far. */
+  /** All so far. */
   readonly requests: readonly IncomingMessage[];
-  /** Asked for each request. */
-  fault: (request: IncomingMessage) => Fault | undefined;
+  /** Asked for each request, which waits for the answer. */
+  fault: (request: IncomingMessage) => Fault | undefined | Promise<Fault | undefined>;
   /** How many there were. */
   readonly faults: number;
 }
@@ -32,9 +42,9 @@ export interface Between extends AsyncDisposable {
 export async function standBetween(upstream: string): Promise<Between> {
   const requests: IncomingMessage[] = [];
   const counts = { faults: 0 };
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer(async (incoming, outgoing) => {
     requests.push(incoming);
-    const fault = between.fault(incoming);
+    const fault = await between.fault(incoming);
     if (fault !== undefined) counts.faults++;
     // Either side may go away, which is what some tests are about.
     pass(upstream, incoming, outgoing, fault).catch(() => outgoing.destroy());
@@ -72,8 +82,7 @@ async function pass(
     incoming.resume();
     await once(incoming, 'end');
     outgoing.writeHead(fault.status, { 'content-type': 'application/xml' });
-    const text = `<Error><Code>${fault.code}</Code><Message>told by a test</Message></Error>`;
-    outgoing.end(incoming.method === 'HEAD' ? '' : text);
+    outgoing.end(incoming.method === 'HEAD' ? '' : fault.text);
     return;
   }
   const answer = await ask(upstream, incoming, fault === 'body changed');
@@ -88,7 +97,8 @@ async function pass(
   for await (const chunk of answer as AsyncIterable<Uint8Array>) {
     const piece = chunk.subarray(0, left);
     left -= piece.length;
-    if (!outgoing.write(piece)) await once(outgoing, 'drain');
+    // Until it is out: what is destroyed before is never sent.
+    await new Promise((resolve) => outgoing.write(piece, resolve));
     if (left === 0) break;
   }
   if (left > 0) outgoing.end();

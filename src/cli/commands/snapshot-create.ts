@@ -79,6 +79,8 @@ async function openTarget(context: Context, to: string): Promise<Target> {
       read: async () => readFrom(to, 0),
     };
   const place = await openPlace(context, to);
+  // Whether it is there, and answers to these credentials.
+  await place.list();
   return {
     nameOf: (file) => `${place.description}/${file}`,
     write: (file, chunks) => place.write(file, chunks),

@@ -1,7 +1,6 @@
 /** One object read as a stream, from an offset on. A connection that breaks is followed by one that goes on. */
-import { RegistryError } from '../../../core/error.ts';
-import { ask, type Bucket, objectOf } from './bucket.ts';
-import { s3Failure, statusOf } from './failure.ts';
+import { type Bucket, objectOf } from './bucket.ts';
+import { isUnavailable, s3Failure, statusOf, unexpectedAnswer } from './failure.ts';
 
 export interface DownloadOptions {
   readonly offset: number;
@@ -22,7 +21,7 @@ const MAX_BREAKS = 5;
 const PROGRESS_BYTES = 64 * 1024;
 const FIRST_PAUSE_MS = 250;
 
-/** Throws `not_found`, `conflict` (another object took its name meanwhile), and what `ask` throws. */
+/** Throws `not_found`, `conflict` (another object took its name meanwhile), and what `ask` would throw. */
 export async function* download(
   bucket: Bucket,
   name: string,
@@ -31,32 +30,31 @@ export async function* download(
   const expected = `to read ${name} in ${bucket.description}`;
   let position = offset;
   let etag: string | undefined;
+  let isAnswered = false;
   for (let breaks = 0; ; ) {
-    const answer = await ask(bucket, expected, () => get(bucket, name, { position, etag }));
-    if (answer === undefined) return;
-    etag ??= answer.etag;
     const before = position;
-    let refusal: unknown;
+    let refusal: unknown = unexpectedAnswer('all of an object', 'its beginning');
     try {
+      const answer = await get(bucket, name, { position, etag });
+      if (answer === undefined) return;
+      isAnswered = true;
+      etag ??= answer.etag;
       for await (const chunk of answer.body) {
         position += chunk.length;
-        if (position > answer.total) throw unexpected(`${answer.total} bytes`, 'more');
+        if (position > answer.total) throw unexpectedAnswer(`${answer.total} bytes`, 'more');
         yield chunk;
       }
+      if (position === answer.total) return;
     } catch (cause) {
       bucket.signal.throwIfAborted();
       refusal = s3Failure(cause, expected);
-      if (!isBroken(refusal)) throw refusal;
+      // Where no answer came at all the package has tried often enough.
+      if (!isUnavailable(refusal) || !isAnswered) throw refusal;
     }
-    if (position === answer.total) return;
     breaks = position - before < PROGRESS_BYTES ? breaks + 1 : 0;
-    if (breaks >= MAX_BREAKS) throw refusal ?? unexpected(`${answer.total} bytes`, `${position}`);
+    if (breaks >= MAX_BREAKS) throw refusal;
     await pause(FIRST_PAUSE_MS * 2 ** breaks, bucket.signal);
   }
-}
-
-function isBroken(error: unknown): boolean {
-  return error instanceof RegistryError && error.code === 'unavailable';
 }
 
 /** `undefined`: there is nothing from the position on. */
@@ -75,7 +73,7 @@ async function get(
       abortSignal: bucket.signal,
     });
     if (Body === undefined || !(Symbol.asyncIterator in Body))
-      throw unexpected('the bytes of an object', 'none');
+      throw unexpectedAnswer('the bytes of an object', 'none');
     return { body: Body, total: totalOf({ ContentLength, ContentRange, position }), etag: ETag };
   } catch (cause) {
     if (statusOf(cause) === 416 && position > 0) return undefined;
@@ -97,12 +95,5 @@ function totalOf({
     return Number(ContentLength);
   const [, first, total] = /^bytes (\d{1,16})-\d{1,16}\/(\d{1,16})$/.exec(ContentRange ?? '') ?? [];
   if (position > 0 && Number(first) === position) return Number(total);
-  throw unexpected(`the bytes from ${position} on`, 'others');
-}
-
-function unexpected(expected: string, got: string): RegistryError {
-  return new RegistryError(
-    'unexpected_answer',
-    `expected ${expected} from the server for S3, got ${got}`,
-  );
+  throw unexpectedAnswer(`the bytes from ${position} on`, 'others');
 }

@@ -36,6 +36,17 @@ export function s3Failure(cause: unknown, expected: string): RegistryError {
   });
 }
 
+export function unexpectedAnswer(expected: string, got: string): RegistryError {
+  return new RegistryError(
+    'unexpected_answer',
+    `expected ${expected} from the server for S3, got ${got}`,
+  );
+}
+
+export function isUnavailable(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.code === 'unavailable';
+}
+
 export function isMissing(cause: unknown): boolean {
   const { name, status } = refusalOf(cause);
   return status === 404 && name !== 'NoSuchBucket';

@@ -9,6 +9,7 @@ import type { PlacedFile, SnapshotPlace } from '../place.ts';
 import { parseS3Address } from './address.ts';
 import { ask, type Bucket, objectOf } from './bucket.ts';
 import { download } from './download.ts';
+import { unexpectedAnswer } from './failure.ts';
 import { abortForgotten } from './forgotten.ts';
 import { loadS3, type S3Client } from './package.ts';
 import { type Environment, readS3Settings } from './settings.ts';
@@ -22,35 +23,36 @@ export interface S3PlaceOptions {
   readonly now: () => number;
   /** Default: 16 MiB, which makes 156 GiB the most. */
   readonly partBytes?: number;
+  /** How often a request is made at most. Default: 6. */
+  readonly maxAttempts?: number;
   /** A connection on which nothing moves for so long is broken. Default: a minute. */
   readonly idleMs?: number;
+  /** Before a download goes on. Rejects when the signal fires. Default: so long as it says. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 const PART_BYTES = 16 * 1024 * 1024;
 const IDLE_MS = 60_000;
 const CONNECT_MS = 10_000;
-const MAX_ATTEMPTS = 4;
-/** More is no place of ours, and a list that has no end is none. */
-const MAX_LISTED = 100_000;
+/** Within some seconds, each pause longer than the last. */
+const MAX_ATTEMPTS = 6;
+/** Of a thousand names each, usually: a list that has no end is none. */
+const MAX_PAGES = 100;
 const FORGOTTEN_MS = 86_400_000;
 
 /** `text`: `s3://bucket/prefix`. Throws `invalid_request`: the address, the settings, or a package that is missing. */
 export async function openS3Place(
   text: string,
-  { env, signal, now, partBytes = PART_BYTES, idleMs = IDLE_MS }: S3PlaceOptions,
+  { env, signal, now, partBytes = PART_BYTES, pause = sleepUntil, ...limits }: S3PlaceOptions,
 ): Promise<SnapshotPlace> {
   const address = parseS3Address(text);
-  const client = await createClient(env, idleMs);
+  const client = await createClient(env, limits);
   const description = text.replace(/\/$/, '');
   const bucket: Bucket = { client, address, description, signal };
   return {
     description,
     list: () => list(bucket),
-    read: async (name, { offset }) =>
-      download(bucket, checked(name), {
-        offset,
-        pause: (ms, until) => sleep(ms, undefined, { signal: until }),
-      }),
+    read: async (name, { offset }) => download(bucket, checked(name), { offset, pause }),
     write: async (name, chunks) => {
       checked(name);
       await abortForgotten(bucket, { isSnapshotName, beforeMs: now() - FORGOTTEN_MS });
@@ -65,7 +67,14 @@ export async function openS3Place(
   };
 }
 
-async function createClient(env: Environment, idleMs: number): Promise<S3Client> {
+function sleepUntil(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal });
+}
+
+async function createClient(
+  env: Environment,
+  { maxAttempts = MAX_ATTEMPTS, idleMs = IDLE_MS }: Pick<S3PlaceOptions, 'maxAttempts' | 'idleMs'>,
+): Promise<S3Client> {
   const { endpoint, region, isPathStyle, credentials } = readS3Settings(env);
   const { S3 } = await loadS3();
   return new S3({
@@ -73,7 +82,7 @@ async function createClient(env: Environment, idleMs: number): Promise<S3Client>
     ...(region !== undefined && { region }),
     ...(credentials !== undefined && { credentials }),
     forcePathStyle: isPathStyle,
-    maxAttempts: MAX_ATTEMPTS,
+    maxAttempts,
     requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: idleMs },
     // Servers other than that of AWS refuse the newer checksums. The signature of a part covers its SHA-256.
     requestChecksumCalculation: 'WHEN_REQUIRED',
@@ -85,7 +94,7 @@ async function list(bucket: Bucket): Promise<readonly PlacedFile[]> {
   const { address, client, description } = bucket;
   const found: PlacedFile[] = [];
   let continuation: string | undefined;
-  do {
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
     const request = {
       Bucket: address.bucket,
       Prefix: address.prefix,
@@ -99,15 +108,10 @@ async function list(bucket: Bucket): Promise<readonly PlacedFile[]> {
       const name = Key.slice(address.prefix.length);
       if (Key.startsWith(address.prefix) && isSnapshotName(name)) found.push({ name, bytes: Size });
     }
-    const next = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-    if (found.length > MAX_LISTED || (next !== undefined && next === continuation))
-      throw new RegistryError(
-        'unexpected_answer',
-        `expected at most ${MAX_LISTED} snapshots in ${description}, got a list without end`,
-      );
-    continuation = next;
-  } while (continuation !== undefined);
-  return found;
+    continuation = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    if (continuation === undefined) return found;
+  }
+  throw unexpectedAnswer(`at most ${MAX_PAGES} pages of names in ${description}`, 'more');
 }
 
 /** Throws `invalid_request`. */

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { RegistryError } from '../../../core/error.ts';
 import type { Chunks } from '../unpack.ts';
 import { ask, type Bucket, find, objectOf, UPLOAD } from './bucket.ts';
-import { statusOf } from './failure.ts';
+import { isUnavailable, statusOf, unexpectedAnswer } from './failure.ts';
 
 export interface UploadOptions {
   /** Of each part but the last: 5 MiB at least, and the same for all, as some servers demand. */
@@ -27,6 +27,13 @@ interface Upload {
   readonly token: string;
 }
 
+interface Sent {
+  readonly bytes: number;
+  readonly parts: readonly Part[];
+}
+
+/** Whoever interrupted it waits so long at most. */
+const ABORT_MS = 10_000;
 /** The rule of S3. */
 const MAX_PARTS = 10_000;
 
@@ -39,14 +46,12 @@ export async function upload(
 ): Promise<number> {
   await assertFree(bucket, name);
   const started = await begin(bucket, name);
-  try {
-    const { bytes, parts } = await sendParts(started, chunks, partBytes);
-    await complete(started, { bytes, parts });
-    return bytes;
-  } catch (error) {
+  const sent = await sendParts(started, chunks, partBytes).catch(async (error: unknown) => {
     await abort(started);
     throw error;
-  }
+  });
+  await complete(started, sent);
+  return sent.bytes;
 }
 
 async function assertFree(bucket: Bucket, name: string): Promise<void> {
@@ -63,16 +68,13 @@ async function begin(bucket: Bucket, name: string): Promise<Upload> {
       options,
     ),
   );
-  if (UploadId === undefined || UploadId === '') throw unexpected('the id of an upload', 'none');
+  if (UploadId === undefined || UploadId === '')
+    throw unexpectedAnswer('the id of an upload', 'none');
   return { bucket, name, object, UploadId, token };
 }
 
 /** One part is sent while the next is filled. The signature of each covers the hash of its bytes. */
-async function sendParts(
-  started: Upload,
-  chunks: Chunks,
-  partBytes: number,
-): Promise<{ readonly bytes: number; readonly parts: readonly Part[] }> {
+async function sendParts(started: Upload, chunks: Chunks, partBytes: number): Promise<Sent> {
   const parts: Part[] = [];
   let bytes = 0;
   let sending: Promise<void> = Promise.resolve();
@@ -107,7 +109,7 @@ async function sendPart(
   const { ETag } = await ask(bucket, expected, (options) =>
     bucket.client.uploadPart({ ...object, UploadId, PartNumber: number, Body }, options),
   );
-  if (ETag === undefined) throw unexpected(`the tag of part ${number}`, 'none');
+  if (ETag === undefined) throw unexpectedAnswer(`the tag of part ${number}`, 'none');
   return { PartNumber: number, ETag };
 }
 
@@ -137,38 +139,44 @@ async function* inParts(chunks: Chunks, partBytes: number): AsyncGenerator<Buffe
  * Whether it was completed, the object says: an answer may be lost on its way, and a request that was repeated
  * is refused because the first one was heard.
  */
-async function complete(
-  { bucket, object, UploadId, name, token }: Upload,
-  { bytes, parts }: { readonly bytes: number; readonly parts: readonly Part[] },
-): Promise<void> {
-  const request = { ...object, UploadId, MultipartUpload: { Parts: [...parts] } };
-  let refusal: unknown;
-  try {
-    await ask(bucket, `to complete ${name} in ${bucket.description}`, async (options) => {
-      try {
-        await bucket.client.completeMultipartUpload({ ...request, IfNoneMatch: '*' }, options);
-      } catch (cause) {
-        // Not implemented: a server that knows no condition. It had nothing of that name a moment ago.
-        if (statusOf(cause) !== 501) throw cause;
-        await assertFree(bucket, name);
-        await bucket.client.completeMultipartUpload(request, options);
-      }
-    });
-  } catch (error) {
-    refusal = error;
-  }
+async function complete(started: Upload, { bytes, parts }: Sent): Promise<void> {
+  const { bucket, name, token } = started;
+  const refusal = await askToComplete(started, parts).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  // While the server may still be at it an abort could take the parts from under the object.
+  bucket.signal.throwIfAborted();
   const found = await find(bucket, name);
   if (found?.upload === token && found.bytes === bytes) return;
+  if (!isUnavailable(refusal)) await abort(started);
   if (found !== undefined && found.upload !== token) throw taken(bucket, name);
-  throw (
-    refusal ??
-    unexpected(`${bytes} bytes in ${name}`, found === undefined ? 'none' : `${found.bytes}`)
-  );
+  const got = found === undefined ? 'nothing' : `${found.bytes}`;
+  throw refusal ?? unexpectedAnswer(`${bytes} bytes under ${name}`, got);
+}
+
+async function askToComplete(
+  { bucket, object, UploadId, name }: Upload,
+  parts: readonly Part[],
+): Promise<void> {
+  const { client, description } = bucket;
+  const request = { ...object, UploadId, MultipartUpload: { Parts: [...parts] } };
+  await ask(bucket, `to complete ${name} in ${description}`, async (options) => {
+    try {
+      await client.completeMultipartUpload({ ...request, IfNoneMatch: '*' }, options);
+    } catch (cause) {
+      // Not implemented: a server that knows no condition. It had nothing of that name a moment ago.
+      if (statusOf(cause) !== 501) throw cause;
+      await assertFree(bucket, name);
+      await client.completeMultipartUpload(request, options);
+    }
+  });
 }
 
 /** Also when the signal has fired. What fails here is left to `abortForgotten`, and to the rules of the bucket. */
-async function abort({ bucket, object, UploadId }: Upload): Promise<void> {
-  await bucket.client.abortMultipartUpload({ ...object, UploadId }).catch(() => undefined);
+async function abort({ bucket: { client }, object, UploadId }: Upload): Promise<void> {
+  const options = { abortSignal: AbortSignal.timeout(ABORT_MS) };
+  await client.abortMultipartUpload({ ...object, UploadId }, options).catch(() => undefined);
 }
 
 function taken({ description }: Bucket, name: string): RegistryError {
@@ -176,12 +184,5 @@ function taken({ description }: Bucket, name: string): RegistryError {
     'conflict',
     `expected no ${name} in ${description}, got one: nothing is written over it`,
     { details: { place: 's3' } },
-  );
-}
-
-function unexpected(expected: string, got: string): RegistryError {
-  return new RegistryError(
-    'unexpected_answer',
-    `expected ${expected} from the server for S3, got ${got}`,
   );
 }
