@@ -23,15 +23,24 @@ interface Walked {
   readonly state: WalkedState;
 }
 
+export interface ErasuresParts {
+  readonly claims: Pick<Claims, 'page' | 'assertLeadsTo'>;
+  readonly next: Pick<NextState, 'after'>;
+  /** The entry hash of a version that was verified, where it is remembered. */
+  readonly hashAt: (version: number) => Hash | undefined;
+}
+
 export class Erasures {
   readonly #claims: Pick<Claims, 'page' | 'assertLeadsTo'>;
   readonly #next: Pick<NextState, 'after'>;
+  readonly #hashAt: ErasuresParts['hashAt'];
   /** By the version that they erase. Each stands in a tree that a claim vouched for. */
   readonly #found = new Map<number, Erasure>();
 
-  constructor(claims: Pick<Claims, 'page' | 'assertLeadsTo'>, next: Pick<NextState, 'after'>) {
+  constructor({ claims, next, hashAt }: ErasuresParts) {
     this.#claims = claims;
     this.#next = next;
+    this.#hashAt = hashAt;
   }
 
   /** The version of the entry that erased this one; `null` for one that was not. */
@@ -43,7 +52,8 @@ export class Erasures {
 
   /**
    * `walked`: entries whose tree the claim vouches for. Throws `invalid_entry` unless each of them that
-   * was erased is named by an entry that the claim vouches for too, or what its verification throws.
+   * was erased is named by an entry that the claim vouches for too, `fence_broken` for one that names
+   * what does not stand there, or was erased before, or what its verification throws.
    */
   async vouch(claim: ProvenClaim, walked: Walked, bounds: RequestBounds): Promise<void> {
     this.#note(walked.page);
@@ -67,10 +77,23 @@ export class Erasures {
     for (const { version, leaf, bytes } of page) {
       if (leaf.type !== 'erase' || bytes.payload === null) continue;
       const { payload } = decodePayload(bytes.payload);
-      if (payload.type === 'erase')
-        this.#found.set(payload.version, { entryHash: payload.erases, erasedBy: version });
+      if (payload.type !== 'erase') continue;
+      const inPage = page.find((entry) => entry.version === payload.version);
+      const known = inPage ? entryHash(inPage.bytes.leaf) : this.#hashAt(payload.version);
+      const { erasedBy = version } = this.#found.get(payload.version) ?? {};
+      if ((known ?? payload.erases) !== payload.erases || erasedBy !== version)
+        throw wrongErasure(version, payload.version);
+      this.#found.set(payload.version, { entryHash: payload.erases, erasedBy: version });
     }
   }
+}
+
+function wrongErasure(version: number, erased: number): RegistryError {
+  return new RegistryError(
+    'fence_broken',
+    `entry ${version}: expected it to erase the entry of version ${erased}, once, got another or the same again`,
+    { details: { version } },
+  );
 }
 
 function unnamed(entry: ServedEntry | undefined): RegistryError {

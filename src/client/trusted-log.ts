@@ -65,7 +65,11 @@ export class TrustedLog {
     this.#next = new NextState(options.answers, options);
     const gaps = new PrunedGaps(options.answers, this.#next, options.acceptPruned === true);
     this.#claims = new Claims({ ...options, next: this.#next, gaps });
-    this.#erasures = new Erasures(this.#claims, this.#next);
+    this.#erasures = new Erasures({
+      claims: this.#claims,
+      next: this.#next,
+      hashAt: (version) => this.hashAt(version),
+    });
   }
 
   /** `null` before the first verified answer. */

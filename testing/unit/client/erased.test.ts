@@ -12,8 +12,10 @@ import { forgetting, type Gone } from '../../support/client-gone.ts';
 import {
   edit,
   editLeaf,
+  extend,
   type Log,
   type LogEntry,
+  ndjson,
   readLog,
   reseal,
   serve,
@@ -84,7 +86,7 @@ async function refuses(code: ErrorCode, lie: Lie, message = /./): Promise<void> 
   assert.match(error.message, message);
   const trusted = client.trusted();
   assert.ok(trusted === undefined || trusted.version < 2, `it trusts version ${trusted?.version}`);
-  assert.equal(await saved(), undefined);
+  if (trusted === undefined) assert.equal(await saved(), undefined);
 }
 
 test('a client from genesis verifies a log in which payloads were erased, and reaches the same head', async () => {
@@ -116,6 +118,26 @@ test('every version is followed, an erased one without what it changed', async (
   assert.equal(erased?.entry.approvals.length, 2);
   assert.equal(erased?.head.setRoot, log[2]?.leaf.set_root);
   assert.equal(erased?.skipped, undefined);
+});
+
+test('an entry that erases is walked to before anything is believed, however far it is', async () => {
+  for (const size of [1, 2, 4]) {
+    const { client, saves } = openClient(stage);
+    const lie = paged(forgetting(GONE), size);
+    const updates = await withLie(lie, () => take(client.follow(), HEAD));
+    assert.deepEqual(
+      updates.map(({ entry }) => entry.erasedBy),
+      [null, 6, 8, null, null, null, null, null, null],
+    );
+    assert.ok(saves() >= HEAD);
+  }
+  // The entry that erases is there, and does not verify: nothing from the erased one on is believed.
+  const unsigned = edit(log, 8, (entry) => ({ ...entry, approvals: entry.approvals.slice(1) }));
+  const { client } = openClient(stage);
+  const lie = paged(forgetting(GONE, serve(reseal(unsigned, 8))), 2);
+  const error = await withLie(lie, () => errorOf(client.head()));
+  assert.ok(error instanceof RegistryError && error.code === 'quorum_not_reached', String(error));
+  assert.equal(client.trusted()?.version, 1);
 });
 
 test('a client that was offline goes on over erased entries from the state that it saved', async () => {
@@ -187,13 +209,33 @@ function later(entry: LogEntry): LogEntry {
   return { ...entry, leaf: { ...entry.leaf, committed_at: '2026-11-21T09:30:00.000Z' } };
 }
 
+/** Pages of so many entries: an entry that erases is looked for beyond the one it is needed in. */
+function paged(lie: Lie, size: number): Lie {
+  return async (path, honest, request) => {
+    const answer = await lie(path, honest, request);
+    if (!path.startsWith('/registry/entries')) return answer;
+    const kept = (await answer.text()).trimEnd().split('\n').slice(0, size);
+    return ndjson(kept.map((line) => `${line}\n`).join(''));
+  };
+}
+
 const ZERO = formatHash(EMPTY_HASH);
 const LIES: readonly (readonly [what: string, code: ErrorCode, lie: () => Lie, message: RegExp])[] =
   [
     [
       'an erased entry of which another than the one that was erased is shown',
-      'invalid_entry',
+      'fence_broken',
       () => lying((all) => all.map((entry) => (entry.leaf.version < 3 ? entry : later(entry)))),
+      /entry 8: expected it to erase/,
+    ],
+    [
+      'the same, where the entry that erases it is pages away',
+      'invalid_entry',
+      () =>
+        paged(
+          lying((all) => all.map((entry) => (entry.leaf.version < 3 ? entry : later(entry)))),
+          2,
+        ),
       /entry 3: expected its payload/,
     ],
     [
@@ -228,12 +270,40 @@ const LIES: readonly (readonly [what: string, code: ErrorCode, lie: () => Lie, m
 for (const [what, code, lie, message] of LIES)
   test(`${what} is refused`, () => refuses(code, lie(), message));
 
+test('an entry that erases what does not stand there, or the same again, is refused', async () => {
+  const { registryHash, signers } = stage;
+  const erases = entryHash(encodeLeaf(log[4]!.leaf));
+  const known = openClient(stage);
+  await withLie(forgetting(GONE), () => known.client.head());
+  for (const [version, hash] of [
+    [5, erases],
+    [3, entryHash(encodeLeaf(log[3]!.leaf))],
+  ] as const) {
+    const proposal = erasePayload(registryHash, { erases: hash, version }, { note: 'again' });
+    const lied = forgetting(GONE, serve(extend(log, proposal, signers.slice(0, 2))));
+    // A reader from genesis, and one who has verified what is named, and remembers it.
+    await refuses('fence_broken', lied, /entry 10: expected it to erase/);
+    const error = await withLie(lied, () => errorOf(known.client.head()));
+    assert.ok(error instanceof RegistryError && error.code === 'fence_broken', String(error));
+    assert.equal(known.client.trusted()?.version, HEAD);
+  }
+});
+
 test('hashes of another set are refused', async () => {
   const lied: Lie = async (path, honest, request) =>
     path.endsWith('/set/hashes')
       ? honest('/registry/9/set/hashes')
       : forgetting(GONE)(path, honest, request);
   await refuses('invalid_proof', lied, /set root/);
+  const swapped: Lie = async (path, honest, request) => {
+    const answer = await forgetting(GONE)(path, honest, request);
+    if (!path.endsWith('/set/hashes')) return answer;
+    const { items, ...rest } = await answer.json();
+    const [first, second, ...others] = items;
+    const wrong = { ...first, value_hash: second.value_hash };
+    return Response.json({ ...rest, items: [wrong, second, ...others] });
+  };
+  await refuses('invalid_proof', swapped, /set root/);
   const doubled: Lie = async (path, honest, request) => {
     const answer = await forgetting(GONE)(path, honest, request);
     if (!path.endsWith('/set/hashes')) return answer;
