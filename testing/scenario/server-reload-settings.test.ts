@@ -3,21 +3,25 @@
  * it does after. That the value is taken up is not enough; something must go by it.
  */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { statSync, writeFileSync } from 'node:fs';
+import { globSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { hashOf } from '../../src/core/hash.ts';
+import { blobPaths } from '../../src/server/blobs/blob-paths.ts';
 import { loadConfig } from '../../src/server/config.ts';
 import { SETTINGS, type SettingKey } from '../../src/server/config-schema.ts';
 import type { RunningServer } from '../../src/server/running.ts';
 import { startServer } from '../../src/server/start.ts';
 import { openToken } from '../../src/server/tokens/make.ts';
 import { event, MIB, segmentsIn, writeLog } from '../support/audit-log.ts';
+import { runCli } from '../support/cli-io.ts';
 import { SILENT_LOG } from '../support/registry.ts';
 import { connected } from '../support/server-socket.ts';
-import { LOG_KEY, makeDataDir } from '../support/server-start.ts';
+import { beginOver, clientOf, LOG_KEY, makeDataDir } from '../support/server-start.ts';
 import { makeTokenKey, mint } from '../support/tokens.ts';
 
 type Settings = Readonly<Record<string, string>>;
@@ -100,6 +104,13 @@ async function isDiskShut({ server }: Stage): Promise<number> {
   return Number(!checks.find(({ name }: { name: string }) => name === 'disk').ok);
 }
 
+/** One that is not there yet, of 2 KiB. */
+async function putBlob({ server }: Stage): Promise<number> {
+  const body = randomBytes(2_048);
+  const answer = await fetch(`${server.url}/blobs/${hashOf(body)}`, { method: 'PUT', body });
+  return answer.status;
+}
+
 interface Proof {
   readonly given?: Settings;
   readonly begin?: (stage: Stage) => Promise<unknown>;
@@ -109,6 +120,11 @@ interface Proof {
 }
 
 const given = { token_key: KEY.key };
+const withBlobs = {
+  given: { blobs: 'on' },
+  begin: ({ server }: Stage) => beginOver(clientOf(server.url)),
+  look: putBlob,
+};
 const PROOFS: Partial<Record<SettingKey, Proof>> = {
   trusted_proxies: { look: write, to: '127.0.0.1', seen: [404, 403] },
   token_key: { look: write, to: KEY.key, seen: [404, 401] },
@@ -122,6 +138,8 @@ const PROOFS: Partial<Record<SettingKey, Proof>> = {
   max_streams: { begin: holdStream, look: stream, to: '1', seen: [200, 429] },
   max_streams_per_address: { begin: holdStream, look: stream, to: '1', seen: [200, 429] },
   min_free_space: { look: isDiskShut, to: '1PiB', seen: [0, 1] },
+  max_blob_bytes: { ...withBlobs, to: '1KiB', seen: [201, 413] },
+  blob_quota: { ...withBlobs, to: '1KiB', seen: [201, 507] },
 };
 
 for (const [key, { given = {}, begin, look, to, seen }] of Object.entries(PROOFS))
@@ -157,13 +175,28 @@ test('audit_max_size is that of the last reload', async (t) => {
   assert.ok(total() < 2 * MIB, `${total()}`);
 });
 
-/** In `server-reload.test.ts`, where the log is the process's own, and in `health.test.ts`, `ballast.test.ts` and `retention.test.ts`, on a clock of the test. */
+test('blob_grace is that of the last reload', async (t) => {
+  const data = makeDataDir();
+  const stage = await open(t, { data, blobs: 'on' });
+  await withBlobs.begin(stage);
+  assert.equal(await putBlob(stage), 201);
+  const old = new Date(Date.now() - 2 * 3_600_000);
+  const names = () => globSync(`${blobPaths(data).root}/*/*`);
+  for (const path of names()) utimesSync(path, old, old);
+  const collect = () => runCli(['operator', 'collect', '--socket', join(data, 'operator.sock')]);
+  assert.match((await collect()).stdout, /nothing to remove/);
+  await stage.reload({ blob_grace: '1h' });
+  assert.match((await collect()).stdout, /removed: 1 blob/);
+});
+
+/** In `server-reload.test.ts`, where the log is the process's own, and in `health.test.ts`, `ballast.test.ts`, `set-files.test.ts` and `retention.test.ts`, on a clock of the test. */
 const ELSEWHERE = [
   'log_level',
   'shed_storage_after',
   'shed_loop_after',
   'warn_free_space',
   'ballast',
+  'max_prepared_sets',
   'retention_age',
   'retention_entries',
   'retention_size',
@@ -171,6 +204,6 @@ const ELSEWHERE = [
 
 test('no setting that a reload applies is forgotten here', () => {
   const applied = SETTINGS.filter(({ reload }) => reload === true).map(({ key }) => key);
-  const together = ['drain_timeout', 'drain_delay', 'audit_max_size', ...ELSEWHERE];
+  const together = ['drain_timeout', 'drain_delay', 'audit_max_size', 'blob_grace', ...ELSEWHERE];
   assert.deepEqual([...Object.keys(PROOFS), ...together].sort(), [...applied].sort());
 });

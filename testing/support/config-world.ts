@@ -44,7 +44,6 @@ const HARMLESS = [
   'max_token_writes_per_minute',
   'max_streams',
   'max_stream_age',
-  'max_prepared_sets',
   'shed_storage_after',
   'keep_alive_timeout',
   'headers_timeout',
