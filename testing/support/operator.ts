@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openFreeze } from '../../src/server/operator/freeze.ts';
 import { type OperatorParts, operatorListener } from '../../src/server/operator/listener.ts';
-import { Snapshots } from '../../src/server/snapshot/snapshots.ts';
+import { snapshotCoverage } from '../../src/server/retention/coverage.ts';
+import { RetentionRun } from '../../src/server/retention/retention.ts';
+import { Snapshots, snapshotDirectory } from '../../src/server/snapshot/snapshots.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { AuditEvent } from '../../src/telemetry/audit.ts';
@@ -63,19 +65,40 @@ export async function openOperator(
   const real = await openTestRegistry({ store, ...registry, gates: [freeze] });
   t.after(() => real.registry[Symbol.asyncDispose]());
   const events: AuditEvent[] = [];
+  const snapshots = new Snapshots({
+    store,
+    dataDir: isMicronode ? null : dataDir,
+    log,
+    now: () => real.timers.now(),
+    monotonicMs: () => performance.now(),
+  });
+  const retention = isMicronode
+    ? undefined
+    : new RetentionRun({
+        registry: real.registry,
+        store,
+        policy: () => ({ ageMs: 0, entries: 0, bytes: 0 }),
+        coverage: snapshotCoverage({
+          directory: snapshotDirectory(dataDir),
+          snapshots,
+          registry: () => real.registry.head()?.object.registry,
+          log,
+        }),
+        audit: { record: async (event) => void events.push(event) },
+        newCorrId: () => 'retention',
+        timers: real.timers,
+        now: () => real.timers.now(),
+        log,
+      });
+  t.after(() => retention?.[Symbol.asyncDispose]());
   const listener = operatorListener({
     registry: real.registry,
     store,
     freeze,
     audit: { record: async (event) => void events.push(event) },
     reload: async () => [],
-    snapshots: new Snapshots({
-      store,
-      dataDir: isMicronode ? null : dataDir,
-      log,
-      now: () => real.timers.now(),
-      monotonicMs: () => performance.now(),
-    }),
+    snapshots,
+    retention,
     now: () => real.timers.now(),
     log,
     build: { version: '1.2.3', revision: null },
