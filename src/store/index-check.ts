@@ -2,6 +2,7 @@
  * Whether the descriptor index agrees with itself, found out once, before anything is answered from it
  * that no hash vouches for: which version set a value, what lies between two versions, what was before.
  */
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -26,6 +27,7 @@ export class IndexCheck {
   readonly #inlineBytes: number;
   #checking: Promise<void> | undefined;
   #worker: Worker | undefined;
+  #refuse: ((error: RegistryError) => void) | undefined;
 
   constructor(db: Database.Database, { path, inlineBytes = INLINE_BYTES }: IndexCheckOptions) {
     this.#db = db;
@@ -43,9 +45,15 @@ export class IndexCheck {
     return this.#checking;
   }
 
-  /** Resolves when nothing is read any more; who waits for the check is refused. */
+  /**
+   * Resolves when nothing is read any more: after a check that is under way, some seconds at most, for a thread that
+   * is ended within a call of SQLite would take the process with it. Who waits for the check is refused at once.
+   */
   async stop(): Promise<void> {
-    await this.#worker?.terminate();
+    if (this.#worker === undefined) return;
+    const ended = once(this.#worker, 'exit');
+    this.#refuse?.(noAnswer());
+    await ended;
   }
 
   async #check(): Promise<void> {
@@ -57,14 +65,19 @@ export class IndexCheck {
     const workerData = this.#path;
     const worker = new Worker(new URL(file, import.meta.url), { name: 'index-check', workerData });
     this.#worker = worker;
+    this.#refuse = reject;
     worker.once('message', (error: LaneError | null) =>
       error === null ? resolve() : reject(new RegistryError(error.code, error.message)),
     );
     worker.once('error', reject);
     worker.once('exit', () => {
       this.#worker = undefined;
-      reject(new RegistryError('storage_failed', 'expected a checked index, got no answer'));
+      reject(noAnswer());
     });
     await promise;
   }
+}
+
+function noAnswer(): RegistryError {
+  return new RegistryError('storage_failed', 'expected a checked index, got no answer');
 }

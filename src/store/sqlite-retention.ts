@@ -84,7 +84,8 @@ export class RetentionWriter {
   }
 }
 
-function prepareReads(db: Database.Database) {
+/** For a test of how they are found. */
+export function prepareReads(db: Database.Database) {
   return {
     retention: db.prepare<[], RetentionRow>('SELECT oldest, reached FROM retention'),
     erasures: db.prepare<[], Erasure>(
@@ -99,7 +100,7 @@ function prepareReads(db: Database.Database) {
   };
 }
 
-function prepareWrites(db: Database.Database) {
+export function prepareWrites(db: Database.Database) {
   return {
     retention: db.prepare<[], RetentionRow>('SELECT oldest, reached FROM retention'),
     setOldest: db.prepare<[number]>(

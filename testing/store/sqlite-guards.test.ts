@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { NodeReader, prepareNodeQueries } from '../../src/store/sqlite-nodes.ts';
 import { assertSynchronous, openReadOnly, openWriter } from '../../src/store/sqlite-open.ts';
+import { prepareReads, prepareWrites } from '../../src/store/sqlite-retention.ts';
 import { prepareSpanQueries } from '../../src/store/sqlite-span-queries.ts';
 import { SqliteWriter } from '../../src/store/sqlite-write.ts';
 import { makeEntry, put } from '../support/store-entries.ts';
@@ -155,6 +156,20 @@ test('a run of nodes ends before a hole, which only other hands can make', () =>
   assert.deepEqual(nodes.run({ level: 0, index: 0, count: 3 }), [first]);
   assert.deepEqual(nodes.run({ level: 0, index: 1, count: 3 }), []);
   assert.deepEqual(nodes.run({ level: 0, index: 2, count: 3 }), [third]);
+});
+
+test('what a step of pruning or an erasure touches is found by a seek, however long the log', () => {
+  const { db } = makeWritten();
+  const statements = Object.entries({ ...prepareReads(db), ...prepareWrites(db) });
+  assert.equal(statements.length, 12);
+  for (const [name, { source }] of statements) {
+    const count = source.match(/\?/g)?.length ?? 0;
+    const explain = db.prepare<number[], { detail: string }>(`EXPLAIN QUERY PLAN ${source}`);
+    const steps = explain.all(...Array<number>(count).fill(1)).map(({ detail }) => detail);
+    // One row, and one for each erasure.
+    const costly = steps.filter((step) => /SCAN (?!retention\b|e\b)|TEMP B-TREE/.test(step));
+    assert.deepEqual(costly, [], name);
+  }
 });
 
 test('every read of the descriptor index and of the tree is a seek or a walk along an index, and sorts nothing', () => {
