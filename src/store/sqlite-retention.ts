@@ -4,6 +4,7 @@
  */
 import type Database from 'better-sqlite3';
 import { RegistryError } from '../core/error.ts';
+import { compareKeys } from '../core/payload.ts';
 import type { DescriptorKey, Erasure, PruneProgress, Retention } from './store.ts';
 
 interface RetentionRow {
@@ -26,7 +27,7 @@ export class RetentionReader {
   }
 
   currentOf(version: number): readonly DescriptorKey[] {
-    return this.#sql.currentOf.all(version);
+    return this.#sql.currentOf.all(version).sort(compareKeys);
   }
 }
 
@@ -95,7 +96,7 @@ export function prepareReads(db: Database.Database) {
     ),
     currentOf: db.prepare<[number], DescriptorKey>(
       `SELECT d.kind, d.id FROM spans s CROSS JOIN descriptors d ON d.descriptor = s.descriptor
-       WHERE s.set_version = ? AND s.end_version IS NULL ORDER BY d.kind, d.id`,
+       WHERE s.set_version = ? AND s.end_version IS NULL`,
     ),
   };
 }
