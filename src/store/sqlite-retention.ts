@@ -32,9 +32,9 @@ export class RetentionReader {
 }
 
 /** Of one step: what others wait for, and as much again for its commit. */
-const STEP_MS = 8;
+const STEP_MS = 2;
 /** Dropped in about a millisecond. */
-const MAX_SPANS = 64;
+const MAX_SPANS = 32;
 
 export class RetentionWriter {
   readonly #sql: ReturnType<typeof prepareWrites>;
