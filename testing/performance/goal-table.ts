@@ -240,7 +240,7 @@ export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
     }),
     ...catalogueGoals({
       descriptors: '10^6',
-      start: 'a catalogue of 10^6: start at 10,000 entries',
+      start: 'a catalogue of 10^6: start at 10^4 entries',
       answersMs: 30_000,
       writesMs: 30_000,
       mib: 1_024,
