@@ -275,6 +275,8 @@ export class LogReader implements Reader {
       size += page.length;
       yield page.map((row) => row.bytes);
     }
+    // Rows that a pruning took meanwhile are no damage.
+    if (size !== tree.size) this.#options.retained.assertKept(version);
     if (size !== tree.size)
       throw damaged(`expected ${tree.size} descriptors at version ${version}, got ${size}`);
   }

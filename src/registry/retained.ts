@@ -44,7 +44,8 @@ export class Retained implements LetGo {
   async load(store: Pick<Store, 'retention' | 'entry'>): Promise<void> {
     const { oldest, erasures } = await store.retention();
     for (const erasure of erasures) await assertErasure(store, erasure);
-    this.#become({ ...this.#state, oldest, erasures });
+    // A pruning may have begun since the store was asked: the oldest version never goes back.
+    this.#become({ ...this.#state, oldest: Math.max(oldest, this.#state.oldest), erasures });
   }
 
   /** Versions below it are pruned from now on. */

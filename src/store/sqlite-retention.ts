@@ -31,7 +31,7 @@ export class RetentionReader {
   }
 }
 
-/** Of one step: what others wait for, and as much again for its commit. */
+/** Of one step, beside its commit, which takes as long again. */
 const STEP_MS = 2;
 /** Dropped in about a millisecond. */
 const MAX_SPANS = 32;
