@@ -32,10 +32,10 @@ export function eligibleSigners(
   payload: Payload,
   governance: Governance | null,
 ): ReadonlyMap<string, string> {
-  const next = 'governance' in payload ? keysOf(payload.governance) : [];
+  const next = 'governance' in payload ? payload.governance.signers : [];
   const before = payload.type === 'genesis' ? payload.previous?.governance : governance;
-  const current = before === null || before === undefined ? [] : keysOf(before);
-  return new Map([...next, ...current]);
+  const current = before?.signers ?? [];
+  return new Map([...next, ...current].map((s) => [s.signer_id, s.public_key]));
 }
 
 /** `signer_id` to base64 key. */
