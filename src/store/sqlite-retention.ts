@@ -15,7 +15,7 @@ interface RetentionRow {
 const NOTHING: RetentionRow = { oldest: 0, reached: 0 };
 
 export class RetentionReader {
-  readonly #sql: ReturnType<typeof prepareReads>;
+  readonly #sql: Reads;
 
   constructor(db: Database.Database) {
     this.#sql = prepareReads(db);
@@ -37,7 +37,7 @@ const STEP_MS = 2;
 const MAX_SPANS = 32;
 
 export class RetentionWriter {
-  readonly #sql: ReturnType<typeof prepareWrites>;
+  readonly #sql: Writes;
   readonly #now: () => number;
 
   constructor(db: Database.Database, now: () => number = () => performance.now()) {
@@ -85,44 +85,64 @@ export class RetentionWriter {
   }
 }
 
+interface Reads {
+  readonly retention: Database.Statement<[], RetentionRow>;
+  readonly erasures: Database.Statement<[], Erasure>;
+  readonly currentOf: Database.Statement<[number], DescriptorKey>;
+}
+
 /** For a test of how they are found. */
-export function prepareReads(db: Database.Database) {
+export function prepareReads(db: Database.Database): Reads {
   return {
-    retention: db.prepare<[], RetentionRow>('SELECT oldest, reached FROM retention'),
-    erasures: db.prepare<[], Erasure>(
+    retention: db.prepare('SELECT oldest, reached FROM retention'),
+    erasures: db.prepare(
       `SELECT e.version, e.erased_by AS erasedBy,
          coalesce((SELECT max(end_version) FROM spans WHERE set_version = e.version), e.version) AS until
        FROM erasures e ORDER BY e.version`,
     ),
-    currentOf: db.prepare<[number], DescriptorKey>(
+    currentOf: db.prepare(
       `SELECT d.kind, d.id FROM spans s CROSS JOIN descriptors d ON d.descriptor = s.descriptor
        WHERE s.set_version = ? AND s.end_version IS NULL`,
     ),
   };
 }
 
-export function prepareWrites(db: Database.Database) {
+interface EndedSpan {
+  readonly span: number;
+  readonly descriptor: number;
+}
+
+interface Writes {
+  readonly retention: Database.Statement<[], RetentionRow>;
+  readonly setOldest: Database.Statement<[oldest: number]>;
+  readonly setReached: Database.Statement<[reached: number]>;
+  readonly addErasure: Database.Statement<[version: number, erasedBy: number]>;
+  readonly erasePayload: Database.Statement<[version: number]>;
+  readonly eraseValues: Database.Statement<[version: number]>;
+  readonly dropPayload: Database.Statement<[version: number]>;
+  readonly endedAt: Database.Statement<[version: number, count: number], EndedSpan>;
+  readonly dropSpan: Database.Statement<[span: number]>;
+  readonly dropDescriptor: Database.Statement<[descriptor: number]>;
+}
+
+export function prepareWrites(db: Database.Database): Writes {
   return {
-    retention: db.prepare<[], RetentionRow>('SELECT oldest, reached FROM retention'),
-    setOldest: db.prepare<[number]>(
+    retention: db.prepare('SELECT oldest, reached FROM retention'),
+    setOldest: db.prepare(
       `INSERT INTO retention (only, oldest, reached) VALUES (1, ?, 0)
        ON CONFLICT (only) DO UPDATE SET oldest = excluded.oldest WHERE excluded.oldest > oldest`,
     ),
-    setReached: db.prepare<[number]>('UPDATE retention SET reached = ?'),
-    addErasure: db.prepare<[number, number]>(
-      'INSERT INTO erasures (version, erased_by) VALUES (?, ?)',
-    ),
-    erasePayload: db.prepare<[number]>("UPDATE entries SET payload = x'' WHERE version = ?"),
-    eraseValues: db.prepare<[number]>("UPDATE spans SET bytes = x'' WHERE set_version = ?"),
-    dropPayload: db.prepare<[number]>(
+    setReached: db.prepare('UPDATE retention SET reached = ?'),
+    addErasure: db.prepare('INSERT INTO erasures (version, erased_by) VALUES (?, ?)'),
+    erasePayload: db.prepare("UPDATE entries SET payload = x'' WHERE version = ?"),
+    eraseValues: db.prepare("UPDATE spans SET bytes = x'' WHERE set_version = ?"),
+    dropPayload: db.prepare(
       `UPDATE entries SET payload = x'', approvals = x''
        WHERE version = ? AND type NOT IN ('genesis', 'governance', 'erase')`,
     ),
-    endedAt: db.prepare<[number, number], { readonly span: number; readonly descriptor: number }>(
-      'SELECT span, descriptor FROM spans WHERE end_version = ? LIMIT ?',
-    ),
-    dropSpan: db.prepare<[number]>('DELETE FROM spans WHERE span = ?'),
-    dropDescriptor: db.prepare<[number]>(
+    endedAt: db.prepare('SELECT span, descriptor FROM spans WHERE end_version = ? LIMIT ?'),
+    dropSpan: db.prepare('DELETE FROM spans WHERE span = ?'),
+    dropDescriptor: db.prepare(
       `DELETE FROM descriptors WHERE descriptor = ?
          AND NOT EXISTS (SELECT 1 FROM spans WHERE spans.descriptor = descriptors.descriptor)`,
     ),
