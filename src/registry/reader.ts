@@ -9,7 +9,7 @@ import type { EntryBytes, Leaf } from '../core/leaf.ts';
 import { encodeSetProof } from '../core/set-proof.ts';
 import type { SetTree } from '../core/set-tree.ts';
 import type { TileName } from '../core/tlog/tiles.ts';
-import type { Store, StoredDescriptor, StoredEntry } from '../store/store.ts';
+import type { DescriptorKey, Store, StoredDescriptor, StoredEntry } from '../store/store.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { assertDescriptor, type GovernanceSpan } from './load.ts';
 import { LogProofs } from './log-proofs.ts';
@@ -77,6 +77,8 @@ export class LogReader implements Reader {
     retained.assertKept(from);
     const visible = Math.min(limit, MAX_ENTRIES, head.version + 1 - from);
     const entries = await this.#store.entries({ from, limit: visible });
+    // Those that were pruned meanwhile came without approvals.
+    retained.assertKept(from);
     for (const entry of entries) assertStoredEntry(entry, retained);
     return entries;
   }
@@ -116,6 +118,15 @@ export class LogReader implements Reader {
   }): Promise<DescriptorAnswer | undefined> {
     const leaf = await this.keptLeaf(query.version);
     if (leaf === undefined) return undefined;
+    return await this.#options.retained.whileKept(query.version, () =>
+      this.#descriptor(leaf, query),
+    );
+  }
+
+  async #descriptor(
+    leaf: Leaf,
+    query: DescriptorKey & { readonly version: number; readonly isProofWanted: boolean },
+  ): Promise<DescriptorAnswer> {
     const row = await this.#store.descriptor(query);
     if (row !== undefined) this.#assertValue(row, query.version);
     const tree = await this.#options.trees.at(leaf);
@@ -131,15 +142,16 @@ export class LogReader implements Reader {
     };
   }
 
-  async diff({
-    from,
-    to,
-  }: {
-    from: number;
-    to: number;
-  }): Promise<readonly Difference[] | undefined> {
-    const [older, newer] = [await this.keptLeaf(from), await this.keptLeaf(to)];
-    if (older === undefined || newer === undefined) return undefined;
+  async diff(range: { from: number; to: number }): Promise<readonly Difference[] | undefined> {
+    const [from, to] = [await this.keptLeaf(range.from), await this.keptLeaf(range.to)];
+    if (from === undefined || to === undefined) return undefined;
+    return await this.#options.retained.whileKept(Math.min(range.from, range.to), () =>
+      this.#diff(from, to),
+    );
+  }
+
+  async #diff(older: Leaf, newer: Leaf): Promise<readonly Difference[]> {
+    const [from, to] = [older.version, newer.version];
     const start = await this.#options.trees.at(older);
     let tree = start;
     const differences: Difference[] = [];

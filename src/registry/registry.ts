@@ -276,6 +276,7 @@ export interface Registry extends AsyncDisposable {
   /**
    * Lets go of payloads, approvals and old values below `oldest`, which never goes back: reads of them are refused
    * first. Throws `invalid_request` for more than a signed checkpoint covers, and what `Store.append` rejects with.
+   * Calls must not overlap: the first would drop what the second has not refused yet.
    */
   prune(oldest: number, options?: PruneOptions): Promise<void>;
   /** Resolves when no commit is waiting: what was accepted before is visible then. */

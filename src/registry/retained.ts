@@ -5,7 +5,7 @@
 import { RegistryError } from '../core/error.ts';
 import type { PayloadType } from '../core/payload.ts';
 import type { Erasure, Retention, Store, StoredEntry } from '../store/store.ts';
-import { assertStoredEntry, damaged, type LetGo, storedPayload } from './stored.ts';
+import { assertStoredEntry, damaged, isDamage, type LetGo, storedPayload } from './stored.ts';
 
 /** Never pruned: without them nobody could tell who may sign, or why a payload is gone. */
 const KEPT_WHOLE: readonly PayloadType[] = ['genesis', 'governance', 'erase'];
@@ -81,6 +81,16 @@ export class Retained implements LetGo {
     if (version < this.#state.oldest) throw this.#prunedError(version);
   }
 
+  /** What `read` answers; what it takes for damage at a version that was pruned meanwhile is `pruned`. */
+  async whileKept<T>(version: number, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      if (isDamage(error)) this.assertKept(version);
+      throw error;
+    }
+  }
+
   /** Throws `erased` when the set at a version has lost a value. */
   assertWholeSet(version: number): void {
     const lost = this.#lostAt(version);
@@ -91,7 +101,9 @@ export class Retained implements LetGo {
   lostValue(setVersion: number, version: number): RegistryError {
     if (!this.isErased(setVersion))
       return damaged(`expected the values that version ${setVersion} put, got an empty one`);
-    return this.#erasedError(setVersion, this.#nextWhole(version));
+    const next = this.#nextWhole(version);
+    // Until it is visible nobody knows how far its values reached.
+    return next > version ? this.#erasedError(setVersion, next) : this.#erasedError(setVersion);
   }
 
   #become(state: KeptRange): void {

@@ -4,11 +4,12 @@
  */
 import { isEqualBytes } from '../core/bytes.ts';
 import type { Hash } from '../core/hash.ts';
+import type { Leaf } from '../core/leaf.ts';
 import { LogTree } from '../core/tlog/log-tree.ts';
 import type { TreeNode } from '../core/tlog/merkle.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, StoredEntry } from '../store/store.ts';
 import { Retained } from './retained.ts';
-import { assertStoredEntry, damaged } from './stored.ts';
+import { assertStoredEntry, damaged, isDamage } from './stored.ts';
 
 /** Few enough that requests are answered in between. */
 const PAGE = 64;
@@ -55,7 +56,7 @@ export async function scrubLog(
     if (page.length === 0) throw damaged(`expected version ${version} in the log, got nothing`);
     const nodes: TreeNode[] = [];
     for (const entry of page) {
-      const leaf = assertStoredEntry(entry, retained);
+      const leaf = await assertKeptEntry(store, { entry, retained });
       if (leaf.version !== version || leaf.prev_hash !== previous)
         throw damaged(
           `expected version ${version} to follow ${previous ?? 'nothing'}, got version ${leaf.version} after ${leaf.prev_hash ?? 'nothing'}`,
@@ -77,6 +78,20 @@ export async function scrubLog(
     throw damaged(`expected the log to lead to ${end.entryHash}, got ${previous}`);
   if (!isEqualBytes(tree.root, end.root))
     throw damaged('expected the entries to give the tree that is published, got another');
+}
+
+/** What was let go of since the walk began is no damage. */
+async function assertKeptEntry(
+  store: Pick<Store, 'entry' | 'retention'>,
+  { entry, retained }: { readonly entry: StoredEntry; readonly retained: Retained },
+): Promise<Leaf> {
+  try {
+    return assertStoredEntry(entry, retained);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    await retained.load(store);
+    return assertStoredEntry(entry, retained);
+  }
 }
 
 async function assertNodes(store: Pick<Store, 'nodes'>, nodes: readonly TreeNode[]): Promise<void> {

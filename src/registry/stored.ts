@@ -70,6 +70,10 @@ export function damaged(message: string, cause?: unknown): RegistryError {
   return new RegistryError('storage_damaged', message, { cause });
 }
 
+export function isDamage(error: unknown): boolean {
+  return codeOf(error) === 'storage_damaged';
+}
+
 function readLeaf(entry: Pick<StoredEntry, 'leaf' | 'version'>): Leaf {
   try {
     return decodeLeaf(entry.leaf);
