@@ -186,7 +186,8 @@ function show({ loads: { snapshot }, ...result }: BenchResult<SnapshotLoads>): s
     `${mb_per_second.toFixed(1)} MB/s`,
   ];
   return [
-    showHeading(result),
+    // No server takes part: it is this program that is measured.
+    showHeading({ ...result, server_version: result.generator_version }),
     `snapshot: ${plural(entries, 'entry', 'entries')} in ${showBytes(database_bytes)} of database, ${showBytes(file_bytes)} packed`,
     table([
       row('create', snapshot.create),

@@ -16,10 +16,16 @@ export interface BrokenSnapshot extends PlacedFile {
 
 export type ListedSnapshot = SoundSnapshot | BrokenSnapshot;
 
-/** The newest version first, and of one version the newest snapshot. Rejects as the place's `list` does. */
+/**
+ * The newest version first, and of one version the newest snapshot. What is removed while it is listed is left
+ * out. Rejects as the place's `list` does.
+ */
 export async function listSnapshots(place: SnapshotPlace): Promise<readonly ListedSnapshot[]> {
   const listed: ListedSnapshot[] = [];
-  for (const file of await place.list()) listed.push(await look(place, file));
+  for (const file of await place.list()) {
+    const one = await look(place, file);
+    if (one !== undefined) listed.push(one);
+  }
   return listed.sort(newestFirst);
 }
 
@@ -43,7 +49,8 @@ export async function findSnapshot(place: SnapshotPlace, wanted: string): Promis
   );
 }
 
-async function look(place: SnapshotPlace, file: PlacedFile): Promise<ListedSnapshot> {
+/** `undefined`: it is gone. */
+async function look(place: SnapshotPlace, file: PlacedFile): Promise<ListedSnapshot | undefined> {
   try {
     const opened = await openSnapshot(await place.read(file.name, { offset: 0 }));
     await opened.body.return(undefined);
@@ -52,8 +59,9 @@ async function look(place: SnapshotPlace, file: PlacedFile): Promise<ListedSnaps
     assertName(file, snapshotName({ version: header.version, id }));
     return { ...file, id, header };
   } catch (error) {
-    if (error instanceof RegistryError && error.code.startsWith('storage_'))
-      return { ...file, damage: error };
+    if (!(error instanceof RegistryError)) throw error;
+    if (error.code === 'not_found') return undefined;
+    if (error.code.startsWith('storage_')) return { ...file, damage: error };
     throw error;
   }
 }

@@ -52,16 +52,27 @@ function pathOf(directory: string, name: string): string {
 async function list(directory: string): Promise<readonly PlacedFile[]> {
   try {
     const names = (await readdir(directory)).filter(isSnapshotName);
-    const found = await Promise.all(
-      names.map(async (name) => ({ name, stat: await stat(join(directory, name)) })),
-    );
-    return found
-      .filter(({ stat }) => stat.isFile())
-      .map(({ name, stat }) => ({ name, bytes: stat.size }));
+    const found = await Promise.all(names.map((name) => placedFile(directory, name)));
+    return found.filter((file) => file !== undefined);
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
+    if (isMissing(cause)) return [];
     throw storageFailure(cause, `to list the snapshots in ${directory}`);
   }
+}
+
+/** `undefined`: it is no file, or was removed since it was seen. */
+async function placedFile(directory: string, name: string): Promise<PlacedFile | undefined> {
+  try {
+    const found = await stat(join(directory, name));
+    return found.isFile() ? { name, bytes: found.size } : undefined;
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw cause;
+  }
+}
+
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
 }
 
 /** Throws `not_found`, or `storage_failed`, when it is read. */
@@ -70,7 +81,7 @@ export async function* readFrom(path: string, offset: number): AsyncGenerator<Ui
     const stream = createReadStream(path, { start: offset, highWaterMark: CHUNK_BYTES });
     for await (const chunk of stream as AsyncIterable<Uint8Array>) yield chunk;
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
+    if (isMissing(cause))
       throw new RegistryError('not_found', `expected a snapshot at ${path}, got no file`, {
         cause,
       });

@@ -38,6 +38,7 @@ test('a database that is there is read, and stays as it is', async () => {
   const before = readFileSync(path);
   const { code, stdout } = await runCli(['bench', 'snapshot', '--data', directory]);
   assert.equal(code, 0);
+  assert.match(stdout, /^snapshot: quorate \d\S* at \/\S+; data \/\S+$/m);
   assert.match(stdout, /^snapshot: 2 entries in .* of database, .* packed$/m);
   assert.match(stdout, /^restore +\d+\.\d\d s +\d+\.\d MB\/s$/m);
   assert.deepEqual(readFileSync(path), before);
