@@ -102,7 +102,7 @@ function createHandlers(
     ...proposalReads(registry.proposals),
     ...blobReads(deps, limits),
   };
-  const writes = proposalWrites(registry.proposals);
+  const writes = proposalWrites(deps);
   return {
     ...mapValues(reads, (handler) => guardRead(deps, inflight, handler)),
     ...mapValues(writes, (handler, operation) =>

@@ -5,7 +5,7 @@ import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { type Answer, answerBytes, answerJson } from './answer.ts';
 import type { BlobStore, OpenBlob } from './blob-store.ts';
-import { assertNoCoding, bodyPieces, wholePieces } from './body.ts';
+import { assertNoCoding, bodyOf, wholePieces } from './body.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps, HttpLimits } from './deps.ts';
 import type { Handler } from './exchange.ts';
@@ -47,8 +47,8 @@ export function blobReads(
 export function blobWrites({
   blobs,
   registry,
-  uploadOf,
-}: Pick<HttpDeps, 'blobs' | 'registry' | 'uploadOf'>): Readonly<Record<'putBlob', WriteHandler>> {
+  piecesOf,
+}: Pick<HttpDeps, 'blobs' | 'registry' | 'piecesOf'>): Readonly<Record<'putBlob', WriteHandler>> {
   return {
     putBlob: async (c, attempt) => {
       const address = readAddress(c);
@@ -62,11 +62,11 @@ export function blobWrites({
         );
       await attempt.authorizeBlob(head.object.registry);
       registry.assertWritable();
-      const { headers } = c.req.raw;
+      const { headers, pieces } = bodyOf(c, piecesOf);
       assertNoCoding(headers);
       const length = headers.get('content-length');
       const { isNew, bytes } = await store.put(address, {
-        parts: uploadOf === undefined ? bodyPieces(c.req.raw) : wholePieces(uploadOf(c)),
+        parts: wholePieces(pieces),
         declaredBytes: length === null ? undefined : Number(length),
       });
       return answerJson(

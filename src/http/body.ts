@@ -2,29 +2,46 @@
  * Request bodies, read as a stream: refused by type and coding before a byte is read, and abandoned
  * at the first byte over the limit, whatever `Content-Length` promised.
  */
+import type { Context } from 'hono';
 import { excerpt, RegistryError } from '../core/error.ts';
+import type { HttpDeps } from './deps.ts';
 import { concat } from './splice.ts';
 
 // At 256 bytes each the largest body. A chunk of one byte costs two hundred, and a turn of the event loop.
 const MAX_PARTS = 4_096;
 
+/** A request's body, to be read once. */
+export interface RequestBody {
+  readonly headers: Headers;
+  /** As they come; what is not asked for is dropped. */
+  readonly pieces: AsyncIterable<Uint8Array>;
+}
+
+export function bodyOfRequest(request: Request): RequestBody {
+  return { headers: request.headers, pieces: streamed(request) };
+}
+
+export function bodyOf(c: Context, piecesOf: HttpDeps['piecesOf']): RequestBody {
+  if (piecesOf === undefined) return bodyOfRequest(c.req.raw);
+  return { headers: c.req.raw.headers, pieces: piecesOf(c) };
+}
+
 /** Throws `unsupported_encoding`, `unsupported_media_type`, `too_large` or `malformed`. */
 export async function readJsonBody(
-  request: Request,
+  { headers, pieces }: RequestBody,
   { maxBytes }: { maxBytes: number },
 ): Promise<Uint8Array> {
-  assertPlainJson(request.headers);
-  assertDeclaredSize(request.headers, maxBytes);
-  return readBytes(request, maxBytes);
+  assertPlainJson(headers);
+  assertDeclaredSize(headers, maxBytes);
+  return readBytes(pieces, maxBytes);
 }
 
 /** For requests that take none; throws `invalid_request`. */
-export async function assertNoBody(request: Request): Promise<void> {
+export async function assertNoBody({ headers, pieces }: RequestBody): Promise<void> {
   // What most clients send; to look for a body costs a tenth of a millisecond.
-  if (request.headers.get('content-length') === '0' && !request.headers.has('transfer-encoding'))
-    return;
+  if (headers.get('content-length') === '0' && !headers.has('transfer-encoding')) return;
   try {
-    await readBytes(request, 0);
+    await readBytes(pieces, 0);
   } catch (cause) {
     throw new RegistryError('invalid_request', 'expected no body, got one', { cause });
   }
@@ -57,25 +74,23 @@ function assertDeclaredSize(headers: Headers, maxBytes: number): void {
 }
 
 /** Throws `too_large` or `malformed`. */
-export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const reader = request.body?.getReader();
-  if (reader === undefined) return new Uint8Array();
+export async function readBytes(
+  pieces: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  for (;;) {
-    const { done, value } = await nextPart(reader);
-    if (done) return concat(parts);
-    size += value.length;
-    parts.push(value);
-    if (size > maxBytes || parts.length > MAX_PARTS) {
-      // The connection's owner drops the rest; nobody waits for it.
-      reader.cancel().catch(() => undefined);
+  for await (const piece of wholePieces(pieces)) {
+    size += piece.length;
+    parts.push(piece);
+    // The connection's owner drops the rest; nobody waits for it.
+    if (size > maxBytes || parts.length > MAX_PARTS)
       throw tooLarge(maxBytes, size > maxBytes ? 'more' : `more than ${MAX_PARTS} chunks`);
-    }
   }
+  return concat(parts);
 }
 
-/** Pieces as they come from a connection. Throws `malformed`. */
+/** Throws `malformed` where the body breaks off. */
 export async function* wholePieces(
   pieces: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, undefined> {
@@ -86,26 +101,17 @@ export async function* wholePieces(
   }
 }
 
-/** A body piece by piece; what is not asked for is dropped. Throws `malformed`. */
-export async function* bodyPieces(request: Request): AsyncGenerator<Uint8Array, undefined> {
+async function* streamed(request: Request): AsyncGenerator<Uint8Array, undefined> {
   const reader = request.body?.getReader();
   if (reader === undefined) return;
   try {
     for (;;) {
-      const { done, value } = await nextPart(reader);
+      const { done, value } = await reader.read();
       if (done) return;
       yield value;
     }
   } finally {
     reader.cancel().catch(() => undefined);
-  }
-}
-
-async function nextPart(reader: ReadableStreamDefaultReader<Uint8Array>) {
-  try {
-    return await reader.read();
-  } catch (cause) {
-    throw brokenOff(cause);
   }
 }
 

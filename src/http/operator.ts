@@ -10,7 +10,7 @@ import { assertJsonBounds } from '../core/json-scan.ts';
 import type { AuditEvent, AuditTrail } from '../telemetry/audit.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Answer, answerJson } from './answer.ts';
-import { readJsonBody } from './body.ts';
+import { bodyOfRequest, readJsonBody } from './body.ts';
 import { CORR_ID_HEADER, correlationOf } from './correlation.ts';
 import { problemOf } from './problem.ts';
 
@@ -150,7 +150,7 @@ async function readAsked(
       'invalid_request',
       'expected no query, got one: a reason is in the body',
     );
-  const bytes = await readJsonBody(request, { maxBytes: MAX_BODY_BYTES });
+  const bytes = await readJsonBody(bodyOfRequest(request), { maxBytes: MAX_BODY_BYTES });
   assertJsonBounds(bytes);
   const check = new Check('invalid_request');
   const value = check.object(parse(decodeUtf8(bytes)), '');

@@ -8,7 +8,8 @@ import { MAX_PAYLOAD_BYTES, type PayloadType } from '../core/payload.ts';
 import type { Proposals } from '../registry/registry.ts';
 import { type Answer, answerBytes, answerJson } from './answer.ts';
 import type { Operation } from './authority.ts';
-import { assertNoBody, readJsonBody } from './body.ts';
+import { assertNoBody, bodyOf, type RequestBody, readJsonBody } from './body.ts';
+import type { HttpDeps } from './deps.ts';
 import type { Handler } from './exchange.ts';
 import type { WriteHandler } from './guard.ts';
 import { proposalJson, proposedJson } from './proposal-json.ts';
@@ -38,23 +39,26 @@ export function proposalReads(
   };
 }
 
-export function proposalWrites(
-  proposals: Proposals,
-): Readonly<Record<Exclude<Operation, 'blob'>, WriteHandler>> {
+export function proposalWrites({
+  registry: { proposals },
+  piecesOf,
+}: Pick<HttpDeps, 'registry' | 'piecesOf'>): Readonly<
+  Record<Exclude<Operation, 'blob'>, WriteHandler>
+> {
   return {
     propose: (c, attempt) => {
       readQuery(QUERIES.none, c.req.url);
       const types = ['genesis', 'descriptors', 'governance', 'erase'] as const;
-      return propose(proposals, c.req.raw, { types, attempt });
+      return propose(proposals, bodyOf(c, piecesOf), { types, attempt });
     },
     supersede: (c, attempt) => {
       readQuery(QUERIES.none, c.req.url);
-      return propose(proposals, c.req.raw, { types: ['supersede'], attempt });
+      return propose(proposals, bodyOf(c, piecesOf), { types: ['supersede'], attempt });
     },
     approve: async (c, attempt) => {
       const id = readId(c.req.url, c.req.param());
       attempt.about(id);
-      const bytes = await readJsonBody(c.req.raw, { maxBytes: MAX_APPROVAL_BYTES });
+      const bytes = await readJsonBody(bodyOf(c, piecesOf), { maxBytes: MAX_APPROVAL_BYTES });
       const approval = readApproval(parseCanonical(bytes));
       attempt.signedBy(approval.signer_id);
       await attempt.authorize((await proposals.payload(id)) ?? unknown(id));
@@ -64,7 +68,7 @@ export function proposalWrites(
     commit: async (c, attempt) => {
       const id = readId(c.req.url, c.req.param());
       attempt.about(id);
-      await assertNoBody(c.req.raw);
+      await assertNoBody(bodyOf(c, piecesOf));
       await attempt.authorize((await proposals.payload(id)) ?? unknown(id));
       return commit(proposals, id, attempt);
     },
@@ -73,10 +77,10 @@ export function proposalWrites(
 
 async function propose(
   proposals: Proposals,
-  request: Request,
+  body: RequestBody,
   { types, attempt }: { types: readonly PayloadType[]; attempt: WriteAttempt },
 ): Promise<Answer> {
-  const bytes = await readJsonBody(request, { maxBytes: MAX_PAYLOAD_BYTES });
+  const bytes = await readJsonBody(body, { maxBytes: MAX_PAYLOAD_BYTES });
   const { isNew, proposal } = await proposals.propose(bytes, {
     types,
     admit: (decoded) => attempt.authorize(decoded),

@@ -8,7 +8,7 @@ import {
 } from '../core/tlog/add-checkpoint.ts';
 import type { LogWitness, WitnessReply } from '../registry/witness-role.ts';
 import type { Log } from '../telemetry/log.ts';
-import { readBytes } from './body.ts';
+import { bodyOfRequest, readBytes } from './body.ts';
 
 export interface WitnessHttpOptions {
   readonly witness: Pick<LogWitness, 'vkey' | 'origins' | 'addCheckpoint' | 'checkpoint'>;
@@ -68,7 +68,7 @@ async function addCheckpoint(
   log: Log,
   request: Request,
 ): Promise<Response> {
-  const bytes = await readBytes(request, MAX_REQUEST_BYTES);
+  const bytes = await readBytes(bodyOfRequest(request).pieces, MAX_REQUEST_BYTES);
   const reply = await witness.addCheckpoint(textOf(bytes));
   const status = STATUS[reply.result];
   if (reply.result === 'cosigned') return text(status, reply.lines);

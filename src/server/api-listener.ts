@@ -79,7 +79,7 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
     sendEvents,
     sendPieces,
     // Not destroyed when it is left: who is refused must still get the answer.
-    uploadOf: (c) => incomingOf(c).iterator({ destroyOnReturn: false }),
+    piecesOf: (c) => incomingOf(c).iterator({ destroyOnReturn: false }),
   });
   const { underWay = new UnderWay() } = parts;
   const next = getRequestListener((request, env) => underWay.run(() => app.fetch(request, env)), {
