@@ -3,13 +3,10 @@
  * The command. It runs on any Node from 12.20 on, so that an old one is told what is missing: further
  * in there is syntax it does not know and a native module that crashes it.
  */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
 const REQUIRED = '24.14.1';
 // A checkout runs its source, which is never out of date; a package has what was built: bundled, which starts
 // in half the time, or as it was compiled.
-const MAINS = ['../src/cli/main.ts', '../dist/program/main.js', '../dist/cli/main.js'];
+const MAINS = ['../src/cli/main.ts', '../dist/program/main.cjs', '../dist/cli/main.js'];
 
 function isOlder(version, required) {
   const have = version.split('.').map(Number);
@@ -19,10 +16,22 @@ function isOlder(version, required) {
 }
 
 function findMain() {
+  const { existsSync } = process.getBuiltinModule('node:fs');
   const urls = MAINS.map((path) => new URL(path, import.meta.url));
   // Node does not strip types under node_modules.
   const isInstalled = import.meta.url.includes('/node_modules/');
   return urls.find((url) => existsSync(url) && !(isInstalled && url.pathname.endsWith('.ts')));
+}
+
+/** The bundle is required: an import would look at each of its files once more, and at all that Node itself exports. */
+function load(main) {
+  const { createRequire } = process.getBuiltinModule('node:module');
+  if (main.pathname.endsWith('.cjs')) return createRequire(import.meta.url)(pathOf(main));
+  return import(main.href);
+}
+
+function pathOf(url) {
+  return process.getBuiltinModule('node:url').fileURLToPath(url);
 }
 
 function fail(message) {
@@ -30,7 +39,7 @@ function fail(message) {
   process.exitCode = 1;
 }
 
-function run() {
+async function run() {
   if (isOlder(process.versions.node, REQUIRED))
     return fail(
       `expected Node.js ${REQUIRED} or newer, got ${process.versions.node}: see https://nodejs.org/en/download`,
@@ -38,13 +47,10 @@ function run() {
   const main = findMain();
   if (main === undefined)
     return fail(
-      `expected the program in ${fileURLToPath(new URL('../dist', import.meta.url))}, got nothing: install the package again`,
+      `expected the program in ${pathOf(new URL('../dist', import.meta.url))}, got nothing: install the package again`,
     );
-  return import(main.href)
-    .then((program) => program.main(process.argv.slice(2)))
-    .then((exitCode) => {
-      process.exitCode = exitCode;
-    });
+  const program = await load(main);
+  process.exitCode = await program.main(process.argv.slice(2));
 }
 
 run();

@@ -71,9 +71,11 @@ before(async () => {
 const node = (...args: string[]) => run(process.execPath, args, user);
 
 test('the package holds what was built and nothing of the workshop', () => {
-  const kinds = new Set(packed.map((path) => path.replace(/^dist\/.*(\.d\.ts|\.js)$/, 'dist/*$1')));
+  const kinds = new Set(
+    packed.map((path) => path.replace(/^dist\/.*(\.d\.ts|\.c?js)$/, 'dist/*$1')),
+  );
   assert.ok(kinds.delete('package.json') && kinds.delete('bin/quorate.mjs'));
-  assert.ok(kinds.delete('dist/*.js') && kinds.delete('dist/*.d.ts'));
+  assert.ok(kinds.delete('dist/*.js') && kinds.delete('dist/*.d.ts') && kinds.delete('dist/*.cjs'));
   assert.ok(kinds.delete('dist/program/LICENSES.txt'));
   for (const page of ['LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']) kinds.delete(page);
   assert.deepEqual([...kinds], []);
@@ -96,8 +98,8 @@ test('the program that a package runs is a few files, workers and licences besid
   const loaded = (await node('--import', './counting.mjs', ...check)).trim().split('\n').at(-1);
   const files = (JSON.parse(loaded ?? '') as string[]).filter((url) => !url.startsWith('node:'));
   assert.ok(files.length < 40, `${files.length}: ${files}`);
-  assert.ok(files.some((url) => url.endsWith('/dist/program/main.js')));
-  const workers = packed.filter((path) => /^dist\/program\/[a-z-]+-worker\.js$/.test(path));
+  assert.ok(files.some((url) => url.endsWith('/dist/program/main.cjs')));
+  const workers = packed.filter((path) => /^dist\/program\/[a-z-]+-worker\.cjs$/.test(path));
   const sources = globSync('src/**/*-worker.ts', { cwd: ROOT });
   assert.equal(workers.length, sources.length);
   const licences = readFileSync(join(installed, 'dist/program/LICENSES.txt'), 'utf8');
@@ -117,6 +119,23 @@ test('the bundled program serves a database: its threads are found', async () =>
   const headers = { 'content-type': 'application/json' };
   const refused = await fetch(`${url}/registry/proposals`, { method: 'POST', headers, body });
   assert.deepEqual([refused.status, (await refused.json()).code], [400, 'malformed']);
+  child.kill('SIGTERM');
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
+});
+
+test('the bundled program finds the token library, which lies beside it', async (t) => {
+  const bin = join(installed, 'bin/quorate.mjs');
+  const key = (await node(bin, 'token', 'keygen', '--plain', '--output', 'mint.pem')).trim();
+  const settings = ['--data', 'tokens', '--token-key', key, '--log-level', 'error'];
+  const ports = ['--listen', '127.0.0.1:0', '--metrics-listen', 'off'];
+  const child = spawn(process.execPath, [bin, 'serve', ...settings, ...ports], {
+    cwd: user,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const refused = await fetch(`${url}/registry/proposals`, { method: 'POST' });
+  assert.deepEqual([refused.status, (await refused.json()).code], [401, 'unauthenticated']);
   child.kill('SIGTERM');
   assert.deepEqual(await once(child, 'exit'), [0, null]);
 });

@@ -4,6 +4,8 @@
  * forgets to free some KiB with every authorization, so an instance that has grown gives way to a new one.
  */
 import { readFile } from 'node:fs/promises';
+import { findPackageJSON } from 'node:module';
+import { pathToFileURL } from 'node:url';
 
 export type Biscuit = typeof import('@biscuit-auth/biscuit-wasm');
 
@@ -64,9 +66,12 @@ export function loadLibrary(): Promise<TokenLibrary> {
 }
 
 async function load(): Promise<TokenLibrary> {
-  const entry = import.meta.resolve('@biscuit-auth/biscuit-wasm');
-  const glue: Glue = await import(new URL('./biscuit_bg.js', entry).href);
-  const bytes = await readFile(new URL('./biscuit_bg.wasm', entry));
+  // Not by its entry: the bundled program is CommonJS, for which the package names none.
+  const description = findPackageJSON('@biscuit-auth/biscuit-wasm', import.meta.url);
+  if (description === undefined) throw new Error('expected the token library, got no such package');
+  const root = pathToFileURL(description);
+  const glue: Glue = await import(new URL('./module/biscuit_bg.js', root).href);
+  const bytes = await readFile(new URL('./module/biscuit_bg.wasm', root));
   return new TokenLibrary(glue, await WebAssembly.compile(Uint8Array.from(bytes)));
 }
 
