@@ -1,5 +1,5 @@
 /**
- * The writing connection and its transactions: one batch is one, and checkpoints run in between. What
+ * The writing connection and its transactions: one batch is one, and the log is folded in between. What
  * it throws leaves an outcome unknown; after that it must not be used, nor the database closed.
  */
 import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
@@ -9,9 +9,12 @@ import { FileWatch } from './file-watch.ts';
 import type { LaneReport, Write } from './lane-messages.ts';
 import { Checkpointer } from './sqlite-checkpoint.ts';
 import { isBusy, isFull } from './sqlite-errors.ts';
-import { assertSynchronous, openWriter } from './sqlite-open.ts';
+import { assertSynchronous, openWriter, WAL_LIMIT_BYTES } from './sqlite-open.ts';
 import { SqliteWriter } from './sqlite-write.ts';
 import type { StoreSizes } from './store.ts';
+
+/** Folded in a few milliseconds: a pruning writes much, and one fold of it all would hold the lane for longer. */
+const PRUNING_WAL_BYTES = 1024 * 1024;
 
 export class CommitLane {
   readonly #db: Database.Database;
@@ -56,14 +59,14 @@ export class CommitLane {
     }
   }
 
-  /** The write-ahead log holds what was erased, and could not be emptied: `checkpoint` is to be called again. */
+  /** The write-ahead log holds what was erased, and could not be emptied: `fold` is to be called again. */
   get isFoldDemanded(): boolean {
     return this.#checkpointer.isDemanded;
   }
 
-  /** To be called between batches; `undefined` when the log is short or could not be emptied. */
-  checkpoint(): LaneReport | undefined {
-    if (!this.#checkpointer.isDue) return undefined;
+  /** To be called soon after a batch that said it is due; `undefined` when the log could not be emptied. */
+  fold(): LaneReport | undefined {
+    this.#watch.assertSame();
     return this.#checkpointer.run() === 'done' ? { type: 'checkpointed' } : undefined;
   }
 
@@ -128,13 +131,20 @@ export class CommitLane {
     const fsyncSeconds = (performance.now() - start) / 1_000;
     assertSynchronous(this.#db);
     if (writes.some(isErasing)) this.#checkpointer.demand();
-    return { type: 'done', answers, fsyncSeconds: isChanged ? fsyncSeconds : null };
+    const isFoldDue = this.#checkpointer.isDue(
+      writes.some(isPruning) ? PRUNING_WAL_BYTES : WAL_LIMIT_BYTES,
+    );
+    return { type: 'done', answers, fsyncSeconds: isChanged ? fsyncSeconds : null, isFoldDue };
   }
 }
 
 /** What went is still in the write-ahead log, where it was written once. */
 function isErasing(write: Write): boolean {
   return write.type === 'append' && write.entries.some(({ erases }) => erases !== undefined);
+}
+
+function isPruning({ type }: Write): boolean {
+  return type === 'prune_step';
 }
 
 function notWritten(reason: string): LaneReport {

@@ -52,6 +52,8 @@ export type LaneRequest =
   | { readonly type: 'copying'; readonly isCopying: boolean }
   /** Answered by `checkpointed`, or not at all. */
   | { readonly type: 'catch_up' }
+  /** Answered by `checkpointed`, or not at all. */
+  | { readonly type: 'fold' }
   | { readonly type: 'close' };
 
 /** An error's class does not survive the way between threads. */
@@ -72,6 +74,8 @@ export type LaneReport =
       readonly type: 'done';
       readonly answers: readonly Answer[];
       readonly fsyncSeconds: number | null;
+      /** `fold` is to be asked for soon. */
+      readonly isFoldDue: boolean;
     }
   | { readonly type: 'not_written'; readonly error: LaneError }
   | { readonly type: 'compacted'; readonly compaction: Compaction }

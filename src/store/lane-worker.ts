@@ -22,12 +22,13 @@ function serve(port: MessagePort, { path }: LaneData): void {
   }
   let isFailed = false;
   let again: NodeJS.Timeout | undefined;
-  const attempt = (act: () => Iterable<LaneReport>): void => {
+  const attempt = (act: () => LaneReport | undefined): void => {
     if (isFailed) return;
     try {
-      for (const message of act()) report(message);
+      const message = act();
+      if (message !== undefined) report(message);
       clearTimeout(again);
-      if (lane.isFoldDemanded) again = setTimeout(() => attempt(() => fold(lane)), FOLD_AGAIN_MS);
+      if (lane.isFoldDemanded) again = setTimeout(() => attempt(() => lane.fold()), FOLD_AGAIN_MS);
     } catch (cause) {
       isFailed = true;
       const { code, message } = storageError(cause, `a write to ${path} to succeed`);
@@ -43,32 +44,22 @@ function serve(port: MessagePort, { path }: LaneData): void {
   report({ type: 'opened' });
 }
 
-/** Reported one by one: whoever waits for a batch does not wait for the checkpoint after it. */
-function* answer(lane: CommitLane, request: LaneRequest): Iterable<LaneReport> {
-  let checkpointed: LaneReport | undefined;
+function answer(lane: CommitLane, request: LaneRequest): LaneReport | undefined {
   switch (request.type) {
-    case 'close':
-      yield lane.close();
-      return;
+    case 'batch':
+      return lane.run(request.writes);
+    case 'fold':
+      return lane.fold();
+    case 'catch_up':
+      return lane.catchUp();
     case 'copying':
       lane.copying(request.isCopying);
-      return;
+      return undefined;
     case 'compact':
-      yield lane.compact(request.expiredBefore);
-      return;
-    case 'catch_up':
-      checkpointed = lane.catchUp();
-      break;
-    case 'batch':
-      yield lane.run(request.writes);
-      checkpointed = lane.checkpoint();
+      return lane.compact(request.expiredBefore);
+    case 'close':
+      return lane.close();
   }
-  if (checkpointed !== undefined) yield checkpointed;
-}
-
-function* fold(lane: CommitLane): Iterable<LaneReport> {
-  const checkpointed = lane.checkpoint();
-  if (checkpointed !== undefined) yield checkpointed;
 }
 
 if (parentPort !== null) serve(parentPort, workerData as LaneData);

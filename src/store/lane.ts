@@ -49,6 +49,8 @@ export class Lane {
   /** At the lane now; batches wait. */
   #compacting: WaitingCompaction | undefined;
   #running: readonly Waiting[] = [];
+  /** Of the write-ahead log. `next`: what waited went before it already. */
+  #fold: 'none' | 'due' | 'next' = 'none';
   #refusal: RegistryError | undefined;
   #isOpen = false;
   #isClosing = false;
@@ -144,10 +146,21 @@ export class Lane {
       this.#post({ type: 'compact', expiredBefore: this.#compacting.expiredBefore });
       return;
     }
+    this.#foldIfDue();
     this.#running = this.#queue.splice(0, MAX_BATCH_WRITES);
     if (this.#running.length > 0)
       this.#post({ type: 'batch', writes: this.#running.map(({ write }) => write) });
     else if (this.#isClosing) this.#post({ type: 'close' });
+  }
+
+  /** Whoever waited for a batch does not wait for the fold after it too: what they wrote goes first, once. */
+  #foldIfDue(): void {
+    if (this.#fold === 'due' && this.#queue.length > 0) {
+      this.#fold = 'next';
+    } else if (this.#fold !== 'none') {
+      this.#fold = 'none';
+      this.#post({ type: 'fold' });
+    }
   }
 
   #post(request: LaneRequest): void {
@@ -167,6 +180,7 @@ export class Lane {
         break;
       case 'done':
         if (report.fsyncSeconds !== null) this.#options.metrics.fsync(report.fsyncSeconds);
+        if (report.isFoldDue && this.#fold === 'none') this.#fold = 'due';
         this.#settle((waiting, i) => waiting.resolve(report.answers[i] as Answer));
         break;
       case 'not_written':

@@ -7,7 +7,7 @@
 import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { isFull } from './sqlite-errors.ts';
-import { BUSY_MS, WAL_LIMIT_BYTES } from './sqlite-open.ts';
+import { BUSY_MS } from './sqlite-open.ts';
 
 /** In frames of the log: how many it has, and how many of them are in the main file. */
 interface PassiveState {
@@ -19,7 +19,8 @@ interface PassiveState {
 export class Checkpointer {
   readonly #db: Database.Database;
   readonly #walPath: string;
-  #dueBytes = WAL_LIMIT_BYTES;
+  /** What a reader kept in the log at the last fold. */
+  #keptBytes = 0;
   #isOwed = true;
   #isDemanded = false;
   /** Nobody is waited for: a reader is known to stay. */
@@ -35,8 +36,9 @@ export class Checkpointer {
     return this.#isOwed;
   }
 
-  get isDue(): boolean {
-    return this.#isDemanded || statSync(this.#walPath).size > this.#dueBytes;
+  /** `limitBytes`: of the log, beside what could not be folded before. */
+  isDue(limitBytes: number): boolean {
+    return this.#isDemanded || statSync(this.#walPath).size > this.#keptBytes + limitBytes;
   }
 
   /** The log holds what must go: due until one went through. */
@@ -61,7 +63,7 @@ export class Checkpointer {
       const isBusy = this.#fold();
       this.#isOwed = false;
       this.#isDemanded &&= isBusy;
-      this.#dueBytes = WAL_LIMIT_BYTES + (isBusy ? statSync(this.#walPath).size : 0);
+      this.#keptBytes = isBusy ? statSync(this.#walPath).size : 0;
       return isBusy ? 'partly' : 'done';
     } catch (error) {
       if (!isFull(error)) throw error;
