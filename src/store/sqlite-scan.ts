@@ -1,141 +1,258 @@
 /**
  * A database read from one end to the other, for who verifies all of it: rows as they stand, in the order in
- * which they can be held against each other, one at a time. Judged by nobody on the way out.
+ * which they can be held against each other. A page of versions at a time, and of each column all of a page in
+ * one piece: a row that becomes an object of its own costs more than all else that is done with it. Judged by
+ * nobody on the way out.
  */
 import type Database from 'better-sqlite3';
 import { storageError } from './sqlite-errors.ts';
 import { assertSound } from './sqlite-integrity.ts';
 import { openReadOnly } from './sqlite-open.ts';
 
-export interface ScannedEntry {
-  readonly version: number;
-  /** 32 bytes. */
-  readonly entryHash: Uint8Array;
-  /** 32 bytes: what the entry is found by. */
-  readonly payloadB3: Uint8Array;
-  readonly type: string;
-  readonly leaf: Uint8Array;
-  readonly payload: Uint8Array;
-  readonly approvals: Uint8Array;
+/** Bytes of several rows, one behind the other; of a column of hashes 32 each. */
+type Piece = Buffer;
+/** Of each row one. */
+type Numbers = readonly number[];
+
+/** By version. */
+export interface EntryPage {
+  readonly versions: Numbers;
+  readonly types: readonly string[];
+  readonly leafBytes: Numbers;
+  readonly payloadBytes: Numbers;
+  readonly approvalsBytes: Numbers;
+  readonly entryHashes: Piece;
+  /** What the entry is found by. */
+  readonly payloadB3s: Piece;
+  readonly leaves: Piece;
+  readonly payloads: Piece;
+  readonly approvals: Piece;
 }
 
-export interface ScannedValue {
-  readonly kind: string;
-  readonly id: string;
-  readonly setVersion: number;
+/** The payloads of some versions, and what their entries did to descriptors. A key is `kind/id`. */
+export interface ChangePage {
+  readonly payloads: PayloadColumns;
+  /** What was put at these versions. */
+  readonly values: ValueColumns;
+  /** What ended at these versions. */
+  readonly ended: EndedColumns;
+}
+
+/** By version. */
+export interface PayloadColumns {
+  readonly versions: Numbers;
+  readonly lengths: Numbers;
+  readonly bytes: Piece;
+}
+
+/** By version and key. */
+export interface ValueColumns {
+  readonly setVersions: Numbers;
   /** `null`: current. */
-  readonly endVersion: number | null;
-  /** 32 bytes. */
-  readonly valueHash: Uint8Array;
-  readonly bytes: Uint8Array;
+  readonly endVersions: readonly (number | null)[];
+  readonly keyLengths: Numbers;
+  readonly lengths: Numbers;
+  readonly keys: Piece;
+  readonly hashes: Piece;
+  readonly bytes: Piece;
 }
 
-/** A value that does not end where the next one of its descriptor begins. */
-export interface ScannedEnd {
-  readonly kind: string;
-  readonly id: string;
-  /** `null`: it has no end, though another follows it. */
-  readonly endVersion: number | null;
+/** By version and key. */
+export interface EndedColumns {
+  readonly endVersions: Numbers;
+  readonly keyLengths: Numbers;
+  readonly keys: Piece;
 }
 
-export interface ScannedNode {
-  readonly place: number;
-  /** 32 bytes. */
-  readonly hash: Uint8Array;
+/** Of one level of the tree. */
+export interface NodePage {
+  /** Sorted. */
+  readonly places: Numbers;
+  readonly hashes: Piece;
 }
+
+/** Of so many versions: payloads of at most a mebibyte each, and as much again of values. */
+const PAGE_VERSIONS = 16;
+/** Of one level of the tree. */
+export const PAGE_NODES = 1024;
+
+const ENTRIES = `SELECT ${[
+  ...['version', 'json_quote(type)', ...['leaf', 'payload', 'approvals'].map(lengthOf)].map(list),
+  ...['entry_hash', 'payload_b3', 'leaf', 'payload', 'approvals'].map(piece),
+]}
+FROM (SELECT * FROM entries WHERE version >= ? AND version < ? ORDER BY version)`;
+
+const PAYLOADS = `SELECT ${[...['version', lengthOf('payload')].map(list), piece('payload')]}
+FROM (SELECT version, payload FROM entries WHERE version >= ? AND version < ? ORDER BY version)`;
+
+const VALUES = `SELECT ${[
+  ...['set_version', `ifnull(end_version, 'null')`, ...['key', 'bytes'].map(lengthOf)].map(list),
+  ...['key', 'value_hash', 'bytes'].map(piece),
+]}
+FROM (SELECT set_version, end_version, kind || '/' || id AS key, value_hash, bytes
+  FROM spans CROSS JOIN descriptors USING (descriptor)
+  WHERE set_version >= ? AND set_version < ? ORDER BY set_version, kind, id)`;
+
+const ENDED = `SELECT ${[...['end_version', lengthOf('key')].map(list), piece('key')]}
+FROM (SELECT end_version, kind || '/' || id AS key
+  FROM spans CROSS JOIN descriptors USING (descriptor)
+  WHERE end_version >= ? AND end_version < ? ORDER BY end_version, kind, id)`;
+
+const NODES = `SELECT ${[list('place'), piece('hash')]}
+FROM (SELECT place, hash FROM nodes WHERE level = ? AND place >= ? AND place < ? ORDER BY place)`;
 
 export class DatabaseScan implements Disposable {
   readonly #db: Database.Database;
   readonly #path: string;
-  /** A connection with one of them open cannot be closed. */
-  readonly #open = new Set<Iterator<unknown>>();
+  readonly #nodes: PageReader;
 
   /** Throws what `openReadOnly` throws. */
   constructor(path: string) {
     this.#db = openReadOnly(path);
     this.#path = path;
+    this.#nodes = this.#reader(NODES);
   }
 
   /** SQLite's own check, every index held against its table. Throws `storage_damaged`. */
   assertSound(): void {
-    try {
-      assertSound(this.#db);
-    } catch (cause) {
-      throw this.#unreadable(cause);
+    this.#read(() => assertSound(this.#db));
+  }
+
+  /** From version 0 up to where there are no more. */
+  *entryPages(): Generator<EntryPage> {
+    const read = this.#reader(ENTRIES);
+    for (let from = 0; ; from += PAGE_VERSIONS) {
+      const page = read(from, from + PAGE_VERSIONS);
+      const versions = page.list<number>(0);
+      if (versions.length === 0) return;
+      yield {
+        versions,
+        types: page.list<string>(1),
+        leafBytes: page.list<number>(2),
+        payloadBytes: page.list<number>(3),
+        approvalsBytes: page.list<number>(4),
+        entryHashes: page.piece(5),
+        payloadB3s: page.piece(6),
+        leaves: page.piece(7),
+        payloads: page.piece(8),
+        approvals: page.piece(9),
+      };
     }
   }
 
-  /** By version. */
-  entries(): Iterable<ScannedEntry> {
-    return this.#rows<ScannedEntry>(
-      `SELECT version, entry_hash AS entryHash, payload_b3 AS payloadB3, type, leaf, payload, approvals
-       FROM entries ORDER BY version`,
-    );
+  /** From version 0 up to where there are no more payloads. */
+  *changePages(): Generator<ChangePage> {
+    const readPayloads = this.#reader(PAYLOADS);
+    const readValues = this.#reader(VALUES);
+    const readEnded = this.#reader(ENDED);
+    for (let from = 0; ; from += PAGE_VERSIONS) {
+      const to = from + PAGE_VERSIONS;
+      const payloads = payloadColumns(readPayloads(from, to));
+      if (payloads.versions.length === 0) return;
+      yield {
+        payloads,
+        values: valueColumns(readValues(from, to)),
+        ended: endedColumns(readEnded(from, to)),
+      };
+    }
   }
 
-  /** By version. */
-  payloads(): Iterable<Pick<ScannedEntry, 'version' | 'payload'>> {
-    return this.#rows<Pick<ScannedEntry, 'version' | 'payload'>>(
-      'SELECT version, payload FROM entries ORDER BY version',
-    );
+  /** In all, also at versions that no entry has. */
+  counts(): { readonly values: number; readonly ended: number; readonly nodes: number } {
+    return {
+      values: this.#count('spans'),
+      ended: this.#count('spans WHERE end_version IS NOT NULL'),
+      nodes: this.#count('nodes'),
+    };
   }
 
-  /** By the version that put them. */
-  values(): Iterable<ScannedValue> {
-    return this.#rows<ScannedValue>(
-      `SELECT kind, id, set_version AS setVersion, end_version AS endVersion,
-         value_hash AS valueHash, bytes
-       FROM spans JOIN descriptors USING (descriptor) ORDER BY set_version`,
-    );
-  }
-
-  /** By the version that ended them, those without an end first: of a whole index, what was removed. */
-  ends(): Iterable<ScannedEnd> {
-    return this.#rows<ScannedEnd>(
-      `SELECT kind, id, end_version AS endVersion FROM (
-         SELECT descriptor, end_version,
-           lead(set_version) OVER (PARTITION BY descriptor ORDER BY set_version) AS next
-         FROM spans
-       ) JOIN descriptors USING (descriptor)
-       WHERE end_version IS NOT next ORDER BY end_version`,
-    );
-  }
-
-  /** Of one level of the tree, by place. */
-  nodes(level: number): Iterable<ScannedNode> {
-    return this.#rows<ScannedNode>(
-      'SELECT place, hash FROM nodes WHERE level = ? ORDER BY place',
-      level,
-    );
-  }
-
-  nodeCount(): number {
-    for (const { count } of this.#rows<{ readonly count: number }>(
-      'SELECT count(*) AS count FROM nodes',
-    ))
-      return count;
-    return 0;
+  /** Of one level of the tree from the place `from` on: those of `PAGE_NODES` places. */
+  nodes(level: number, from: number): NodePage {
+    const page = this.#nodes(level, from, from + PAGE_NODES);
+    return { places: page.list<number>(0), hashes: page.piece(1) };
   }
 
   [Symbol.dispose](): void {
-    for (const rows of this.#open) rows.return?.();
     this.#db.close();
   }
 
-  *#rows<T>(sql: string, ...values: readonly number[]): Generator<T> {
-    let rows: IterableIterator<T> | undefined;
-    try {
-      rows = this.#db.prepare<number[], T>(sql).iterate(...values);
-      this.#open.add(rows);
-      yield* rows;
-    } catch (cause) {
-      throw this.#unreadable(cause);
-    } finally {
-      if (rows !== undefined) this.#open.delete(rows);
-    }
+  #reader(sql: string): PageReader {
+    const statement = this.#db.prepare<number[], Cell[]>(sql).raw();
+    return (...parameters) => new Page(this.#read(() => statement.get(...parameters) ?? []));
   }
 
-  #unreadable(cause: unknown): Error {
-    return storageError(cause, `a readable database at ${this.#path}`);
+  #count(from: string): number {
+    return this.#read(() =>
+      Number(this.#db.prepare<[], number>(`SELECT count(*) FROM ${from}`).pluck().get()),
+    );
   }
+
+  #read<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (cause) {
+      throw storageError(cause, `a readable database at ${this.#path}`);
+    }
+  }
+}
+
+type PageReader = (...parameters: readonly number[]) => Page;
+type Cell = string | Buffer | null;
+
+const NOTHING = Buffer.alloc(0);
+
+/** Its columns, each in one cell; `null` where it has no rows. */
+class Page {
+  readonly #cells: readonly Cell[];
+
+  constructor(cells: readonly Cell[]) {
+    this.#cells = cells;
+  }
+
+  /** Of numbers or texts, as SQLite wrote them: what a row lacks is not in it. */
+  list<T>(column: number): readonly T[] {
+    return JSON.parse(`[${this.#cells[column] ?? ''}]`) as readonly T[];
+  }
+
+  piece(column: number): Piece {
+    const cell = this.#cells[column];
+    return Buffer.isBuffer(cell) ? cell : NOTHING;
+  }
+}
+
+function payloadColumns(page: Page): PayloadColumns {
+  return { versions: page.list<number>(0), lengths: page.list<number>(1), bytes: page.piece(2) };
+}
+
+function valueColumns(page: Page): ValueColumns {
+  return {
+    setVersions: page.list<number>(0),
+    endVersions: page.list<number | null>(1),
+    keyLengths: page.list<number>(2),
+    lengths: page.list<number>(3),
+    keys: page.piece(4),
+    hashes: page.piece(5),
+    bytes: page.piece(6),
+  };
+}
+
+function endedColumns(page: Page): EndedColumns {
+  return {
+    endVersions: page.list<number>(0),
+    keyLengths: page.list<number>(1),
+    keys: page.piece(2),
+  };
+}
+
+function lengthOf(column: string): string {
+  return `octet_length(${column})`;
+}
+
+function list(column: string): string {
+  return `group_concat(${column})`;
+}
+
+/** SQLite joins texts only: as one, bytes are left as they are. */
+function piece(column: string): string {
+  return `CAST(group_concat(${column}, '') AS BLOB)`;
 }

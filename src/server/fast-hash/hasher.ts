@@ -2,27 +2,14 @@
  * BLAKE3-256 of input that comes in pieces, for blobs and snapshots. What is short is hashed by `core`,
  * which needs no start; here the pieces go through a WebAssembly kernel, four chunks at a time.
  */
-import { CHUNK_BYTES, FLAGS, hashChunk, hashParent, IS_LITTLE_ENDIAN } from '../../core/blake3.ts';
+import { CHUNK_BYTES, FLAGS, hashChunk, hashParent } from '../../core/blake3.ts';
 import { createBlake3, type Hasher } from '../../core/hash.ts';
-import { GROUP_BYTES, GROUP_CHUNKS, Kernel } from './kernel.ts';
-
-/** Made when it is first needed, in a few milliseconds; `null`: this machine has no vectors, or another byte order. */
-let kernel: Kernel | null | undefined;
+import { GROUP_BYTES, GROUP_CHUNKS, type Kernel, sharedKernel } from './kernel.ts';
 
 /** Up to 4 TiB. */
 export function createHasher(): Hasher {
-  if (kernel === undefined) kernel = openKernel();
+  const kernel = sharedKernel();
   return kernel === null ? createBlake3() : new GroupHasher(kernel);
-}
-
-function openKernel(): Kernel | null {
-  if (!IS_LITTLE_ENDIAN) return null;
-  try {
-    return new Kernel();
-  } catch {
-    // The library is slow, and right.
-    return null;
-  }
 }
 
 class GroupHasher implements Hasher {

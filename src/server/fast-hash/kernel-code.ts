@@ -12,7 +12,6 @@ import {
   I32_ADD,
   I32_EQ,
   I32_MUL,
-  I32_OR,
   I32_SUB,
   i32,
   load,
@@ -22,6 +21,7 @@ import {
   SHIFT_LEFT,
   SHIFT_RIGHT,
   SPLAT,
+  SUB,
   set,
   shuffle,
   store,
@@ -36,10 +36,10 @@ const BLOCK_BYTES = 64;
 const WORD_BYTES = 4;
 
 /** The parameters of `run`, in order: addresses in memory, counts, and what BLAKE3 tells the blocks apart by. */
-const [INPUT, STRIDE, BLOCKS, COUNTER, STEP, FIRST_FLAGS, LAST_FLAGS, OUTPUT] = [
-  0, 1, 2, 3, 4, 5, 6, 7,
-];
-const PARAMS = 8;
+const [INPUT, STRIDE, BLOCKS, LANE_WORDS, FIRST_FLAGS, OUTPUT] = [0, 1, 2, 3, 4, 5];
+const PARAMS = 6;
+/** In `LANE_WORDS`, of each lane a word: its counter, what its last block lacks to be full, and the flags of that block. */
+const [COUNTERS, LACKING, LAST_FLAGS] = [0, LANES * WORD_BYTES, 2 * LANES * WORD_BYTES];
 /** Address of the block of lane 0, and blocks that are left. */
 const [AT, LEFT] = [PARAMS, PARAMS + 1];
 const VECTORS = PARAMS + 2;
@@ -50,9 +50,9 @@ const m = (i: number): number => VECTORS + 24 + i;
 const ROTATED = VECTORS + 40;
 
 /**
- * `run(input, stride, blocks, counter, step, firstFlags, lastFlags, output)`: lane i hashes `blocks` blocks
- * from `input + i * stride` on, with the counter `counter + i * step`; the 32 bytes that come of it are at
- * `output + i * 32`, which may be where the input was.
+ * `run(input, stride, blocks, laneWords, firstFlags, output)`: lane i hashes `blocks` blocks from
+ * `input + i * stride` on, the last of them followed by zeros where it lacks bytes; the 32 bytes that come of it
+ * are at `output + i * 32`, which may be where the input was.
  */
 export function encodeKernel(pages: number): Uint8Array<ArrayBuffer> {
   return encodeModule({
@@ -79,20 +79,13 @@ function compressBlock(): Code {
     each(4, (quarter) => loadMessage(quarter)),
     each(8, (i) => [get(h(i)), set(v(i))]),
     each(4, (i) => [words4(IV[i] as number), set(v(8 + i))]),
-    get(COUNTER),
-    SPLAT,
-    get(STEP),
-    SPLAT,
-    words(0, 1, 2, 3),
-    MUL,
-    ADD,
+    laneWords(COUNTERS),
     set(v(12)),
     words4(0),
     set(v(13)),
-    words4(BLOCK_BYTES),
+    [words4(BLOCK_BYTES), inLastBlock(LACKING), SUB],
     set(v(14)),
-    flags(),
-    SPLAT,
+    [inFirstBlock(), inLastBlock(LAST_FLAGS), OR],
     set(v(15)),
     each(7, (round) => mixRound(round * 16)),
     each(8, (i) => [get(v(i)), get(v(8 + i)), XOR, set(h(i))]),
@@ -104,20 +97,18 @@ function nextBlock(): Code {
   return [get(AT), i32(BLOCK_BYTES), I32_ADD, set(AT), get(LEFT), i32(1), I32_SUB, tee(LEFT)];
 }
 
-function flags(): Code {
-  return [
-    get(LEFT),
-    get(BLOCKS),
-    I32_EQ,
-    get(FIRST_FLAGS),
-    I32_MUL,
-    get(LEFT),
-    i32(1),
-    I32_EQ,
-    get(LAST_FLAGS),
-    I32_MUL,
-    I32_OR,
-  ];
+function laneWords(offset: number): Code {
+  return [get(LANE_WORDS), load(offset)];
+}
+
+/** The words of the lanes, in other blocks than the last 0. */
+function inLastBlock(offset: number): Code {
+  return [laneWords(offset), get(LEFT), i32(1), I32_EQ, SPLAT, MUL];
+}
+
+/** The flags of the first block, in other blocks 0. */
+function inFirstBlock(): Code {
+  return [get(LEFT), get(BLOCKS), I32_EQ, get(FIRST_FLAGS), I32_MUL, SPLAT];
 }
 
 /** `from`: where the schedule of the round begins. */

@@ -30,7 +30,6 @@ export const I32_EQ: Code = [0x46];
 export const I32_ADD: Code = [0x6a];
 export const I32_SUB: Code = [0x6b];
 export const I32_MUL: Code = [0x6c];
-export const I32_OR: Code = [0x72];
 
 /** Runs `body` again as long as it leaves anything but 0. */
 export const repeat = (body: Code): Code => [0x03, 0x40, body, 0x0d, 0x00, 0x0b];
@@ -48,6 +47,7 @@ export const XOR = simd(81);
 export const SHIFT_LEFT = simd(171);
 export const SHIFT_RIGHT = simd(173);
 export const ADD = simd(174);
+export const SUB = simd(177);
 export const MUL = simd(181);
 
 /** Four words. */

@@ -2,16 +2,13 @@
  * A log walked from genesis to its head, faster than a service walks its own: every entry hashed again, linked
  * and found by its payload, and the tree over their leaves the one that is stored.
  */
-import { hash as digest } from 'node:crypto';
-import { decodeUtf8, isEqualBytes } from '../../core/bytes.ts';
-import { blake3Bytes, formatHash, type Hash } from '../../core/hash.ts';
+import type { Hash } from '../../core/hash.ts';
 import type { LogEnd } from '../../registry/scrub.ts';
 import { assertStoredEntry, damaged, type LetGo } from '../../registry/stored.ts';
-import { DatabaseScan, type ScannedEntry, type ScannedNode } from '../../store/sqlite-scan.ts';
-import { hashBytes } from '../fast-hash/hash-bytes.ts';
-
-/** Entries between two remarks on how far it is. */
-const TELL_EVERY = 64;
+import { DatabaseScan, type EntryPage } from '../../store/sqlite-scan.ts';
+import { HASH_BYTES, hashEach } from '../fast-hash/hash-each.ts';
+import { assertHashes, assertPieces } from './pieces.ts';
+import { StoredTree } from './stored-tree.ts';
 
 export interface LogOptions {
   /** What the log must lead to, of which the root is that of the stored tree. */
@@ -27,13 +24,15 @@ export function assertLog(path: string, { end, retained, onProgress }: LogOption
   const tree = new StoredTree(scan);
   let previous: Hash | null = null;
   let size = 0;
-  for (const entry of scan.entries()) {
-    if (entry.version !== size)
-      throw damaged(`expected version ${size} in the log, got ${entry.version}`);
-    previous = assertEntry(entry, { previous, retained });
-    tree.add(entry.leaf);
-    size++;
-    if (size % TELL_EVERY === 0) onProgress(size);
+  for (const page of scan.entryPages()) {
+    for (const entry of hashedEntries(page)) {
+      if (entry.version !== size)
+        throw damaged(`expected version ${size} in the log, got ${entry.version}`);
+      previous = assertEntry(entry, { previous, retained });
+      tree.add(entry.leaf);
+      size++;
+    }
+    onProgress(size);
   }
   if (size !== end.version + 1 || previous !== end.entryHash)
     throw damaged(
@@ -42,25 +41,100 @@ export function assertLog(path: string, { end, retained, onProgress }: LogOption
   tree.assertWhole();
 }
 
+interface HashedEntry {
+  readonly version: number;
+  readonly type: string;
+  /** As it stands beside the entry. */
+  readonly entryHash: Hash;
+  readonly payloadB3: Hash;
+  readonly leaf: Buffer;
+  readonly payload: Buffer;
+  readonly approvals: Buffer;
+  /** What these bytes hash to. */
+  readonly hashes: { readonly leaf: Hash; readonly payload: Hash; readonly approvals: Hash };
+}
+
+/** The bytes of all entries of a page are hashed at once. */
+function* hashedEntries(page: EntryPage): Generator<HashedEntry> {
+  const { versions, types } = page;
+  const entryHashes = new Hashes(page.entryHashes, versions.length);
+  const payloadB3s = new Hashes(page.payloadB3s, versions.length);
+  const leaves = new HashedPieces(page.leaves, page.leafBytes);
+  const payloads = new HashedPieces(page.payloads, page.payloadBytes);
+  const approvals = new HashedPieces(page.approvals, page.approvalsBytes);
+  for (const [i, version] of versions.entries())
+    yield {
+      version,
+      type: types[i] ?? '',
+      entryHash: entryHashes.at(i),
+      payloadB3: payloadB3s.at(i),
+      leaf: leaves.next(),
+      payload: payloads.next(),
+      approvals: approvals.next(),
+      hashes: {
+        leaf: leaves.hashes.at(i),
+        payload: payloads.hashes.at(i),
+        approvals: approvals.hashes.at(i),
+      },
+    };
+}
+
+/** One after the other, and what each hashes to. */
+class HashedPieces {
+  readonly hashes: Hashes;
+  readonly #bytes: Buffer;
+  readonly #lengths: readonly number[];
+  #given = 0;
+  #at = 0;
+
+  constructor(bytes: Buffer, lengths: readonly number[]) {
+    assertPieces(bytes, lengths);
+    this.hashes = new Hashes(hashEach(bytes, lengths), lengths.length);
+    this.#bytes = bytes;
+    this.#lengths = lengths;
+  }
+
+  next(): Buffer {
+    const begin = this.#at;
+    this.#at += this.#lengths[this.#given++] ?? 0;
+    return this.#bytes.subarray(begin, this.#at);
+  }
+}
+
+/** Made text at once: digit by digit would take longer than hashing. */
+class Hashes {
+  readonly #digits: string;
+
+  constructor(bytes: Uint8Array, count: number) {
+    assertHashes(bytes, count);
+    this.#digits = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+  }
+
+  at(index: number): Hash {
+    return `b3:${this.#digits.slice(index * DIGITS, (index + 1) * DIGITS)}`;
+  }
+}
+
+const DIGITS = 2 * HASH_BYTES;
+
 /** Answers its hash. */
 function assertEntry(
-  entry: ScannedEntry,
+  entry: HashedEntry,
   { previous, retained }: { readonly previous: Hash | null; readonly retained: LetGo },
 ): Hash {
-  const { version } = entry;
-  const entryHash = formatHash(entry.entryHash);
+  const { version, entryHash, hashes } = entry;
   const leaf = readLeaf(entry);
   const isWhole =
-    isEqualBytes(blake3Bytes(entry.leaf), entry.entryHash) &&
+    hashes.leaf === entryHash &&
     leaf.version === version &&
-    leaf.payload_b3 === formatHash(hashBytes(entry.payload)) &&
-    leaf.approvals_b3 === formatHash(hashBytes(entry.approvals));
+    leaf.payload_b3 === hashes.payload &&
+    leaf.approvals_b3 === hashes.approvals;
   // Slower; knows what may be missing, and says what is wrong.
-  if (!isWhole) assertStoredEntry({ ...entry, entryHash }, retained);
+  if (!isWhole) assertStoredEntry(entry, retained);
   if (leaf.prev_hash !== previous)
     throw damaged(`expected version ${version} to follow ${previous}, got another before it`);
   // By this a payload that was committed is known from now on, and not committed again.
-  if (leaf.payload_b3 !== formatHash(entry.payloadB3))
+  if (leaf.payload_b3 !== entry.payloadB3)
     throw damaged(`expected the payload of version ${version} to lead to it, got no version`);
   if (leaf.type !== entry.type)
     throw damaged(
@@ -78,71 +152,13 @@ interface LeafMembers {
 }
 
 /** Not read strictly: the entry after it, or the head, names every byte of it. */
-function readLeaf({ leaf, version }: ScannedEntry): LeafMembers {
+function readLeaf({ leaf, version }: HashedEntry): LeafMembers {
   try {
-    const value: unknown = JSON.parse(decodeUtf8(leaf));
+    // What is no ASCII is in no member that is looked at.
+    const value: unknown = JSON.parse(leaf.toString('latin1'));
     if (typeof value === 'object' && value !== null) return value;
   } catch {
     // Said below.
   }
   throw damaged(`expected a leaf at version ${version}, got ${leaf.length} bytes that are none`);
-}
-
-interface Level {
-  readonly stored: Iterator<ScannedNode>;
-  /** Nodes so far. */
-  size: number;
-  /** Waits for what is on its right. */
-  left: Uint8Array | undefined;
-}
-
-/** RFC 6962 2.1: nodes as the leaves give them, each compared with the stored one in its turn. */
-class StoredTree {
-  readonly #scan: DatabaseScan;
-  readonly #levels: Level[] = [];
-  #nodes = 0;
-
-  constructor(scan: DatabaseScan) {
-    this.#scan = scan;
-  }
-
-  add(leaf: Uint8Array): void {
-    let hash = sha256([LEAF, leaf]);
-    for (let at = 0; ; at++) {
-      const level = this.#levels[at] ?? this.#open(at);
-      const { value } = level.stored.next();
-      if (value?.place !== level.size++ || !isEqualBytes(value.hash, hash))
-        throw damaged(
-          `expected the nodes of level ${at} of the tree as the entries give them, got others`,
-        );
-      this.#nodes++;
-      if (level.left === undefined) {
-        level.left = hash;
-        return;
-      }
-      hash = sha256([NODE, level.left, hash]);
-      level.left = undefined;
-    }
-  }
-
-  /** No other node stands beside these. */
-  assertWhole(): void {
-    const stored = this.#scan.nodeCount();
-    if (stored !== this.#nodes)
-      throw damaged(`expected ${this.#nodes} nodes of the tree, got ${stored}`);
-  }
-
-  #open(at: number): Level {
-    const stored = this.#scan.nodes(at)[Symbol.iterator]();
-    const level = { stored, size: 0, left: undefined };
-    this.#levels[at] = level;
-    return level;
-  }
-}
-
-const LEAF = Uint8Array.of(0);
-const NODE = Uint8Array.of(1);
-
-function sha256(parts: readonly Uint8Array[]): Uint8Array {
-  return digest('sha256', Buffer.concat(parts), 'buffer');
 }

@@ -1,11 +1,11 @@
-/** Changes read as slices: the same as the strict reader gives, or left to it. */
+/** Changes read where they stand: the same as the strict reader gives, or left to it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { canonicalBytes, type JsonObject } from '../../../src/core/canonical.ts';
 import { blake3Bytes } from '../../../src/core/hash.ts';
 import { type Change, changesOf, decodePayload } from '../../../src/core/payload.ts';
 import { hashBytes } from '../../../src/server/fast-hash/hash-bytes.ts';
-import { changeSlices } from '../../../src/server/snapshot/change-slices.ts';
+import { ChangeReader } from '../../../src/server/snapshot/change-reader.ts';
 import { put, remove } from '../../support/registry.ts';
 import {
   descriptorsPayload,
@@ -27,18 +27,42 @@ const SPECS: readonly JsonObject[] = [
   { long: 'x'.repeat(10_000) },
 ];
 
+interface Slice {
+  readonly kind: string;
+  readonly id: string;
+  /** `null`: it removes. */
+  readonly spec: string | null;
+  readonly isReplacing: boolean;
+}
+
+/** `undefined`: not in the form that canonical payloads with changes have. */
+function changeSlices(payload: Uint8Array, at = 0): readonly Slice[] | undefined {
+  const reader = new ChangeReader(payload);
+  if (!reader.enter(at)) return undefined;
+  const text = (begin: number, end: number) => Buffer.from(payload.subarray(begin, end)).toString();
+  const slices: Slice[] = [];
+  while (reader.next()) {
+    const { idAt, idEnd, kindAt, kindEnd, specAt, specEnd, isReplacing } = reader;
+    assert.equal(text(reader.begin, idAt), '{"id":"');
+    slices.push({
+      kind: text(kindAt, kindEnd),
+      id: text(idAt, idEnd),
+      spec: specAt < 0 ? null : text(specAt, specEnd),
+      isReplacing,
+    });
+  }
+  return reader.isWhole ? slices : undefined;
+}
+
 function slicesOf(changes: readonly Change[]) {
   const { bytes } = descriptorsPayload(GENESIS.payloadB3, [...changes]);
   return {
-    slices: changeSlices(bytes)?.map(({ kind, id, spec }) => ({
-      kind,
-      id,
-      spec: spec && Buffer.from(spec).toString(),
-    })),
+    slices: changeSlices(bytes),
     decoded: changesOf(decodePayload(bytes).payload).map((change) => ({
       kind: change.kind,
       id: change.id,
       spec: change.op === 'put' ? Buffer.from(canonicalBytes(change.spec)).toString() : null,
+      isReplacing: change.replaces !== null,
     })),
   };
 }
