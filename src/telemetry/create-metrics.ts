@@ -100,6 +100,7 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
       golden.blobs.set(count);
       golden.blobBytes.set(bytes);
     },
+    blobQuota: (bytes) => golden.blobQuota.set(bytes),
     blobPut: (result) => golden.blobPuts.inc({ result }),
     blobsCollected: (count) => golden.blobsCollected.inc(count),
     blobDamaged: () => golden.blobsDamaged.inc(),

@@ -72,6 +72,7 @@ function blobMetrics(make: Maker) {
   return {
     blobs: make.gauge('registry_blobs', 'Blobs that are kept.'),
     blobBytes: make.gauge('registry_blob_bytes', 'Bytes of the blobs that are kept.'),
+    blobQuota: make.gauge('registry_blob_quota_bytes', 'How many bytes of blobs may be kept.'),
     blobPuts: make.counter('blob_puts_total', 'Blobs that were put, by result.', ['result']),
     blobsCollected: make.counter(
       'blobs_collected_total',

@@ -49,6 +49,8 @@ export interface Metrics {
   connectionRefused(reason: 'total' | 'address'): void;
   /** What is kept, in all. */
   blobs(kept: { readonly count: number; readonly bytes: number }): void;
+  /** How many bytes of them there may be. */
+  blobQuota(bytes: number): void;
   /** `known`: it was there; `refused`: the sender's doing; `failed`: ours. */
   blobPut(result: 'stored' | 'known' | 'refused' | 'failed'): void;
   /** Blobs that nothing named any more. */

@@ -9,6 +9,7 @@ import { BlobCollector } from '../../src/server/blobs/collector.ts';
 import type { FileBlobs } from '../../src/server/blobs/file-blobs.ts';
 import { openBlobs } from '../../src/server/blobs/open-blobs.ts';
 import { loadConfig } from '../../src/server/config.ts';
+import { LiveConfig } from '../../src/server/live-config.ts';
 import { databasePath } from '../../src/server/open-store.ts';
 import { createMetrics } from '../../src/telemetry/create-metrics.ts';
 import type { LogFields } from '../../src/telemetry/log.ts';
@@ -29,6 +30,7 @@ export interface TestBlobs {
   pathOf(address: Hash): string;
   /** Every file there is, by its name; the directories aside. */
   files(): readonly string[];
+  reload(settings: Readonly<Record<string, string>>): Promise<void>;
   /** The value of one series. */
   metric(series: string): Promise<number>;
 }
@@ -54,8 +56,11 @@ export async function openTestBlobs({
     isProcessObserved: false,
   });
   const flags = { data: dataDir, blobs: 'on', min_free_space: '0B', ballast: '0B', ...settings };
+  let config = loadConfig({ flags });
+  const load = async () => config;
+  const live = new LiveConfig({ initial: config, load, log: SILENT_LOG, metrics, now });
   const blobs = await openBlobs({
-    live: { current: loadConfig({ flags }) },
+    live,
     metrics,
     log: { debug() {}, info() {}, warn: complain, error: complain },
     now,
@@ -71,6 +76,10 @@ export async function openTestBlobs({
     complaints,
     pathOf: (address) => blobPath(paths, address),
     files: () => filesIn(paths.root),
+    reload: async (next) => {
+      config = loadConfig({ flags: { ...flags, ...next } });
+      await live.reload();
+    },
     metric: async (series) => {
       const { text } = await metrics.render();
       const line = text.split('\n').find((one) => one.startsWith(`${series} `));

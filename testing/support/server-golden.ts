@@ -42,6 +42,7 @@ export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: 
   tls_certificate_not_after_timestamp_seconds: ['gauge'],
   registry_blobs: ['gauge'],
   registry_blob_bytes: ['gauge'],
+  registry_blob_quota_bytes: ['gauge'],
   blob_puts_total: ['counter', 'result'],
   blobs_collected_total: ['counter'],
   blobs_damaged_total: ['counter'],
@@ -91,6 +92,7 @@ export function reportEverything(metrics: Metrics): void {
   metrics.connections(1);
   metrics.connectionRefused('address');
   metrics.blobs({ count: 3, bytes: 3_000 });
+  metrics.blobQuota(30_000);
   metrics.blobPut('known');
   metrics.blobsCollected(2);
   metrics.blobDamaged();

@@ -11,7 +11,7 @@ import { blobPaths } from './blob-paths.ts';
 import { FileBlobs } from './file-blobs.ts';
 
 export interface OpenBlobsParts {
-  readonly live: Pick<LiveConfig, 'current'>;
+  readonly live: Pick<LiveConfig, 'current' | 'add'>;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -39,6 +39,8 @@ export async function openBlobs(parts: OpenBlobsParts): Promise<FileBlobs | unde
       { cause },
     );
   }
+  metrics.blobQuota(blobs.quotaBytes);
+  live.add({ prepare: async (next) => () => metrics.blobQuota(next.blobs.quotaBytes) });
   const kept = new FileBlobs({ paths, limits: () => limitsOf(live), metrics, log, now });
   kept
     .count()

@@ -263,3 +263,10 @@ test('pieces that arrive are emptied when they are written, so that nobody has t
   // The last two batches went with the file.
   assert.ok(left.length <= 16, `${left.length} of ${given.length}`);
 });
+
+test('the quota is told beside what is kept of it, as it is since the last reload', async () => {
+  const { metric, reload } = await openTestBlobs({ settings: { blob_quota: '1MiB' } });
+  assert.equal(await metric('registry_blob_quota_bytes'), 1024 ** 2);
+  await reload({ blob_quota: '3MiB' });
+  assert.equal(await metric('registry_blob_quota_bytes'), 3 * 1024 ** 2);
+});
