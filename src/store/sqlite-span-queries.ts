@@ -12,9 +12,12 @@ export interface SpanRow {
 /** A key, and its span at the version asked for, if it has one. */
 export type SetRow = DescriptorKey & (SpanRow | { readonly bytes: null });
 
-/** A key that an entry put or removed, and the version that did. */
-export interface TouchedRow extends DescriptorKey {
+export interface KeyRow extends DescriptorKey {
   readonly descriptor: number;
+}
+
+/** A key that an entry put or removed, and the version that did. */
+export interface TouchedRow extends KeyRow {
   readonly version: number;
 }
 
@@ -54,6 +57,9 @@ export interface SpanQueries {
   readonly set: Database.Statement<[DescriptorKey & { readonly version: number }], SetRow>;
   readonly begun: TouchedStatement;
   readonly ended: TouchedStatement;
+  readonly spansUntil: Database.Statement<[{ readonly version: number }], number>;
+  readonly newestDescriptor: Database.Statement<[], number>;
+  readonly keys: Database.Statement<[DescriptorKey & { readonly limit: number }], KeyRow>;
   readonly changed: Database.Statement<
     [{ readonly from: number; readonly to: number; readonly descriptors: string }],
     ChangedRow
@@ -88,6 +94,19 @@ export function prepareSpanQueries(db: Database.Database): SpanQueries {
        WHERE s.end_version IS NOT NULL
          AND (s.end_version, s.descriptor) > ($version, $descriptor) AND s.end_version <= $high
        ORDER BY s.end_version, s.descriptor LIMIT $limit`,
+    ),
+    /** About how many there were: numbers go up with versions. */
+    spansUntil: db
+      .prepare<[{ readonly version: number }], number>(
+        `SELECT span FROM spans WHERE set_version <= $version
+         ORDER BY set_version DESC, descriptor DESC LIMIT 1`,
+      )
+      .pluck(),
+    newestDescriptor: db.prepare<[], number>('SELECT max(descriptor) FROM descriptors').pluck(),
+    /** The key is where it begins: after it. */
+    keys: db.prepare<[DescriptorKey & { readonly limit: number }], KeyRow>(
+      `SELECT descriptor, kind, id FROM descriptors
+       WHERE (kind, id) > ($kind, $id) ORDER BY kind, id LIMIT $limit`,
     ),
     /** `descriptors`: a JSON array, whose order the rows keep. One call for a page of keys. */
     changed: db.prepare<

@@ -10,6 +10,7 @@ import { compareKeys } from '../core/payload.ts';
 import { PAGE_ROWS, PageBudget } from './paging.ts';
 import { plainBytes } from './sqlite-bytes.ts';
 import {
+  type KeyRow,
   prepareSpanQueries,
   type SpanRow,
   type TouchedRow,
@@ -55,13 +56,14 @@ export class SpanReader {
   }
 
   async *diff(range: Range): AsyncGenerator<readonly StoredDifference[]> {
-    const touched = await this.#touched(range);
-    for (let start = 0; start < touched.length; ) {
-      const page: StoredDifference[] = [];
-      start += this.#fillDiff(page, range, touched.slice(start, start + PAGE_ROWS));
-      if (page.length > 0) yield page;
-      if (start < touched.length) await nextTurn();
-    }
+    const pages = this.#isLong(range) ? this.#allKeys() : this.#touchedKeys(range);
+    for await (const keys of pages)
+      for (let start = 0; start < keys.length; ) {
+        const page: StoredDifference[] = [];
+        start += this.#fillDiff(page, range, keys.slice(start));
+        if (page.length > 0) yield page;
+        await nextTurn();
+      }
   }
 
   /** Answers where the next page begins. Keys without a value at `version` spend the budget too. */
@@ -82,7 +84,7 @@ export class SpanReader {
   }
 
   /** Answers how many of the keys it compared. */
-  #fillDiff(page: StoredDifference[], range: Range, keys: readonly TouchedRow[]): number {
+  #fillDiff(page: StoredDifference[], range: Range, keys: readonly KeyRow[]): number {
     const budget = new PageBudget();
     const descriptors = JSON.stringify(keys.map((key) => key.descriptor));
     for (const row of this.#sql.changed.iterate({ ...range, descriptors })) {
@@ -95,6 +97,33 @@ export class SpanReader {
       if (budget.isFullWith(bytes)) return row.place + 1;
     }
     return keys.length;
+  }
+
+  /** More values began between than there are keys: to look at each key costs less, however long the history is. */
+  #isLong({ from, to }: Range): boolean {
+    const spansUntil = (version: number): number => this.#sql.spansUntil.get({ version }) ?? 0;
+    const begun = Math.abs(spansUntil(to) - spansUntil(from));
+    return begun > (this.#sql.newestDescriptor.get() ?? 0);
+  }
+
+  async *#allKeys(): AsyncGenerator<readonly KeyRow[]> {
+    let last = BEFORE_ALL;
+    for (;;) {
+      const { kind, id } = last;
+      const page = this.#sql.keys.all({ kind, id, limit: PAGE_ROWS });
+      for (const row of page) {
+        assertAscending(last, row);
+        last = row;
+      }
+      yield page;
+      if (page.length < PAGE_ROWS) return;
+    }
+  }
+
+  async *#touchedKeys(range: Range): AsyncGenerator<readonly KeyRow[]> {
+    const touched = await this.#touched(range);
+    for (let start = 0; start < touched.length; start += PAGE_ROWS)
+      yield touched.slice(start, start + PAGE_ROWS);
   }
 
   /** The keys with a span that begins or ends between two versions, sorted. */

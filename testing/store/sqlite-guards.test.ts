@@ -179,7 +179,7 @@ test('every read of the descriptor index and of the tree is a seek or a walk alo
   const place = { level: 0, index: 0, count: 9 };
   const key = { kind: 'thing', id: 'a', descriptor: 1, descriptors: '[1]' };
   const bound = { ...version, ...place, ...key };
-  assert.equal(statements.length, 9);
+  assert.equal(statements.length, 12);
   for (const [name, { source }] of statements) {
     const explain = db.prepare<[typeof bound], { detail: string }>(`EXPLAIN QUERY PLAN ${source}`);
     const plan = explain.all(bound);

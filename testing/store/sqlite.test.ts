@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { test } from 'node:test';
+import Database from 'better-sqlite3';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
+import { SpanReader } from '../../src/store/sqlite-spans.ts';
 import {
   appendHistory,
   collect,
@@ -145,6 +147,34 @@ test('keys that are long gone fill no page but end', async (t) => {
   await appendHistory(store, [[], ids.map((id) => put(id, '1')), ids.map((id) => remove(id))]);
   assert.equal((await collect(store.set(2))).length, 0);
   assert.equal((await collect(store.diff({ from: 0, to: 2 }))).length, 0);
+});
+
+test('a difference over more values than there are keys is found key by key, page by page', async (t) => {
+  const store = await openStore(t, makePath());
+  const ids = Array.from({ length: 2_500 }, (_, i) => `id-${String(i).padStart(4, '0')}`);
+  const all = (value: string) => ids.map((id) => put(id, value));
+  await appendHistory(store, [[], all('1'), all('2'), all('1'), [remove('id-2400')]]);
+  const changed = async (from: number, to: number) =>
+    (await collect(store.diff({ from, to }))).flat().map(({ id }) => id);
+  assert.deepEqual(await changed(1, 4), ['id-2400']);
+  assert.deepEqual(await changed(4, 1), ['id-2400']);
+  assert.deepEqual(await changed(0, 3), ids);
+});
+
+test('a difference costs as many statements after ten times the history', async (t) => {
+  const statementsAt = async (versions: number): Promise<number> => {
+    const path = makePath();
+    const store = await openStore(t, path);
+    const values = Array.from({ length: versions }, (_, i) => [put(`id-${i % 3}`, `${i}`)]);
+    await appendHistory(store, [[], ...values]);
+    let statements = 0;
+    const db = new Database(path, { readonly: true, verbose: () => statements++ });
+    t.after(() => db.close());
+    const found = await collect(new SpanReader(db).diff({ from: 1, to: versions }));
+    assert.deepEqual(found.flat().length, 3);
+    return statements;
+  };
+  assert.equal(await statementsAt(4_000), await statementsAt(400));
 });
 
 test('a reader follows a database that a store is writing, and cannot write', async (t) => {
