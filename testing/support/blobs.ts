@@ -131,3 +131,6 @@ export async function* inPieces(
 ): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
 }
+
+/** What `blob-child` puts: one of several batches, and one of a single batch. */
+export const BLOBS_PUT: readonly TestBlob[] = [makeBlob(1_200_000, 5), makeBlob(100_000, 6)];

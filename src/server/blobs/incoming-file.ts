@@ -50,12 +50,17 @@ export class IncomingFile implements AsyncDisposable {
     return formatHash(this.#hasher.digest());
   }
 
-  /** Durable when it resolves, under its name. */
+  /** Durable when it resolves, under its name; a name that may not last is taken back. */
   async place(path: string): Promise<void> {
     await this.#file.sync();
     await rename(this.#path, path);
     this.#isPlaced = true;
-    await syncDirectory(dirname(path));
+    try {
+      await syncDirectory(dirname(path));
+    } catch (cause) {
+      await rm(path, { force: true });
+      throw cause;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
