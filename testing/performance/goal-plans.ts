@@ -9,6 +9,7 @@ import { openEvents } from './events.ts';
 import { openHistory } from './history.ts';
 import { openLargeProposal } from './large-proposal.ts';
 import { commitsPlan, type Effort, pacedPlan, readsPlan, startsPlan } from './plans.ts';
+import { openRestarts } from './restarts.ts';
 import { openSlowDisk } from './slow-disk.ts';
 import { openInstalledStarts } from './starts-installed.ts';
 import { openLongStarts } from './starts-long.ts';
@@ -68,6 +69,7 @@ export const GOAL_PLANS: Readonly<Record<string, (options: GoalOptions) => reado
       ),
       startsPlan({ profile: PROFILE }, EFFORT),
     ],
+    restarts: () => [plan('restarts', openRestarts, ONE_START)],
     chaos: () => [plan('troubles', openChaos, EFFORT)],
     etcd: () => [plan('etcd', () => openEtcd({ alone: 100, together: 256, seconds: 2 }), EFFORT)],
     history: (options) => [

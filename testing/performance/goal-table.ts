@@ -196,6 +196,27 @@ export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
       ],
     },
   ],
+  // From the signal on: what a start is held to where it runs, and a second more for the end before it.
+  restarts: [
+    {
+      work: 'stopped under load and started again',
+      bounds: [
+        ours('stopped under load: until it answers', { atMost: 1_800 }),
+        ours('stopped under load: until it commits', { atMost: 3_500 }),
+      ],
+    },
+    {
+      work: 'killed under load and started again',
+      bounds: [
+        ours('killed under load: until it answers', { atMost: 3_500 }),
+        ours('killed under load: until it commits', { atMost: 6_000 }),
+      ],
+    },
+    {
+      work: 'restored from a snapshot',
+      bounds: [ours('restored from a snapshot: until it answers', { atMost: 3_500 })],
+    },
+  ],
   starts: [
     {
       work: 'start of the installed package, 10^5 entries',

@@ -1,7 +1,7 @@
 /**
  * A registry as `quorate serve` runs it, on free ports, as a program of its own: `macronode DIRECTORY LOG_KEY`
  * or `micronode DIRECTORY LOG_KEY`. Prints the URL of its metrics, then its own; stops when its standard
- * input ends. A fourth argument plants a slowdown, for the gate to be proved on: `planted.ts`. A fifth is an
+ * input ends, or by SIGTERM. A fourth argument plants a slowdown, for the gate to be proved on: `planted.ts`. A fifth is an
  * object of settings that differ from those below.
  */
 import { flushCompileCache } from 'node:module';
@@ -37,4 +37,10 @@ const server = await startServer(loadConfig({ flags }));
 console.log(`metrics ${server.metricsUrl}`);
 console.log(server.url);
 flushCompileCache();
-process.stdin.on('end', () => void server.stop()).resume();
+const stop = (): void => {
+  process.off('SIGTERM', stop);
+  process.stdin.off('end', stop).destroy();
+  void server.stop();
+};
+process.on('SIGTERM', stop);
+process.stdin.on('end', stop).resume();
