@@ -7,7 +7,6 @@ import type { PublishedHead, Registry } from '../registry/registry.ts';
 import type { KeptRange } from '../registry/retained.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import { notModified } from './conditional.ts';
-import { CORR_ID_HEADER } from './correlation.ts';
 import { readHeaders } from './cors.ts';
 import { LeastRecent } from './least-recent.ts';
 
@@ -141,9 +140,11 @@ function readyAnswer(route: string, etag: string, answer: Answer): ReadyAnswer {
 }
 
 export function readyResponse({ status, headers, body }: Answer): ReadyResponse {
-  const all = [...new Headers({ ...readHeaders(headers), [CORR_ID_HEADER]: '-' })];
-  all.pop();
-  return Object.freeze({ status, headers: all.flat(), body: body as Uint8Array | null });
+  // As `Headers` has them; a start that makes one loads all of fetch.
+  const sorted = Object.entries(readHeaders(headers))
+    .map(([name, value]) => [name.toLowerCase(), value] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.freeze({ status, headers: sorted.flat(), body: body as Uint8Array | null });
 }
 
 function pathOf(version: number): string {

@@ -1,6 +1,6 @@
 /** The API as a node:http listener: the app of `http`, given what only a server knows of a request. */
 import type { RequestListener } from 'node:http';
-import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import type { HttpBindings } from '@hono/node-server';
 import { createHttp } from '../http/app.ts';
 import type { Authority } from '../http/authority.ts';
 import type { BlobStore } from '../http/blob-store.ts';
@@ -18,6 +18,7 @@ import type { Config } from './config.ts';
 import { newCorrId } from './corr-id.ts';
 import { readyListener } from './front/ready-listener.ts';
 import { createClientAddress } from './listen/client-address.ts';
+import { fetchListener } from './listen/fetch-listener.ts';
 import { createTrustedPeers } from './listen/trusted-peers.ts';
 import { UnderWay } from './listen/under-way.ts';
 import { isLoopbackCaller } from './loopback.ts';
@@ -82,18 +83,15 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
     piecesOf: (c) => incomingOf(c).iterator({ destroyOnReturn: false }),
   });
   const { underWay = new UnderWay() } = parts;
-  const next = getRequestListener((request, env) => underWay.run(() => app.fetch(request, env)), {
-    // The process belongs to whoever imports this package, and so do its globals.
-    overrideGlobalObjects: false,
-    // An http/1.0 probe has no host; nothing here depends on it.
-    hostname: 'localhost',
+  const next = fetchListener(
+    (request, env) => underWay.run(() => app.fetch(request, env)),
     // The app answers its own failures: here come only requests that no URL can be made of.
-    errorHandler: (error) => {
+    (error) => {
       parts.metrics.rejected(RAW_PROBLEM_CODE);
       parts.log.info('request refused', { code: RAW_PROBLEM_CODE, error });
       return problemResponse({ status: 400, detail: 'expected a host and a path that make a url' });
     },
-  });
+  );
   return { listener: readyListener({ readyReads, clientAddress, next }), readyReads };
 }
 

@@ -1,9 +1,9 @@
 /** A stream of pieces on a connection of node:http: each is written when the one before has gone, and then given back. */
 import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { SendPieces } from '../http/deps.ts';
 import { giveBack } from './blobs/give-back.ts';
+import { alreadySent } from './listen/fetch-listener.ts';
 
 export const sendPieces: SendPieces = (c, pieces, { status, headers }) => {
   const { outgoing }: HttpBindings = c.env;
@@ -11,14 +11,14 @@ export const sendPieces: SendPieces = (c, pieces, { status, headers }) => {
   const leave = () => void reader.cancel().catch(() => undefined);
   if (outgoing.destroyed) {
     leave();
-    return RESPONSE_ALREADY_SENT;
+    return alreadySent();
   }
   // Whoever hangs up is noticed also while a piece is being read.
   outgoing.once('close', leave);
   outgoing.writeHead(status, [...headers].flat());
   // A piece that cannot be read or written ends the connection: its reader must not take the rest for all.
   send(reader, outgoing).catch(() => outgoing.destroy());
-  return RESPONSE_ALREADY_SENT;
+  return alreadySent();
 };
 
 async function send(

@@ -1,7 +1,6 @@
 /** A witness as a server: its key, the logs it watches, its memory on disk, and a listener. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { getRequestListener } from '@hono/node-server';
 import { RegistryError } from '../core/error.ts';
 import { type ListedLog, parseLogList } from '../core/tlog/log-list.ts';
 import { parseVerifierKey } from '../core/vkey.ts';
@@ -14,6 +13,7 @@ import { type Address, formatAddress } from './config-values.ts';
 import { createFatal, killProcess } from './fatal.ts';
 import { HttpServer } from './http-server.ts';
 import type { KeySource } from './key-source.ts';
+import { fetchListener } from './listen/fetch-listener.ts';
 import { createLog } from './log.ts';
 import { createNoteVerifier } from './note-verifier.ts';
 import { problemResponse } from './raw-problem.ts';
@@ -70,11 +70,9 @@ export async function startWitness(options: WitnessOptions): Promise<RunningWitn
     const handler = createWitnessHandler({ witness, prefix: options.prefix, log });
     const server = new HttpServer({
       timeouts: TIMEOUTS,
-      listener: getRequestListener(handler, {
-        overrideGlobalObjects: false,
-        hostname: 'localhost',
-        errorHandler: () => problemResponse({ status: 400, detail: 'expected a path' }),
-      }),
+      listener: fetchListener(handler, () =>
+        problemResponse({ status: 400, detail: 'expected a path' }),
+      ),
       onRefused: ({ status, detail }) => log.info('request refused', { status, detail }),
       onError: (error) => log.error('a connection could not be accepted', { error }),
     });

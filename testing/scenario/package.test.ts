@@ -140,6 +140,32 @@ test('the bundled program finds the token library, which lies beside it', async 
   assert.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
+const TELLING = `process.on('SIGUSR2', () =>
+  console.error(process.moduleLoadList.some((name) => name.endsWith('undici/undici'))),
+);`;
+
+test('the bundled program starts without fetch, which the first request that needs it loads', async (t) => {
+  writeFileSync(join(user, 'telling.cjs'), TELLING);
+  const bin = join(installed, 'bin/quorate.mjs');
+  const settings = ['--profile', 'micronode', '--log-level', 'silent'];
+  const ports = ['--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'];
+  const child = spawn(
+    process.execPath,
+    ['--require', './telling.cjs', bin, 'serve', ...settings, ...ports],
+    { cwd: user, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  t.after(() => child.kill('SIGKILL'));
+  const told = createInterface({ input: child.stderr });
+  const isLoaded = async () => {
+    child.kill('SIGUSR2');
+    return (await once(told, 'line'))[0];
+  };
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  assert.equal(await isLoaded(), 'false');
+  assert.equal((await fetch(`${url}/livez`)).status, 200);
+  assert.equal(await isLoaded(), 'true');
+});
+
 test('what is optional is not in the program, which says what to install where it is needed', async () => {
   const bin = join(installed, 'bin/quorate.mjs');
   const listing = exec(process.execPath, [bin, 'snapshot', 'list', 's3://backup'], { cwd: user });

@@ -3,7 +3,6 @@
  * connect may act; nothing here approves, commits or changes governance.
  */
 import type { RequestListener } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
 import type { BuildInfo } from '../../http/deps.ts';
 import { createOperatorHandler } from '../../http/operator.ts';
 import type { Registry } from '../../registry/registry.ts';
@@ -12,6 +11,7 @@ import type { AuditTrail } from '../../telemetry/audit.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { BlobCollector } from '../blobs/collector.ts';
 import { newCorrId } from '../corr-id.ts';
+import { fetchListener } from '../listen/fetch-listener.ts';
 import { UnderWay } from '../listen/under-way.ts';
 import { problemResponse } from '../raw-problem.ts';
 import type { RetentionRun } from '../retention/retention.ts';
@@ -50,11 +50,8 @@ export function operatorListener(parts: OperatorParts): RequestListener {
     uptimeSeconds: () => (monotonicMs() - startedMs) / 1000,
   });
   const handler = createOperatorHandler({ acts, audit, log, newCorrId });
-  return getRequestListener((request) => underWay.run(() => handler(request)), {
-    // The process belongs to whoever imports this package, and so do its globals.
-    overrideGlobalObjects: false,
-    hostname: 'localhost',
-    errorHandler: () =>
-      problemResponse({ status: 400, detail: 'expected a path that makes a url' }),
-  });
+  return fetchListener(
+    (request) => underWay.run(() => handler(request)),
+    () => problemResponse({ status: 400, detail: 'expected a path that makes a url' }),
+  );
 }
