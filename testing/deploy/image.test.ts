@@ -20,6 +20,7 @@ import { text } from 'node:stream/consumers';
 import { before, type TestContext, test } from 'node:test';
 import { loadConfig } from '../../src/server/config.ts';
 import { SETTINGS } from '../../src/server/config-schema.ts';
+import { SERVICE_FLAGS } from '../performance/service-flags.ts';
 import { copiesOf, execForm, only, parseDockerfile } from '../support/dockerfile.ts';
 import { buildImage, canBuild, DOCKERFILE, installedNpm, runInImage } from '../support/image.ts';
 import { LOG_KEY } from '../support/server-start.ts';
@@ -47,6 +48,7 @@ test('the last stage starts from nothing, runs no shell, and its user is a numbe
     [node, flags.at(-1), execForm(only(final, 'CMD'))],
     ['/usr/local/bin/node', '/app/bin/quorate.mjs', ['serve']],
   );
+  for (const flag of SERVICE_FLAGS) assert.ok(flags.includes(flag), flag);
 });
 
 test('every other stage starts from one base image that can be pinned, of a node that the program runs on', () => {

@@ -15,6 +15,7 @@ import {
 import { type ChildServer, type NodeChild, type NodeChildOptions, startChild } from './child.ts';
 import type { Profile } from './figure.ts';
 import { formatPlan, NOTHING_PLANTED, type Planted } from './planted.ts';
+import { SERVICE_FLAGS } from './service-flags.ts';
 
 const SIGNERS = 5;
 const THRESHOLD = 3;
@@ -73,7 +74,9 @@ export function spawnRegistry(
   { planted = NOTHING_PLANTED, settings = {}, ...child }: RegistryProcessOptions = {},
 ): Promise<NodeChild> {
   const changed = [formatPlan(planted), JSON.stringify(settings)];
-  return startChild('registry-server.ts', [profile, directory, LOG_KEY, ...changed], child);
+  const nodeFlags = [...SERVICE_FLAGS, ...(child.nodeFlags ?? [])];
+  const parameters = [profile, directory, LOG_KEY, ...changed];
+  return startChild('registry-server.ts', parameters, { ...child, nodeFlags });
 }
 
 function metricsUrlOf(said: readonly string[]): string {

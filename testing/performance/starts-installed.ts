@@ -12,6 +12,7 @@ import { logKeyFile } from '../support/log-key-file.ts';
 import type { Bench } from './bench.ts';
 import type { ChildServer } from './child.ts';
 import { asServer } from './machine.ts';
+import { SERVICE_FLAGS } from './service-flags.ts';
 import { type LongStartsPlan, openStartsOver } from './starts-long.ts';
 import { makeTemporary } from './temporary.ts';
 
@@ -57,6 +58,7 @@ async function linkDependencies(installed: string, modules: string): Promise<voi
 /** With no more settings than an operator must give, on free ports. */
 async function serve(program: string, data: string): Promise<ChildServer> {
   const server = asServer(process.execPath, [
+    ...SERVICE_FLAGS,
     ...[program, 'serve', '--data', data, '--log-key', logKeyFile(), '--log-level', 'error'],
     ...['--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'],
   ]);
