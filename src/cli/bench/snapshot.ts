@@ -31,6 +31,8 @@ interface SnapshotFlags {
 /** How long one step took, and how much of the database that is a second. */
 interface Step {
   readonly seconds: number;
+  /** Of the processor, of all threads together: what neighbours on the machine change least. */
+  readonly cpu_seconds: number;
   /** 10^6 bytes of database. */
   readonly mb_per_second: number;
 }
@@ -154,8 +156,9 @@ async function measure(
       signal,
     }),
   );
-  const step = ({ seconds }: { readonly seconds: number }): Step => ({
+  const step = ({ seconds, cpuSeconds }: Timed): Step => ({
     seconds,
+    cpu_seconds: cpuSeconds,
     mb_per_second: Math.round(header.bytes / 10_000 / seconds) / 100,
   });
   return {
@@ -169,20 +172,27 @@ async function measure(
   };
 }
 
+interface Timed {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
+
 async function timed<T>(
   clock: BenchClock,
   run: () => Promise<T>,
-): Promise<{ readonly outcome: T; readonly seconds: number }> {
-  const began = clock.now();
+): Promise<Timed & { readonly outcome: T }> {
+  const [began, before] = [clock.now(), process.cpuUsage()];
   const outcome = await run();
-  return { outcome, seconds: (clock.now() - began) / 1000 };
+  const { user, system } = process.cpuUsage(before);
+  return { outcome, seconds: (clock.now() - began) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
 function show({ loads: { snapshot }, ...result }: BenchResult<SnapshotLoads>): string {
   const { entries, database_bytes, file_bytes } = snapshot;
-  const row = (name: string, { seconds, mb_per_second }: Step) => [
+  const row = (name: string, { seconds, cpu_seconds, mb_per_second }: Step) => [
     name,
     `${seconds.toFixed(2)} s`,
+    `${cpu_seconds.toFixed(2)} s of processor`,
     `${mb_per_second.toFixed(1)} MB/s`,
   ];
   return [

@@ -1,14 +1,16 @@
 /**
- * A database written as a snapshot file: compressed and hashed in one pass over it. The header stands before
- * what it is known from, so its place is kept free and it is written last: until then the file is none.
+ * A database written as a snapshot file: compressed, then read again from there, and hashed while it is held
+ * against the database byte by byte. The header stands before what it is known from, so its place is kept free
+ * and it is written last: until then the file is none.
  */
+import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { RegistryError } from '../../core/error.ts';
-import { formatHash, type Hash } from '../../core/hash.ts';
-import { createHasher } from '../fast-hash/hasher.ts';
+import type { Hash } from '../../core/hash.ts';
 import { encodeHeader, MAX_HEADER_BYTES, type SnapshotHeader, snapshotId } from './header.ts';
+import { unpackBody } from './unpack.ts';
 
 export interface PackOptions {
   /** A database that nobody writes to. */
@@ -47,8 +49,12 @@ export async function packDatabase({
       'too_large',
       `expected a header of at most ${MAX_HEADER_BYTES} bytes, got ${begin}`,
     );
-  const packed = await compress({ from, file, begin, bytes, onProgress });
-  const whole: SnapshotHeader = { ...draft, ...packed };
+  // Two passes, of the database and of the file.
+  const pass = (before: number) => (done: number) =>
+    onProgress(Math.floor((before * bytes + done) / 2), bytes);
+  const packedBytes = await compress({ from, file, begin, bytes, onProgress: pass(0) });
+  const content = await readAgain({ from, to, begin, bytes, packedBytes, onProgress: pass(1) });
+  const whole: SnapshotHeader = { ...draft, content, packedBytes };
   const line = encodeHeader(whole);
   await writeAt(file, line, 0);
   await file.sync();
@@ -62,24 +68,17 @@ interface Compressing {
   readonly begin: number;
   /** Of the database. */
   readonly bytes: number;
-  readonly onProgress: PackOptions['onProgress'];
+  readonly onProgress: (done: number) => void;
 }
 
-async function compress({
-  from,
-  file,
-  begin,
-  bytes,
-  onProgress,
-}: Compressing): Promise<Pick<SnapshotHeader, 'content' | 'packedBytes'>> {
-  const hasher = createHasher();
+/** Answers how many bytes it became. */
+async function compress({ from, file, begin, bytes, onProgress }: Compressing): Promise<number> {
   let [done, at] = [0, begin];
   const read = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunksOf(from, bytes)) {
-      hasher.update(chunk);
       yield chunk;
       done += chunk.length;
-      onProgress(done, bytes);
+      onProgress(done);
     }
   };
   const write = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
@@ -94,7 +93,41 @@ async function compress({
     params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
   });
   await pipeline(read, zip, write);
-  return { content: formatHash(hasher.digest()), packedBytes: at - begin };
+  return at - begin;
+}
+
+interface ReadingAgain extends Omit<Compressing, 'file'> {
+  readonly to: string;
+  readonly packedBytes: number;
+}
+
+/** Answers the hash of what came out of the file, and was the database. Throws `storage_damaged`. */
+async function readAgain({
+  from,
+  to,
+  begin,
+  bytes,
+  packedBytes,
+  onProgress,
+}: ReadingAgain): Promise<Hash> {
+  const expected = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  let at = 0;
+  const body = createReadStream(to, { start: begin, highWaterMark: CHUNK_BYTES });
+  return await unpackBody(body, {
+    packedBytes,
+    bytes,
+    take: async (chunk) => {
+      const { bytesRead } = await from.read(expected, 0, chunk.length, at);
+      if (!expected.subarray(0, bytesRead).equals(chunk))
+        throw new RegistryError(
+          'storage_damaged',
+          `expected the database at byte ${at} as it went into ${to}, got another: the disk or the memory is failing`,
+        );
+      at += chunk.length;
+    },
+    onProgress,
+    signal: new AbortController().signal,
+  });
 }
 
 /** Each in memory of its own: it is compressed by another thread while the next is read. */

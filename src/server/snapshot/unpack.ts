@@ -57,35 +57,57 @@ export async function unpackSnapshot(
   { header, body }: Pick<OpenedSnapshot, 'header' | 'body'>,
   { to, onProgress, signal }: UnpackOptions,
 ): Promise<void> {
-  const hasher = createHasher();
-  let bytes = 0;
-  const take = async function* (chunks: Chunks): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunks) {
-      bytes += chunk.length;
-      if (bytes > header.bytes) throw damaged(`${header.bytes} bytes of database`, 'more');
-      hasher.update(chunk);
-      yield chunk;
-      onProgress(bytes, header.bytes);
-    }
-  };
   await using file = to === null ? null : await open(to, 'wx', 0o600);
-  const write = async (chunks: Chunks): Promise<void> => {
-    for await (const chunk of chunks) await file?.writeFile(chunk);
+  const content = await unpackBody(body, {
+    packedBytes: header.packedBytes,
+    bytes: header.bytes,
+    take: async (chunk) => void (await file?.writeFile(chunk)),
+    onProgress,
+    signal,
+  });
+  if (content !== header.content)
+    throw damaged(`a database that hashes to ${header.content}`, content);
+  await file?.sync();
+}
+
+export interface UnpackBody extends Omit<UnpackOptions, 'to'> {
+  /** Of the body. */
+  readonly packedBytes: number;
+  /** Of the database. */
+  readonly bytes: number;
+  /** Gets the database, piece by piece. */
+  readonly take: (chunk: Uint8Array) => Promise<void>;
+}
+
+/** Answers what the database hashes to. Throws as `unpackSnapshot`, or what `take` throws. */
+export async function unpackBody(
+  body: Chunks,
+  { packedBytes, bytes, take, onProgress, signal }: UnpackBody,
+): Promise<Hash> {
+  const hasher = createHasher();
+  let done = 0;
+  const takeAll = async (chunks: Chunks): Promise<void> => {
+    for await (const chunk of chunks) {
+      done += chunk.length;
+      if (done > bytes) throw damaged(`${bytes} bytes of database`, 'more');
+      // Taken by the system while it is hashed here.
+      const taken = take(chunk);
+      hasher.update(chunk);
+      await taken;
+      onProgress(done, bytes);
+    }
   };
   const unzip = createZstdDecompress({
     chunkSize: CHUNK_BYTES,
     params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
   });
   try {
-    await pipeline(exactly(body, header.packedBytes), unzip, take, write, { signal });
+    await pipeline(exactly(body, packedBytes), unzip, takeAll, { signal });
   } catch (cause) {
     throw signal.aborted ? signal.reason : unzipError(cause);
   }
-  if (bytes !== header.bytes) throw damaged(`${header.bytes} bytes of database`, String(bytes));
-  const content = formatHash(hasher.digest());
-  if (content !== header.content)
-    throw damaged(`a database that hashes to ${header.content}`, content);
-  await file?.sync();
+  if (done !== bytes) throw damaged(`${bytes} bytes of database`, String(done));
+  return formatHash(hasher.digest());
 }
 
 async function readLine(

@@ -1,4 +1,4 @@
-/** A copy verified in two threads at once: the log in one, the rows beside it in the other. */
+/** A copy verified in threads at once: the log, the rows beside it, and for one that came from elsewhere SQLite's own check. */
 import { extname } from 'node:path';
 import { runBoth, runThread, type ThreadProgress } from '../reporting-thread.ts';
 import type { SnapshotFacts } from './header.ts';
@@ -6,7 +6,7 @@ import type { SnapshotFacts } from './header.ts';
 export interface VerifyData {
   /** Of a database. */
   readonly path: string;
-  readonly part: 'log' | 'rows';
+  readonly part: 'log' | 'rows' | 'pages';
   readonly isForeign: boolean;
 }
 
@@ -18,28 +18,35 @@ export interface VerifyThreads {
   readonly signal: AbortSignal;
 }
 
-/** Settles when both threads are gone. Throws what `verifyCopy` throws, or `unavailable` when it was given up. */
+/** Settles when all threads are gone. Throws what `verifyCopy` throws, or `unavailable` when it was given up. */
 export async function verifyInThreads(
   path: string,
   { isForeign, onProgress, signal }: VerifyThreads,
 ): Promise<SnapshotFacts> {
   const done = { log: 0, rows: 0 };
-  const verify = <O>(part: VerifyData['part'], either: AbortSignal): Promise<O> =>
+  const verify = <O>(part: VerifyData['part'], some: AbortSignal): Promise<O> =>
     runThread<O>({
       // In src this file ends in .ts, in dist in .js, and so does the thread's.
       program: new URL(`./verify-worker${extname(import.meta.url)}`, import.meta.url),
       name: 'the verification of a snapshot',
       data: { path, part, isForeign } satisfies VerifyData,
-      signal: either,
+      signal: some,
       onProgress: (progress) => {
+        if (part === 'pages') return;
         done[part] = progress.done;
         onProgress({ done: Math.floor((done.log + done.rows) / 2), total: progress.total });
       },
     });
   const [facts] = await runBoth(
     signal,
-    (either) => verify<SnapshotFacts>('log', either),
-    (either) => verify<null>('rows', either),
+    (some) => verify<SnapshotFacts>('log', some),
+    (some) =>
+      runBoth(
+        some,
+        (each) => verify<null>('rows', each),
+        // One of ours was checked when it was made.
+        async (each) => (isForeign ? verify<null>('pages', each) : null),
+      ),
   );
   return facts;
 }

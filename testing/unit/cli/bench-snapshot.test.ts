@@ -21,8 +21,8 @@ test('a registry is made up, and a snapshot of it made, read and restored', asyn
   assert.ok(snapshot.entries > 1 && snapshot.database_bytes >= 256 * 1024);
   assert.ok(snapshot.file_bytes < snapshot.database_bytes);
   for (const step of ['create', 'read', 'restore']) {
-    const { seconds, mb_per_second } = snapshot[step];
-    assert.ok(seconds > 0 && mb_per_second > 0, step);
+    const { seconds, cpu_seconds, mb_per_second } = snapshot[step];
+    assert.ok(seconds > 0 && cpu_seconds > 0 && mb_per_second > 0, step);
     const expected = snapshot.database_bytes / 1e6 / seconds;
     assert.ok(Math.abs(mb_per_second - expected) < 0.01, `${step}: ${mb_per_second}`);
   }
@@ -40,6 +40,6 @@ test('a database that is there is read, and stays as it is', async () => {
   assert.equal(code, 0);
   assert.match(stdout, /^snapshot: quorate \d\S* at \/\S+; data \/\S+$/m);
   assert.match(stdout, /^snapshot: 2 entries in .* of database, .* packed$/m);
-  assert.match(stdout, /^restore +\d+\.\d\d s +\d+\.\d MB\/s$/m);
+  assert.match(stdout, /^restore +\d+\.\d\d s +\d+\.\d\d s of processor +\d+\.\d MB\/s$/m);
   assert.deepEqual(readFileSync(path), before);
 });
