@@ -23,6 +23,7 @@ import {
   NOTHING_COUNTED,
   summaryOf,
 } from './audit.ts';
+import type { Archive } from './audit-archive.ts';
 import { type AskWitnesses, assertCheckpointOf } from './audit-checkpoint.ts';
 import type { AuditedBytes, Replayed } from './audit-entry.ts';
 import { Replay, type ReplayOptions, type ReplaySource } from './audit-replay.ts';
@@ -32,6 +33,8 @@ export interface AuditOptions extends ReplayOptions {
   readonly verifier: Verifier & NoteVerifier;
   /** Whether leaves alone will do for what was pruned. */
   readonly isPrunedAccepted: boolean;
+  /** Where else what was pruned may be found. */
+  readonly archive?: Pick<Archive, 'find'> | undefined;
   readonly witnesses: AskWitnesses;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -55,6 +58,8 @@ class DatabaseWalk {
   readonly #replay: Replay;
   readonly #index = new ExpectedIndex();
   #counts = NOTHING_COUNTED;
+  /** Entries that the database has pruned. */
+  readonly #pruned = new Set<number>();
   #nodes = 0;
   #note: Promise<SignedCheckpoint | undefined> | undefined;
   #checkpoint: CheckpointSummary | null = null;
@@ -66,13 +71,18 @@ class DatabaseWalk {
   }
 
   async add(page: readonly AuditedEntry[]): Promise<void> {
-    const replayed = await this.#replay.add(page.map((entry) => this.#bytesOf(entry)));
+    const entries: AuditedBytes[] = [];
+    for (const entry of page) entries.push(await this.#bytesOf(entry));
+    const replayed = await this.#replay.add(entries);
     for (const [i, entry] of page.entries()) {
       const made = replayed[i];
       if (made === undefined) continue;
       await this.#compareRow(entry, made);
-      if (made.kind !== 'whole') this.#index.forget(made.leaf.version);
-      for (const change of made.changes) this.#index.add(change, made.leaf.version);
+      // What a pruned entry put is in the rows no more than what nobody knows of.
+      const isIndexed = made.kind === 'whole' && !this.#pruned.has(made.leaf.version);
+      if (!isIndexed) this.#index.forget(made.leaf.version);
+      for (const change of isIndexed ? made.changes : [])
+        this.#index.add(change, made.leaf.version);
     }
     await this.#compareNodes(replayed);
     this.#counts = counted(this.#counts, replayed);
@@ -98,13 +108,16 @@ class DatabaseWalk {
   }
 
   /** A payload that was erased is empty, and so are the approvals of an entry that was pruned. */
-  #bytesOf({ version, leaf, payload, approvals }: AuditedEntry): AuditedBytes {
+  async #bytesOf({ version, leaf, payload, approvals }: AuditedEntry): Promise<AuditedBytes> {
     if (payload.length > 0) return { leaf, payload, approvals };
     if (approvals.length > 0) return { leaf, payload: null, approvals };
+    this.#pruned.add(version);
+    const found = await this.#options.archive?.find({ version, leaf });
+    if (found !== undefined) return found;
     if (this.#options.isPrunedAccepted) return { leaf, payload: null, approvals: null };
     throw new RegistryError(
       'pruned',
-      `expected every entry with its payload, got version ${version}, which was pruned: verify a snapshot that holds it, or accept it by its leaf alone`,
+      `expected every entry with its payload, got version ${version}, which was pruned: give quorate verify a snapshot that holds it (--snapshot), or accept it by its leaf alone`,
       { details: { version } },
     );
   }

@@ -1,8 +1,20 @@
-/** What commands that unpack a snapshot share: two bars, and an end in order when they are interrupted. */
+/** What commands that unpack a snapshot share: a place for it, two bars, and an end in order when they are interrupted. */
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { storageFailure } from '../server/snapshot/storage-failure.ts';
 import type { UnpackPhase } from '../server/snapshot/unpack-verified.ts';
 import type { Context } from './context.ts';
 
 const MEBIBYTE = 1024 * 1024;
+
+/** For who made it to remove. */
+export async function makeScratch(base: string): Promise<string> {
+  try {
+    return await mkdtemp(join(base, 'quorate-snapshot-'));
+  } catch (cause) {
+    throw storageFailure(cause, `a place for the database in ${base}`);
+  }
+}
 
 export async function showUnpacking<T>(
   { progress }: Pick<Context, 'progress'>,

@@ -77,7 +77,7 @@ async function fail({ check, ...fault }: Campaign): Promise<number> {
 const KILLED = [
   'fsync',
   'link',
-  ...(IS_LONG ? ['openat', 'write', 'pwrite64', 'unlink', 'mkdir', 'rmdir'] : []),
+  ...(IS_LONG ? ['openat', 'write', 'unlink', 'mkdir', 'rmdir'] : []),
 ];
 
 for (const call of KILLED)

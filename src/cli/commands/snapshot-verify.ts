@@ -1,10 +1,8 @@
 /** `quorate snapshot verify`: everything in a snapshot checked, with no server and no network. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { escapeText } from '../../core/error.ts';
 import { headerJson } from '../../server/snapshot/header.ts';
-import { storageFailure } from '../../server/snapshot/storage-failure.ts';
 import { type UnpackedSnapshot, unpackVerified } from '../../server/snapshot/unpack-verified.ts';
 import type { AuditSummary } from '../audit.ts';
 import { createAuditParts } from '../audit-parts.ts';
@@ -14,7 +12,7 @@ import { showAuditSummary } from '../show-audit.ts';
 import { headerRows } from '../show-snapshot.ts';
 import { openSource } from '../snapshot-source.ts';
 import { table } from '../text.ts';
-import { showUnpacking, untilInterrupted } from '../unpacking.ts';
+import { makeScratch, showUnpacking, untilInterrupted } from '../unpacking.ts';
 
 export interface VerifyFlags {
   readonly in: string;
@@ -47,14 +45,6 @@ export async function verifySnapshot(
     await context.print(`${rows.split('\n').map(escapeText).join('\n')}\n${found}`);
   } finally {
     await rm(directory, { recursive: true, force: true });
-  }
-}
-
-async function makeScratch(base: string): Promise<string> {
-  try {
-    return await mkdtemp(join(base, 'quorate-snapshot-'));
-  } catch (cause) {
-    throw storageFailure(cause, `a place for the database in ${base}`);
   }
 }
 
