@@ -81,7 +81,7 @@ class OpenRegistry implements Registry {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#governances = governances;
     this.#waiters = new HeadWaiters(timers);
-    this.#trees = new Trees(store, retained);
+    this.#trees = new Trees({ store, timers, retained });
     this.#checkpoints = new Checkpoints({
       ...options,
       cosigners: options.cosigners ?? [],

@@ -5,24 +5,34 @@
 import { descriptorPath } from '../core/descriptor.ts';
 import type { Hash } from '../core/hash.ts';
 import type { Leaf } from '../core/leaf.ts';
+import type { SetChange } from '../core/set-rows.ts';
 import { SetTree } from '../core/set-tree.ts';
 import type { Store } from '../store/store.ts';
+import type { RegistryTimers } from './options.ts';
 import type { Retained } from './retained.ts';
 import { damaged } from './stored.ts';
 
 const KEPT_RECENT = 64;
 const KEPT_OLD = 4;
+/** Takes a few milliseconds. */
+const UNDONE_AT_ONCE = 1_000;
+/** Waiting for each other, so that those under one node are undone together. Bounds what they take of memory. */
+const MAX_WAITING = 65_536;
+
+export interface TreesOptions {
+  readonly store: Pick<Store, 'diff'>;
+  readonly timers: Pick<RegistryTimers, 'soon'>;
+  readonly retained: Pick<Retained, 'state' | 'assertKept'>;
+}
 
 export class Trees {
-  readonly #store: Pick<Store, 'diff'>;
-  readonly #retained: Pick<Retained, 'state' | 'assertKept'>;
+  readonly #options: TreesOptions;
   readonly #recent = new Map<number, SetTree>();
   readonly #old = new Map<number, SetTree>();
   #building: Promise<unknown> = Promise.resolve();
 
-  constructor(store: Pick<Store, 'diff'>, retained: Pick<Retained, 'state' | 'assertKept'>) {
-    this.#store = store;
-    this.#retained = retained;
+  constructor(options: TreesOptions) {
+    this.#options = options;
   }
 
   remember(version: number, tree: SetTree): void {
@@ -46,10 +56,15 @@ export class Trees {
   async #build(leaf: Leaf): Promise<SetTree> {
     const [from, nearest] = this.#nearest(leaf.version);
     let tree = nearest;
-    for await (const page of this.#store.diff({ from, to: leaf.version }))
-      tree = tree.with(
-        page.map((row) => ({ path: descriptorPath(row), valueHash: row.after?.valueHash ?? null })),
-      );
+    let waiting: SetChange[] = [];
+    for await (const page of this.#options.store.diff({ from, to: leaf.version })) {
+      for (const row of page)
+        waiting.push({ path: descriptorPath(row), valueHash: row.after?.valueHash ?? null });
+      if (waiting.length < MAX_WAITING) continue;
+      tree = await this.#with(tree, waiting);
+      waiting = [];
+    }
+    tree = await this.#with(tree, waiting);
     if (tree.root !== leaf.set_root) return await this.#rebuild(leaf, { from, found: tree.root });
     this.#old.set(leaf.version, tree);
     const [oldest] = this.#old.keys();
@@ -57,13 +72,31 @@ export class Trees {
     return tree;
   }
 
+  /** In the order of paths: changes that follow each other hash the nodes above them once. */
+  async #with(before: SetTree, changes: readonly SetChange[]): Promise<SetTree> {
+    if (changes.length <= UNDONE_AT_ONCE) return before.with(changes);
+    const byFirstByte = Array.from({ length: 256 }, (): SetChange[] => []);
+    for (const change of changes) byFirstByte[change.path[0] ?? 0]?.push(change);
+    let tree = before;
+    let next: SetChange[] = [];
+    for (const some of byFirstByte) {
+      next = [...next, ...some];
+      if (next.length < UNDONE_AT_ONCE) continue;
+      tree = tree.with(next);
+      next = [];
+      await new Promise<void>(this.#options.timers.soon);
+    }
+    return tree.with(next);
+  }
+
   /** What lay between was pruned meanwhile: once more, from a version that is kept. Otherwise it is damage. */
   async #rebuild(
     leaf: Leaf,
     { from, found }: { readonly from: number; readonly found: Hash },
   ): Promise<SetTree> {
-    this.#retained.assertKept(leaf.version);
-    if (from >= 0 && from < this.#retained.state.oldest) return await this.#build(leaf);
+    const { retained } = this.#options;
+    retained.assertKept(leaf.version);
+    if (from >= 0 && from < retained.state.oldest) return await this.#build(leaf);
     throw damaged(
       `expected the descriptors at version ${leaf.version} to give ${leaf.set_root}, got ${found}`,
     );
@@ -71,7 +104,7 @@ export class Trees {
 
   /** The rows that lead away from a pruned version are gone, so no tree is made from its. */
   #nearest(version: number): [number, SetTree] {
-    const { oldest } = this.#retained.state;
+    const { oldest } = this.#options.retained.state;
     let best: [number, SetTree] | undefined;
     for (const candidate of [...this.#recent, ...this.#old].filter(([from]) => from >= oldest))
       if (best === undefined || Math.abs(candidate[0] - version) < Math.abs(best[0] - version))

@@ -54,3 +54,18 @@ test('a set of N costs two hashes a descriptor to stream, and to read whole its 
 test('how often its descriptors were released costs nothing', async () => {
   assert.deepEqual(await costsOf(300, 8), await costsOf(300, 1));
 });
+
+test('a proof at an old version costs three to four hashes for each descriptor that has changed since, whatever the pages', async () => {
+  const costs: [number, number][] = [];
+  for (const size of [500, 1_000, 4_000]) {
+    const { store } = await openSet(size, 2);
+    // One that starts now has no tree but the head's.
+    const restarted = await openTestRegistry({ store });
+    const proof = { version: 1, kind: 'service', id: 'd7', isProofWanted: true };
+    const hashes = await hashesOf(() => restarted.registry.reader.descriptor(proof));
+    assert.ok(hashes < 3.7 * size, `${hashes} hashes for ${size}`);
+    costs.push([size, hashes]);
+  }
+  const exponent = exponentOf(costs);
+  assert.ok(exponent > 0.9 && exponent < 1.05, `n^${exponent}`);
+});
