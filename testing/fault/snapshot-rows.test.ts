@@ -18,6 +18,7 @@ import { PAGE_NODES } from '../../src/store/sqlite-scan.ts';
 import { catalogueChanges } from '../performance/catalogue-set.ts';
 import { makeLongLog } from '../performance/long-log.ts';
 import { makeDirectory } from '../support/store-sqlite.ts';
+import { withoutTriggers } from '../support/store-triggers.ts';
 
 /** Entries after genesis: a level of the tree has more nodes than are read at once, and versions fill many pages. */
 const ENTRIES = PAGE_NODES + 76;
@@ -58,15 +59,7 @@ function edited(from: Buffer, edit: Edit): Buffer {
   writeFileSync(path, from);
   const db = new Database(path);
   db.pragma('journal_mode = DELETE');
-  db.pragma('foreign_keys = OFF');
-  const triggers = db
-    .prepare<[], { name: string; sql: string }>(
-      "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'",
-    )
-    .all();
-  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-  db.transaction(edit)(db);
-  for (const { sql } of triggers) db.exec(sql);
+  withoutTriggers(db, () => db.transaction(edit)(db));
   db.pragma('journal_mode = WAL');
   assertSound(db);
   db.close();

@@ -41,6 +41,7 @@ import {
 import { unpackTest } from '../../support/snapshot.ts';
 import { cellsOf } from '../../support/store-cells.ts';
 import { makeDirectory, openStore } from '../../support/store-sqlite.ts';
+import { withoutTriggers } from '../../support/store-triggers.ts';
 
 const WAIT = new AbortController().signal;
 
@@ -316,19 +317,6 @@ const REWRITTEN: readonly (readonly [what: string, sql: string])[] = [
   ],
   ['another payload of a proposal', "UPDATE proposals SET payload = x'78'"],
 ];
-
-/** As whoever can write the file can: the triggers are away for a moment. */
-function withoutTriggers(db: Database.Database, change: () => void): void {
-  db.pragma('foreign_keys = OFF');
-  const triggers = db
-    .prepare<[], { name: string; sql: string }>(
-      "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'",
-    )
-    .all();
-  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-  change();
-  for (const trigger of triggers) db.exec(trigger.sql);
-}
 
 test('rows that agree with each other and not with the entries are found', async (t) => {
   const source = await writeDatabase(t);
