@@ -141,8 +141,9 @@ export class SetFiles implements PreparedSets, AsyncDisposable {
         log.info('a whole set was prepared', { version, bytes: file.bytes, ms: nowMs() - beganMs });
         return file;
       }
+      // The next may be whole: only what would come again is waited out.
       if (answer.outcome === 'too_large') this.#tooLarge = { size: set.size, bytes: most };
-      else this.#rest();
+      else if (answer.outcome === 'no_room') this.#rest();
       log.warn('a whole set is not prepared', { version, reason: answer.outcome });
     } catch (cause) {
       await rm(path, { force: true }).catch(() => undefined);

@@ -3,8 +3,9 @@ import { closeSync, openSync, rmSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { WholeSet } from '../../http/prepared-sets.ts';
 import { setParts } from '../../http/set-body.ts';
+import { isDamage } from '../../registry/stored.ts';
 import { readWholeSet } from '../../registry/whole-set.ts';
-import type { Store } from '../../store/store.ts';
+import type { Retention, Store } from '../../store/store.ts';
 import { ChunkWriter, type WrittenFile } from './chunks.ts';
 
 export interface SetOrder {
@@ -16,17 +17,21 @@ export interface SetOrder {
   readonly minFreeBytes: number;
 }
 
-/** Plain data: a thread tells it. `too_large`: than `maxBytes`. `no_room`: on the disk. */
+/** Plain data: a thread tells it. `too_large`: than `maxBytes`. `no_room`: on the disk. `let_go`: pruned or erased meanwhile. */
 export type SetOutcome =
   | { readonly outcome: 'written'; readonly file: WrittenFile }
   | { readonly outcome: 'too_large' }
-  | { readonly outcome: 'no_room' };
+  | { readonly outcome: 'no_room' }
+  | { readonly outcome: 'let_go' };
 
 /** How often the disk is asked for its room. */
 const LOOK_EVERY_BYTES = 16 * 1024 * 1024;
 
 /** Throws `storage_damaged` where the rows do not give the set root. The file is there only if it was written whole. */
-export async function writeSet(store: Pick<Store, 'set'>, order: SetOrder): Promise<SetOutcome> {
+export async function writeSet(
+  store: Pick<Store, 'set' | 'retention'>,
+  order: SetOrder,
+): Promise<SetOutcome> {
   const fd = openSync(order.path, 'wx', 0o600);
   let outcome: SetOutcome | undefined;
   try {
@@ -34,6 +39,9 @@ export async function writeSet(store: Pick<Store, 'set'>, order: SetOrder): Prom
     return outcome;
   } catch (error) {
     if (isFull(error)) return { outcome: 'no_room' };
+    // What was let go of is told in the same transaction as its rows go, or before: asked after, it is seen.
+    if (isDamage(error) && isLetGo(await store.retention(), order.set))
+      return { outcome: 'let_go' };
     throw error;
   } finally {
     closeSync(fd);
@@ -56,6 +64,11 @@ async function fill(
     writer.write(part);
   }
   return { outcome: 'written', file: writer.end() };
+}
+
+/** Whether rows of a set may be missing, or without their bytes. */
+function isLetGo({ oldest, erasures }: Retention, { version }: WholeSet): boolean {
+  return version < oldest || erasures.some((one) => one.version <= version && version < one.until);
 }
 
 function freeBytes(directory: string): number {

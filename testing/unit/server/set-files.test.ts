@@ -15,8 +15,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CHUNK_BYTES } from '../../../src/server/prepared-sets/chunks.ts';
 import { type SetOutcome, writeSet } from '../../../src/server/prepared-sets/write-set.ts';
+import { erase, openChanged } from '../../support/letting-go.ts';
 import { lying } from '../../support/lying-store.ts';
-import { put } from '../../support/registry.ts';
+import { put, type TestRegistry } from '../../support/registry.ts';
 import {
   openLargeSet,
   openSetFiles,
@@ -198,6 +199,26 @@ test('after a set that could not be written it rests for a minute', async () => 
   timers.advance(60_000);
   assert.ok(await files.open(set));
 });
+
+for (const [what, letGo] of [
+  ['pruned', (real) => real.store.setOldest(3).then(() => real.store.prune())],
+  ['erased', (real) => erase(real, 1)],
+] as const satisfies readonly [string, (real: TestRegistry) => Promise<void>][])
+  test(`a set that is ${what} while it is written is dropped, and the next is written at once`, async () => {
+    const real = await openChanged();
+    const set = await wholeSet(real.registry, 1);
+    const store = lying(real.store, {
+      set: async function* (version) {
+        if (version === 1) await letGo(real);
+        yield* real.store.set(version);
+      },
+    });
+    const { files, names, lines, orders } = await openSetFiles({ store });
+    assert.equal(await files.open(set), undefined);
+    assert.deepEqual([names(), lines.at(-1)?.fields?.reason], [[], 'let_go']);
+    assert.ok(await files.open(await wholeSet(real.registry, 4)));
+    assert.equal(orders.length, 2);
+  });
 
 test('room that others need is left to them', async () => {
   const real = await openLargeSet();
