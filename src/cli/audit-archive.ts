@@ -6,7 +6,7 @@ import { statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isEqualBytes } from '../core/bytes.ts';
-import { RegistryError } from '../core/error.ts';
+import { cleanedUp, RegistryError } from '../core/error.ts';
 import { hashOf } from '../core/hash.ts';
 import { type AuditedDatabase, type AuditedEntry, openAudit } from '../server/audit.ts';
 import { isSound, listSnapshots } from '../server/snapshot/catalogue.ts';
@@ -47,8 +47,7 @@ export async function openArchive(
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {
-    await stack.disposeAsync();
-    throw error;
+    throw await cleanedUp(error, () => stack.disposeAsync());
   }
 }
 

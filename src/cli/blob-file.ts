@@ -3,7 +3,7 @@
  * when all of it hashes to its address.
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { RegistryError } from '../core/error.ts';
+import { cleanedUp, errorCode, firstError, RegistryError } from '../core/error.ts';
 import { formatHash, type Hash, type Hasher } from '../core/hash.ts';
 import { giveBack } from '../server/blobs/give-back.ts';
 import { createHasher } from '../server/fast-hash/hasher.ts';
@@ -30,11 +30,10 @@ export async function fetchBlobFile(target: BlobTarget, options: BlobFileOptions
     await rename(part, options.path);
     return bytes;
   } catch (cause) {
-    if (cause instanceof RegistryError) {
-      if (cause.code === 'hash_mismatch') await rm(part, { force: true });
-      throw cause;
-    }
-    if (cause instanceof Error && 'syscall' in cause) throw fileError(`to write ${part}`, cause);
+    if (errorCode(cause) === 'hash_mismatch')
+      throw await cleanedUp(cause, () => rm(part, { force: true }));
+    const first = firstError(cause);
+    if (first instanceof Error && 'syscall' in first) throw fileError(`to write ${part}`, first);
     throw cause;
   }
 }

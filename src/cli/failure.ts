@@ -1,6 +1,6 @@
 /** What becomes of an error: an exit code, one line, and a hint what to do. The texts are data below. */
 import { CommanderError } from 'commander';
-import { type ErrorCode, escapeText, RegistryError } from '../core/error.ts';
+import { type ErrorCode, escapeText, firstError, RegistryError } from '../core/error.ts';
 
 export const EXIT = {
   done: 0,
@@ -69,7 +69,8 @@ export async function verified<T>(read: Promise<T>): Promise<T> {
 }
 
 export function asFinding(error: unknown): unknown {
-  return error instanceof RegistryError && FINDINGS.has(error.code) ? new Unverified(error) : error;
+  const found = firstError(error);
+  return found instanceof RegistryError && FINDINGS.has(found.code) ? new Unverified(found) : error;
 }
 
 /** For a mistake in the arguments that only a command can see. */
@@ -77,7 +78,8 @@ export function usageError(message: string): CommanderError {
   return new CommanderError(EXIT.usage, 'usage', message);
 }
 
-export function failureOf(error: unknown): Failure {
+export function failureOf(thrown: unknown): Failure {
+  const error = firstError(thrown);
   if (error instanceof CommanderError) return usageFailure(error);
   if (error instanceof Unverified) return registryFailure(error.found, EXIT.unverified);
   if (error instanceof Misconfigured) return registryFailure(error.found, EXIT.usage);

@@ -9,7 +9,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { open, readFile, rm, stat } from 'node:fs/promises';
-import { RegistryError } from '../core/error.ts';
+import { cleanedUp, RegistryError } from '../core/error.ts';
 import { fileError } from './files.ts';
 
 /** `publicKey`: 32 bytes, of `ml-dsa-44` 1,312. */
@@ -47,8 +47,7 @@ export async function createKeyFile(file: NewKeyFile): Promise<Uint8Array> {
   try {
     await createFile(file.publicPath, file.publicText(publicKey), 0o644);
   } catch (error) {
-    await rm(file.path);
-    throw error;
+    throw await cleanedUp(error, () => rm(file.path));
   }
   return publicKey;
 }

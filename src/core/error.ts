@@ -92,6 +92,31 @@ export function isErrorCode(text: unknown): text is ErrorCode {
   return (ERROR_CODES as readonly unknown[]).includes(text);
 }
 
+/** What failed first: a clean-up that fails after it hides it in a `SuppressedError`, which says nothing of either. */
+export function firstError(error: unknown): unknown {
+  let first = error;
+  // By its name: not every browser knows the class.
+  while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first)
+    first = first.suppressed;
+  return first;
+}
+
+/** Answers what is to be thrown after a clean-up: `first`, or a `SuppressedError` of both where that fails too. */
+export async function cleanedUp(first: unknown, cleanUp: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await cleanUp();
+    return first;
+  } catch (error) {
+    return new SuppressedError(error, first);
+  }
+}
+
+/** What an error is known by: the code of what failed first, and `internal` of everything that has none. */
+export function errorCode(error: unknown): ErrorCode {
+  const first = firstError(error);
+  return first instanceof RegistryError ? first.code : 'internal';
+}
+
 /** A value from outside, shortened and escaped so that it is safe in a terminal and in a log. */
 export function excerpt(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);

@@ -1,7 +1,7 @@
 /** Blobs over HTTP: read whole or by range, and put. What keeps them is behind `BlobStore`. */
 import type { Context } from 'hono';
 import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
-import { RegistryError } from '../core/error.ts';
+import { cleanedUp, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { type Answer, answerBytes, answerJson } from './answer.ts';
 import type { BlobStore, OpenBlob } from './blob-store.ts';
@@ -37,8 +37,7 @@ export function blobReads(
       try {
         return await answerBlob(deps, c, { address, blob, slots });
       } catch (error) {
-        await blob.close();
-        throw error;
+        throw await cleanedUp(error, () => blob.close());
       }
     },
   };

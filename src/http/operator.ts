@@ -5,7 +5,7 @@
 import { decodeUtf8 } from '../core/bytes.ts';
 import { canonicalText, type Json } from '../core/canonical.ts';
 import { Check, NOTE, type TextRule } from '../core/check.ts';
-import { excerpt, RegistryError } from '../core/error.ts';
+import { errorCode, excerpt, RegistryError } from '../core/error.ts';
 import { assertJsonBounds } from '../core/json-scan.ts';
 import type { AuditEvent, AuditTrail } from '../telemetry/audit.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -118,7 +118,7 @@ async function perform(
     log.info('operator act done', { act, client: event.client, corr_id: corrId });
     return body;
   } catch (error) {
-    const code = error instanceof RegistryError ? error.code : 'internal';
+    const code = errorCode(error);
     await audit.record(recordOf({ ...event, decision: 'refused', code, version: null }));
     throw error;
   }

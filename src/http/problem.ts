@@ -1,6 +1,6 @@
 /** The one place where errors become answers: RFC 9457 problems that say nothing of the inside. */
 import { PROBLEM_MEDIA_TYPE, PROBLEMS, problemType } from '../api/problems.ts';
-import { type ErrorCode, RegistryError } from '../core/error.ts';
+import { type ErrorCode, firstError, RegistryError } from '../core/error.ts';
 import { type Answer, answerJson } from './answer.ts';
 
 export interface Problem {
@@ -17,7 +17,8 @@ export function problemOf(
   corrId: string,
   { tellsInside = false }: { tellsInside?: boolean } = {},
 ): Problem {
-  const known = error instanceof RegistryError ? error : undefined;
+  const first = firstError(error);
+  const known = first instanceof RegistryError ? first : undefined;
   const code = known?.code ?? 'internal';
   const { status, title, retryAfterSeconds } = PROBLEMS[code];
   // Else it is for the log: its message may name paths, its details hold state.

@@ -1,6 +1,6 @@
 /** The HTTP face of a witness: C2SP tlog-witness, its status codes to the letter, and what monitors read. */
 import { decodeUtf8 } from '../core/bytes.ts';
-import { excerpt, RegistryError } from '../core/error.ts';
+import { errorCode, excerpt } from '../core/error.ts';
 import {
   ADD_CHECKPOINT_PATH,
   MAX_REQUEST_BYTES,
@@ -93,7 +93,7 @@ function describe({ vkey, origins }: WitnessHttpOptions['witness']): string {
 }
 
 function failure(log: Log, error: unknown): Response {
-  const code = error instanceof RegistryError ? error.code : 'internal';
+  const code = errorCode(error);
   if (code === 'too_large') return text(413, `at most ${MAX_REQUEST_BYTES} bytes\n`);
   if (code === 'malformed') return text(400, 'the whole body did not come\n');
   log.error('a request failed: nothing was cosigned for it', { code, cause: error });

@@ -1,5 +1,5 @@
 /** One write on its way: who brought it, what it is about as far as is known, and the audit record it ends as. */
-import { RegistryError } from '../core/error.ts';
+import { errorCode } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { changesOf, type DecodedPayload, registryOf } from '../core/payload.ts';
 import type { AuditEvent } from '../telemetry/audit.ts';
@@ -64,7 +64,7 @@ export class WriteAttempt {
 
   /** `refusal`: what was thrown, if anything was. */
   event(refusal?: { readonly error: unknown }): AuditEvent {
-    const code = refusal === undefined ? null : codeOf(refusal.error);
+    const code = refusal === undefined ? null : errorCode(refusal.error);
     return {
       act: this.#operation,
       decision: refusal === undefined ? 'accepted' : 'refused',
@@ -79,10 +79,6 @@ export class WriteAttempt {
       corrId: this.corrId,
     };
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof RegistryError ? error.code : 'internal';
 }
 
 export function attemptOf(operation: Operation, proposal: DecodedPayload): Attempt {

@@ -101,13 +101,16 @@ function loggable(value: unknown): Loggable {
 
 function loggableError(error: Error, causesLeft: number): Loggable {
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  const cause =
-    error.cause instanceof Error && causesLeft > 0
-      ? { cause: loggableError(error.cause, causesLeft - 1) }
-      : {};
+  const below = (member: unknown, name: string, left = causesLeft - 1) =>
+    member instanceof Error && causesLeft > 0 ? { [name]: loggableError(member, left) } : {};
+  // What failed first, and the clean-up after it.
+  const both = error instanceof SuppressedError && {
+    ...below(error.suppressed, 'suppressed'),
+    ...below(error.error, 'error', 0),
+  };
   // What a parser of ours or of node says quotes the text that it could not parse.
   const message = error instanceof SyntaxError ? '[quotes its input]' : bounded(error.message);
-  return { name: error.name, ...code, message, ...cause };
+  return { name: error.name, ...code, message, ...below(error.cause, 'cause'), ...both };
 }
 
 function bounded(text: string): string {

@@ -1,5 +1,5 @@
 /** Reloads that come by no operator's socket, but by SIGHUP: on record as the acts of an operator that they are. */
-import { RegistryError } from '../core/error.ts';
+import { errorCode } from '../core/error.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { AuditEvent, AuditTrail } from '../telemetry/audit.ts';
 import type { LiveConfig } from './live-config.ts';
@@ -32,7 +32,7 @@ async function record(
     await audit.record({ ...RELOAD, decision: 'accepted', code: null, version });
     return changed;
   } catch (error) {
-    const code = error instanceof RegistryError ? error.code : 'internal';
+    const code = errorCode(error);
     await audit.record({ ...RELOAD, decision: 'refused', code, version: null });
     throw error;
   }

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { cleanedUp } from '../core/error.ts';
 
 /** Readable to its owner only. Throws what the file system throws; then the old text stands. */
 export async function replaceFile(path: string, text: string): Promise<void> {
@@ -12,8 +13,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
     await file.sync();
     await rename(next, path);
   } catch (error) {
-    await rm(next, { force: true });
-    throw error;
+    throw await cleanedUp(error, () => rm(next, { force: true }));
   }
   // The name is in the directory: without this a power loss may bring the old text back.
   await using directory = await open(dirname(path), 'r');

@@ -1,7 +1,7 @@
 /** A thread that does one long thing, says how far it is, and ends with what came of it. */
 import { constants, setPriority } from 'node:os';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
-import { type ErrorCode, RegistryError } from '../core/error.ts';
+import { type ErrorCode, errorCode, firstError, RegistryError } from '../core/error.ts';
 
 export interface ThreadProgress {
   readonly done: number;
@@ -118,9 +118,9 @@ export function reportOutcome<D, O>(
   run(data, onProgress).then(
     (outcome) => report({ type: 'done', outcome }),
     (error: unknown) => {
-      const code = error instanceof RegistryError ? error.code : 'internal';
-      const message = error instanceof Error ? error.message : `${error}`;
-      report({ type: 'failed', code, message });
+      const first = firstError(error);
+      const message = first instanceof Error ? first.message : `${first}`;
+      report({ type: 'failed', code: errorCode(first), message });
     },
   );
 }

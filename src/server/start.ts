@@ -2,7 +2,7 @@
  * The composition root: a configuration becomes a running registry. Parts are opened from the store
  * up and closed from the listeners down; a start that fails leaves nothing open.
  */
-import { ERROR_CODES } from '../core/error.ts';
+import { cleanedUp, ERROR_CODES } from '../core/error.ts';
 import { createMetrics } from '../telemetry/create-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { LineOutput } from './audit-log/stdout-sink.ts';
@@ -72,8 +72,7 @@ export async function startServer(
     signal?.addEventListener('abort', () => void server.stop(), { once: true });
     return server;
   } catch (error) {
-    await closeAll(closers);
-    throw error;
+    throw await cleanedUp(error, () => closeAll(closers));
   }
 }
 

@@ -1,6 +1,6 @@
 /** SQLite's and the file system's failures, as the registry's codes and in words that help. */
 import Database from 'better-sqlite3';
-import { type ErrorCode, RegistryError } from '../core/error.ts';
+import { type ErrorCode, firstError, RegistryError } from '../core/error.ts';
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -54,10 +54,11 @@ export function isBusy(error: unknown): boolean {
 
 /** `expected`: what was tried, e.g. `a writable database at /data/quorate.db`. */
 export function storageError(cause: unknown, expected: string): RegistryError {
-  if (cause instanceof RegistryError) return cause;
-  const code = codeOf(cause);
+  const first = firstError(cause);
+  if (first instanceof RegistryError) return first;
+  const code = codeOf(first);
   const meaning = MEANINGS.find(([beginning]) => code.startsWith(beginning))?.[1];
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = first instanceof Error ? first.message : String(first);
   return new RegistryError(
     meaning?.code ?? 'storage_failed',
     `expected ${expected}, got ${code} (${message})${meaning === undefined ? '' : `: ${meaning.hint}`}`,

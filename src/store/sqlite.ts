@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import type { Approval } from '../core/approval.ts';
+import { cleanedUp } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { FileWatch } from './file-watch.ts';
 import { Lane, type LaneOptions } from './lane.ts';
@@ -54,9 +55,9 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     const db = openReadOnly(path);
     return new SqliteStore({ db, path, lane, lock, watch, watchMs, catchUpMs });
   } catch (error) {
-    await lane?.close();
+    const both = await cleanedUp(error, async () => lane?.close());
     lock.release();
-    throw error;
+    throw both;
   }
 }
 

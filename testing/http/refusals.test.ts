@@ -29,6 +29,13 @@ test('every code becomes its problem: status, title, type, time to retry', () =>
   }
 });
 
+test('a refusal is told also when a clean-up after it failed', () => {
+  const error = new RegistryError('read_only', 'expected a, got b');
+  const { code, answer } = problemOf(new SuppressedError(new Error(CANARY), error), 'corr');
+  assert.deepEqual([code, answer.status], ['read_only', 503]);
+  assert.equal(new TextDecoder().decode(answer.body as Uint8Array).includes(error.message), true);
+});
+
 test('anything else that was thrown is internal, and none of it is told', () => {
   for (const thrown of [new Error(CANARY), new TypeError(CANARY), CANARY, { CANARY }, null]) {
     const { code, answer } = problemOf(thrown, 'corr');

@@ -1,7 +1,7 @@
 /** `quorate blob`: bytes under their own hash, for descriptors to name. */
 import { createReadStream } from 'node:fs';
 import type { Command } from 'commander';
-import { RegistryError } from '../../core/error.ts';
+import { firstError, RegistryError } from '../../core/error.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
 import { hashFile } from '../../server/fast-hash/hash-file.ts';
 import { createHasher } from '../../server/fast-hash/hasher.ts';
@@ -103,8 +103,9 @@ async function checked<T>(fetching: Promise<T>): Promise<T> {
   try {
     return await fetching;
   } catch (error) {
-    const isFinding = error instanceof RegistryError && error.code === 'hash_mismatch';
-    throw isFinding ? new Unverified(error) : error;
+    const first = firstError(error);
+    const isFinding = first instanceof RegistryError && first.code === 'hash_mismatch';
+    throw isFinding ? new Unverified(first) : error;
   }
 }
 

@@ -27,25 +27,22 @@ export async function verifySnapshot(
 ): Promise<void> {
   const { globals, io } = context;
   const directory = await makeScratch(flags.scratch ?? tmpdir());
-  try {
-    const { snapshot, summary } = await untilInterrupted(context, async () => {
-      const unpacked = await unpack(context, { which, place: flags.in, directory });
-      const audited = flags.quick === true ? null : await audit(context, unpacked.path);
-      return { snapshot: unpacked, summary: audited };
-    });
-    if (globals.isJson) {
-      const { id, header } = snapshot;
-      return await context.printJson({ id, header: headerJson(header), audit: summary });
-    }
-    const rows = table(headerRows(snapshot, io.now()));
-    const found =
-      summary === null
-        ? context.style('good', 'verified, but for the approvals under the checkpoint')
-        : showAuditSummary(summary, context);
-    await context.print(`${rows.split('\n').map(escapeText).join('\n')}\n${found}`);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
+  await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
+  const { snapshot, summary } = await untilInterrupted(context, async () => {
+    const unpacked = await unpack(context, { which, place: flags.in, directory });
+    const audited = flags.quick === true ? null : await audit(context, unpacked.path);
+    return { snapshot: unpacked, summary: audited };
+  });
+  if (globals.isJson) {
+    const { id, header } = snapshot;
+    return await context.printJson({ id, header: headerJson(header), audit: summary });
   }
+  const rows = table(headerRows(snapshot, io.now()));
+  const found =
+    summary === null
+      ? context.style('good', 'verified, but for the approvals under the checkpoint')
+      : showAuditSummary(summary, context);
+  await context.print(`${rows.split('\n').map(escapeText).join('\n')}\n${found}`);
 }
 
 async function unpack(

@@ -4,7 +4,7 @@
  */
 import { constants, fstatSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { RegistryError } from '../../core/error.ts';
+import { cleanedUp, RegistryError } from '../../core/error.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 /** Appended and not yet synced; held in memory, to be written again. */
@@ -41,8 +41,7 @@ export class SegmentFile {
       if ((await handle.stat()).size !== bytes) await handle.truncate(bytes);
       await handle.sync();
     } catch (error) {
-      await handle.close();
-      throw error;
+      throw await cleanedUp(error, () => handle.close());
     }
     return new SegmentFile(path, handle, bytes);
   }
@@ -104,12 +103,9 @@ export class SegmentFile {
   }
 
   async close(): Promise<void> {
-    try {
-      await this.mend();
-      await this.sync();
-    } finally {
-      await this.#handle.close();
-    }
+    await using _ = this.#handle;
+    await this.mend();
+    await this.sync();
   }
 
   async #cutBack(): Promise<void> {

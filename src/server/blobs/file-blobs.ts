@@ -5,7 +5,7 @@
 import { constants, type Stats } from 'node:fs';
 import { open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { excerpt, RegistryError } from '../../core/error.ts';
+import { errorCode, excerpt, firstError, RegistryError } from '../../core/error.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
 import type { BlobStore, BlobUpload, OpenBlob } from '../../http/blob-store.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -94,7 +94,7 @@ export class FileBlobs implements BlobStore {
       return done;
     } catch (cause) {
       const error = failure(cause, 'to keep a blob');
-      const isOurs = !(error instanceof RegistryError) || error.code === 'storage_failed';
+      const isOurs = ['internal', 'storage_failed'].includes(errorCode(error));
       metrics.blobPut(isOurs ? 'failed' : 'refused');
       throw error;
     }
@@ -160,11 +160,13 @@ export class FileBlobs implements BlobStore {
   }
 
   async #store(address: Hash, upload: BlobUpload): Promise<Put> {
-    const { paths } = this.#parts;
+    const { paths, log } = this.#parts;
     using promised = this.#room.promise();
     promised.atLeast(upload.declaredBytes ?? 0);
     await this.#assertDisk(upload.declaredBytes ?? 0);
-    await using incoming = await IncomingFile.create(paths.incoming);
+    await using incoming = await IncomingFile.create(paths.incoming, (left) =>
+      log.error('what is left of a blob that was put cannot be removed', left),
+    );
     let bytes = 0;
     let looked = 0;
     for await (const piece of this.#bounded(upload)) {
@@ -290,8 +292,9 @@ function assertHash(got: Hash, expected: Hash): void {
 
 /** What a file system says, in words an operator can act on. */
 function failure(cause: unknown, what: string): unknown {
-  if (cause instanceof RegistryError || !(cause instanceof Error && 'code' in cause)) return cause;
-  const code = codeOf(cause);
+  const first = firstError(cause);
+  if (first instanceof RegistryError || !(first instanceof Error && 'code' in first)) return cause;
+  const code = codeOf(first);
   const isFull = ['ENOSPC', 'EDQUOT', 'EROFS'].includes(code);
   return new RegistryError(
     isFull ? 'read_only' : 'storage_failed',

@@ -14,9 +14,13 @@ const BATCH_BYTES = 512 * 1024;
 /** Pieces may be a byte each, and each costs two hundred. */
 const BATCH_PIECES = 1_024;
 
+/** Told of what could not be closed or removed. */
+export type OnLeft = (left: { readonly path: string; readonly cause: unknown }) => void;
+
 export class IncomingFile implements AsyncDisposable {
   readonly #file: FileHandle;
   readonly #path: string;
+  readonly #onLeft: OnLeft;
   readonly #hasher: Hasher = createHasher();
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
@@ -25,15 +29,16 @@ export class IncomingFile implements AsyncDisposable {
   #writing: Promise<void> = Promise.resolve();
   #isPlaced = false;
 
-  private constructor(file: FileHandle, path: string) {
+  private constructor(file: FileHandle, path: string, onLeft: OnLeft) {
     this.#file = file;
     this.#path = path;
+    this.#onLeft = onLeft;
   }
 
-  /** For this user alone. Throws what the file system throws, as everything here does. */
-  static async create(directory: string): Promise<IncomingFile> {
+  /** For this user alone. Throws what the file system throws, as everything here does but its clean-up. */
+  static async create(directory: string, onLeft: OnLeft): Promise<IncomingFile> {
     const path = join(directory, `${randomBytes(16).toString('hex')}.tmp`);
-    return new IncomingFile(await open(path, 'wx', 0o600), path);
+    return new IncomingFile(await open(path, 'wx', 0o600), path, onLeft);
   }
 
   /** Resolves when more may come. The piece is this file's from now on, and its memory is given back. */
@@ -58,15 +63,20 @@ export class IncomingFile implements AsyncDisposable {
     try {
       await syncDirectory(dirname(path));
     } catch (cause) {
-      await rm(path, { force: true });
+      await this.#clean(path, rm(path, { force: true }));
       throw cause;
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing.catch(() => undefined);
-    await this.#file.close();
-    if (!this.#isPlaced) await rm(this.#path, { force: true });
+    await this.#clean(this.#path, this.#file.close());
+    if (!this.#isPlaced) await this.#clean(this.#path, rm(this.#path, { force: true }));
+  }
+
+  /** Never rejects: whatever came before is what counts. */
+  async #clean(path: string, done: Promise<void>): Promise<void> {
+    await done.catch((cause: unknown) => this.#onLeft({ path, cause }));
   }
 
   /** A batch is hashed while it is being written. */

@@ -32,6 +32,7 @@ export class StoredBlob implements OpenBlob {
     const { range = { first: 0, last: this.bytes - 1 }, onEnd } = options;
     const pieces = this.#pieces({ ...range, isWhole: options.range === undefined });
     if (range.last - range.first >= PIECE_BYTES) return this.#stream(pieces, options);
+    await using _ = { [Symbol.asyncDispose]: () => this.close() };
     try {
       return (await pieces.next()).value ?? new Uint8Array();
     } catch (cause) {
@@ -39,7 +40,6 @@ export class StoredBlob implements OpenBlob {
       throw cause;
     } finally {
       onEnd();
-      await this.close();
     }
   }
 

@@ -2,7 +2,7 @@
  * Retention at work: what the policy says is too old is pruned, but only below a version that a verified
  * snapshot and a signed checkpoint cover. Now and then by itself, and when an operator asks.
  */
-import { RegistryError } from '../../core/error.ts';
+import { errorCode, RegistryError } from '../../core/error.ts';
 import type { RegistryTimers } from '../../registry/options.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Store } from '../../store/store.ts';
@@ -110,7 +110,7 @@ export class RetentionRun implements AsyncDisposable {
       await audit.record({ ...event, decision: 'accepted', code: null, version: oldest });
     } catch (cause) {
       if (this.#ended.signal.aborted) return;
-      const code = cause instanceof RegistryError ? cause.code : 'internal';
+      const code = errorCode(cause);
       log.error('older entries could not be pruned', { code, cause });
       await audit
         .record({ ...event, decision: 'refused', code, version: null })

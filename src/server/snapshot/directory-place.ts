@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { RegistryError } from '../../core/error.ts';
+import { cleanedUp, RegistryError } from '../../core/error.ts';
 import { syncDirectory } from '../sync-directory.ts';
 import { isSnapshotName } from './header.ts';
 import type { PlacedFile, SnapshotPlace } from './place.ts';
@@ -118,8 +118,7 @@ async function writeWhole(path: string, chunks: Chunks): Promise<number> {
     await syncDirectory(directory);
     return bytes;
   } catch (error) {
-    await rm(unfinished, { force: true });
-    throw error;
+    throw await cleanedUp(error, () => rm(unfinished, { force: true }));
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { link, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { RegistryError } from '../../core/error.ts';
+import { cleanedUp, RegistryError } from '../../core/error.ts';
 import { databasePath } from '../open-store.ts';
 import { syncDirectory } from '../sync-directory.ts';
 import { storageFailure } from './storage-failure.ts';
@@ -35,7 +35,6 @@ export async function restoreSnapshot(
   const target = resolve(dataDir);
   const isMade = await makeEmpty(target);
   const directory = join(target, UNFINISHED);
-  let isDone = false;
   try {
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { mode: 0o700 });
@@ -43,13 +42,12 @@ export async function restoreSnapshot(
     await judge(snapshot);
     await removeBeside(snapshot.path);
     await giveName(snapshot.path, databasePath(target));
-    isDone = true;
+    await rm(directory, { recursive: true, force: true });
     return snapshot;
   } catch (cause) {
-    throw storageFailure(cause, `to restore a snapshot to ${target}`);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-    if (isMade && !isDone) await rmdir(target).catch(() => undefined);
+    const error = await cleanedUp(cause, () => rm(directory, { recursive: true, force: true }));
+    if (isMade) await rmdir(target).catch(() => undefined);
+    throw storageFailure(error, `to restore a snapshot to ${target}`);
   }
 }
 
@@ -83,8 +81,7 @@ async function giveName(path: string, name: string): Promise<void> {
     await syncDirectory(dirname(name));
   } catch (error) {
     // Not known to be durable: then it is not there.
-    await rm(name, { force: true });
-    throw error;
+    throw await cleanedUp(error, () => rm(name, { force: true }));
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { RegistryError } from '../../core/error.ts';
+import { cleanedUp, RegistryError } from '../../core/error.ts';
 import { parseRevocations } from './revocations.ts';
 
 interface Added {
@@ -26,9 +26,9 @@ export async function addRevocations(path: string, ids: readonly string[]): Prom
     await syncDirectory(dirname(path));
     return result;
   } catch (error) {
-    await rm(next, { force: true });
-    if (error instanceof RegistryError) throw error;
-    return failed(`to write ${path}`, error);
+    const both = await cleanedUp(error, () => rm(next, { force: true }));
+    if (error instanceof RegistryError) throw both;
+    return failed(`to write ${path}`, both);
   }
 }
 

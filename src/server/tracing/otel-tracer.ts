@@ -4,7 +4,7 @@
  */
 import type { Attributes, Context, Tracer as OtelApi, Span } from '@opentelemetry/api';
 import type { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { RegistryError } from '../../core/error.ts';
+import { errorCode } from '../../core/error.ts';
 import type {
   RequestEnd,
   SpanName,
@@ -129,5 +129,5 @@ export class OtelTracer implements Tracer, AsyncDisposable {
 
 /** Never the message: it quotes the request. */
 function codeOf(error: unknown): string {
-  return error instanceof RegistryError ? error.code : 'internal';
+  return errorCode(error);
 }

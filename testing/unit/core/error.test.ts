@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  cleanedUp,
   ERROR_CODES,
+  errorCode,
   escapeText,
   excerpt,
+  firstError,
   isErrorCode,
   RegistryError,
 } from '../../../src/core/error.ts';
@@ -27,6 +30,26 @@ test('an error keeps its cause and details, and has none when none were given', 
   const bare = new RegistryError('expired', 'expected x, got y');
   assert.deepEqual(bare.details, {});
   assert.ok(!('cause' in bare));
+});
+
+test('what failed first is found under any number of clean-ups that failed after it', async () => {
+  const first = new RegistryError('storage_failed', 'expected x, got y');
+  const fail = async (): Promise<void> => {
+    throw new Error('a clean-up');
+  };
+  const failing = async (): Promise<void> => {
+    await using _ = { [Symbol.asyncDispose]: fail };
+    await using __ = { [Symbol.asyncDispose]: fail };
+    throw first;
+  };
+  const hidden: unknown = await failing().catch((error: unknown) => error);
+  assert.ok(hidden instanceof SuppressedError);
+  for (const error of [hidden, first, await cleanedUp(hidden, fail)]) {
+    assert.equal(firstError(error), first);
+    assert.equal(errorCode(error), 'storage_failed');
+  }
+  assert.equal(await cleanedUp(first, async () => undefined), first);
+  assert.equal(errorCode(new SuppressedError(first, new Error('other'))), 'internal');
 });
 
 test('an excerpt is short printable ascii, whatever came', () => {

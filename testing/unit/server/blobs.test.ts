@@ -1,6 +1,14 @@
 /** Blobs as files, apart from what HTTP makes of them: memory, crashes, full disks, two at once. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
@@ -89,7 +97,9 @@ test('a start removes what was arriving, counts what is there, and tells of file
   const first = await openTestBlobs({ dataDir });
   const blob = makeBlob(1_000);
   await first.blobs.put(blob.address, { parts: inPieces(blob.bytes), declaredBytes: undefined });
-  const unfinished = await IncomingFile.create(first.paths.incoming);
+  const unfinished = await IncomingFile.create(first.paths.incoming, ({ path }) =>
+    assert.fail(path),
+  );
   await unfinished.add(blob.bytes);
   await unfinished.end();
   writeFileSync(join(first.paths.shelves[7] ?? '', 'notes.txt'), 'x');
@@ -121,6 +131,24 @@ test('what its sender breaks off leaves nothing, wherever it breaks', async () =
     );
     assert.deepEqual(kept.files(), [], `after ${after} pieces`);
   }
+});
+
+test('who is refused hears why, also when what was left of the blob cannot be removed: that is logged', async () => {
+  const kept = await openTestBlobs();
+  const blob = makeBlob(2 * MEBIBYTE);
+  /** Its file becomes a directory, which is not removed as a file is. */
+  async function* undermined() {
+    yield* inPieces(blob.bytes);
+    for (const name of readdirSync(kept.paths.incoming)) {
+      rmSync(join(kept.paths.incoming, name));
+      mkdirSync(join(kept.paths.incoming, name));
+    }
+  }
+  const other = makeBlob(10).address;
+  const put = kept.blobs.put(other, { parts: undermined(), declaredBytes: undefined });
+  await assert.rejects(put, { code: 'hash_mismatch' });
+  assert.deepEqual(kept.complaints, ['what is left of a blob that was put cannot be removed']);
+  assert.equal(await kept.metric('blob_puts_total{result="refused"}'), 1);
 });
 
 test('a full disk is said to be one, and leaves nothing', async (t) => {
@@ -206,7 +234,7 @@ test('a file name is an address or it is none', () => {
 test('pieces of all sizes are one file', async () => {
   const directory = makeDirectory();
   const blob = makeBlob(3 * MEBIBYTE);
-  await using incoming = await IncomingFile.create(directory);
+  await using incoming = await IncomingFile.create(directory, ({ path }) => assert.fail(path));
   // Pieces of all sizes, empty ones among them, over several batches.
   for (let at = 0, size = 0; at < blob.bytes.length; at += size, size = (size * 7 + 13) % 90_001)
     await incoming.add(blob.bytes.subarray(at, at + size));

@@ -38,6 +38,24 @@ test('an error is written as name, code and message, its causes likewise, and no
   assert.ok(!lines.join().includes('canary'));
 });
 
+test('of a failure and a clean-up that failed after it both are written', () => {
+  const { log, lines } = logTo();
+  const first = new RegistryError('read_only', 'no space', { cause: new Error('below') });
+  log.error('put', { cause: new SuppressedError(new Error('cannot be removed'), first) });
+  const { message, ...cause } = only(lines).cause as Record<string, unknown>;
+  assert.equal(typeof message, 'string');
+  assert.deepEqual(cause, {
+    name: 'SuppressedError',
+    suppressed: {
+      name: 'RegistryError',
+      code: 'read_only',
+      message: 'no space',
+      cause: { name: 'Error', message: 'below' },
+    },
+    error: { name: 'Error', message: 'cannot be removed' },
+  });
+});
+
 test('an object or an array is named by its type and never serialised', () => {
   const { log, lines } = logTo();
   const secret = { token: 'canary', deep: { key: 'canary' }, toJSON: () => 'canary' };
