@@ -45,10 +45,10 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
 export function subtreesOf({ begin, end }: Range): readonly NodePlace[] {
   const places: NodePlace[] = [];
   for (let at = begin; at < end; ) {
-    let level = 0;
-    while (at % 2 ** (level + 1) === 0 && at + 2 ** (level + 1) <= end) level++;
-    places.push({ level, index: at / 2 ** level });
-    at += 2 ** level;
+    let [level, width] = [0, 1];
+    while (at % (width * 2) === 0 && at + width * 2 <= end) [level, width] = [level + 1, width * 2];
+    places.push({ level, index: at / width });
+    at += width;
   }
   return places;
 }
