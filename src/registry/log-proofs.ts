@@ -3,18 +3,12 @@
  * was signed: a damaged node is an error, never a proof that fails at the reader's.
  */
 import { isEqualBytes } from '../core/bytes.ts';
-import type { RegistryError } from '../core/error.ts';
 import type { LogTree } from '../core/tlog/log-tree.ts';
 import {
-  isConsistent,
-  isIncluded,
-  type NodePlace,
   nodeHash,
   proveConsistency,
   proveInclusion,
-  type ReadNodes,
   recordHash,
-  rootAt,
   subtreesOf,
 } from '../core/tlog/merkle.ts';
 import {
@@ -25,28 +19,26 @@ import {
   tileWidth,
 } from '../core/tlog/tiles.ts';
 import type { Store } from '../store/store.ts';
-import { KeptNodes } from './log-nodes.ts';
+import { ProvenNodes } from './proven-nodes.ts';
 import { damaged } from './stored.ts';
 
 export class LogProofs {
   readonly #store: Store;
   readonly #tree: () => LogTree;
-  readonly #nodes: KeptNodes;
-  readonly #read: ReadNodes;
+  readonly #nodes: ProvenNodes;
 
   /** `tree`: of the published checkpoint; the empty one while there is none. */
   constructor(store: Store, tree: () => LogTree) {
     this.#store = store;
     this.#tree = tree;
-    this.#nodes = new KeptNodes(store);
-    this.#read = this.#nodes.read;
+    this.#nodes = new ProvenNodes(store, tree);
   }
 
   async tile(name: TileName): Promise<Uint8Array | undefined> {
     const tree = this.#tree();
     if (name.width > tileWidth(name, tree.size)) return undefined;
     const level = name.level === 'entries' ? 0 : name.level;
-    const hashes = await this.#hashes(tree, { ...name, level });
+    const hashes = await this.#hashes({ ...name, level });
     return name.level === 'entries' ? this.#bundle(name, hashes) : joinHashes(hashes);
   }
 
@@ -57,17 +49,8 @@ export class LogProofs {
     readonly version: number;
     readonly size: number;
   }): Promise<readonly Uint8Array[] | undefined> {
-    const tree = this.#tree();
-    if (version >= size || size > tree.size) return undefined;
-    const place = { index: version, size };
-    const [root, proof, [record]] = await Promise.all([
-      this.#rootAt(tree, size),
-      proveInclusion(place, this.#read),
-      this.#read([{ level: 0, index: version }]),
-    ]);
-    if (record === undefined || !isIncluded({ ...place, record, proof, root }))
-      throw this.#damaged(`expected version ${version} in the tree of ${size}, got other nodes`);
-    return proof;
+    if (version >= size || size > this.#tree().size) return undefined;
+    return await proveInclusion({ index: version, size }, this.#nodes.read);
   }
 
   async consistency({
@@ -77,75 +60,30 @@ export class LogProofs {
     readonly from: number;
     readonly size: number;
   }): Promise<readonly Uint8Array[] | undefined> {
-    const tree = this.#tree();
-    if (from > size || size > tree.size) return undefined;
-    const [fromRoot, root, proof] = await Promise.all([
-      rootAt(from, this.#read),
-      this.#rootAt(tree, size),
-      proveConsistency({ from, size }, this.#read),
-    ]);
-    if (!isConsistent({ from, size, proof, fromRoot, root }))
-      throw this.#damaged(
-        `expected the tree of ${from} to be the start of that of ${size}, got nodes of another`,
-      );
-    return proof;
+    if (from > size || size > this.#tree().size) return undefined;
+    return await proveConsistency({ from, size }, this.#nodes.read);
   }
 
-  /** Of a size up to the tree's: shown to be a start of it. */
-  async #rootAt(tree: LogTree, size: number): Promise<Uint8Array> {
-    if (size === tree.size) return tree.root;
-    const sizes = { from: size, size: tree.size };
-    const [fromRoot, proof] = await Promise.all([
-      rootAt(size, this.#read),
-      proveConsistency(sizes, this.#read),
-    ]);
-    if (!isConsistent({ ...sizes, proof, fromRoot, root: tree.root }))
-      throw this.#damaged(
-        `expected the tree of ${size} to be the start of the published one, got other nodes`,
-      );
-    return fromRoot;
-  }
-
-  async #hashes(
-    tree: LogTree,
-    { level, index, width }: { level: number; index: number; width: number },
-  ): Promise<readonly Uint8Array[]> {
+  async #hashes({
+    level,
+    index,
+    width,
+  }: Omit<TileName, 'level'> & { readonly level: number }): Promise<readonly Uint8Array[]> {
     const first = { level: level * TILE_HEIGHT, index: index * TILE_WIDTH };
     const hashes = await this.#store.nodeRun({ ...first, count: width });
     if (hashes.length !== width)
-      throw this.#damaged(
+      throw damaged(
         `expected ${width} nodes from ${first.level}/${first.index}, got ${hashes.length}`,
       );
-    // Folded in complete subtrees; each must lead to the edge of the tree that was signed.
+    // Folded in complete subtrees, which must be those of the tree that was signed.
     const range = { begin: first.index, end: first.index + width };
-    for (const place of subtreesOf(range)) {
+    const folded = subtreesOf(range).map((place) => {
       const at = place.index * 2 ** place.level - first.index;
       const hash = foldComplete(hashes.slice(at, at + 2 ** place.level));
-      await this.#assertInTree(tree, { ...place, level: first.level + place.level }, hash);
-    }
+      return { level: first.level + place.level, index: place.index, hash };
+    });
+    await this.#nodes.assert(folded);
     return hashes;
-  }
-
-  async #assertInTree(tree: LogTree, place: NodePlace, hash: Uint8Array): Promise<void> {
-    const edge = subtreesOf({ begin: 0, end: tree.size });
-    const top = edge.findIndex(
-      ({ level, index }) =>
-        level >= place.level && Math.floor(place.index / 2 ** (level - place.level)) === index,
-    );
-    const siblings: NodePlace[] = [];
-    for (let { level, index } = place; level < (edge[top]?.level ?? 0); level++) {
-      siblings.push({ level, index: index % 2 === 0 ? index + 1 : index - 1 });
-      index = Math.floor(index / 2);
-    }
-    const read = await this.#read(siblings);
-    const folded = siblings.reduce((below, { index }, i) => {
-      const sibling = read[i] ?? below;
-      return index % 2 === 1 ? nodeHash(below, sibling) : nodeHash(sibling, below);
-    }, hash);
-    if (!isEqualBytes(folded, tree.edge[top] ?? new Uint8Array()))
-      throw this.#damaged(
-        `expected node ${place.level}/${place.index} of the published tree, got another`,
-      );
   }
 
   async #bundle(
@@ -157,17 +95,9 @@ export class LogProofs {
     records.forEach((record, i) => {
       const leaf = leaves[i];
       if (leaf === undefined || !isEqualBytes(recordHash(leaf), record))
-        throw this.#damaged(
-          `expected the leaf of version ${from + i} that the tree holds, got another`,
-        );
+        throw damaged(`expected the leaf of version ${from + i} that the tree holds, got another`);
     });
     return encodeBundle(leaves);
-  }
-
-  /** Whichever node it was, it must not stay the answer once the store gives another. */
-  #damaged(message: string): RegistryError {
-    this.#nodes.forget();
-    return damaged(message);
   }
 }
 
