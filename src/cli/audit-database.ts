@@ -27,7 +27,7 @@ import type { Archive } from './audit-archive.ts';
 import { type AskWitnesses, assertCheckpointOf } from './audit-checkpoint.ts';
 import type { AuditedBytes, Replayed } from './audit-entry.ts';
 import { Replay, type ReplayOptions, type ReplaySource } from './audit-replay.ts';
-import { ExpectedIndex } from './expected-index.ts';
+import { type ExpectedDescriptor, ExpectedIndex } from './expected-index.ts';
 
 export interface AuditOptions extends ReplayOptions {
   readonly verifier: Verifier & NoteVerifier;
@@ -45,12 +45,21 @@ export async function auditDatabase(
   options: AuditOptions,
 ): Promise<AuditSummary> {
   const walk = new DatabaseWalk(database, options);
-  for await (const page of database.pages()) {
-    await walk.add(page);
-    options.onProgress((page.at(-1)?.version ?? 0) + 1, database.version + 1);
+  await walk.toVersion();
+  // What came later may have let go of what is compared here: then it goes on to the newest entry.
+  for (let round = 0; round < MAX_ROUNDS && (await database.hasLetGo()); round++) {
+    if ((await database.advance()) <= NEAR) break;
+    await walk.toVersion();
   }
   return walk.end();
 }
+
+/** A log that grows faster than it is verified is not caught up with. */
+const MAX_ROUNDS = 8;
+/** Entries that are verified in a moment. */
+const NEAR = 256;
+/** Descriptors whose rows are compared in a moment. */
+const DESCRIPTORS_AT_ONCE = 256;
 
 class DatabaseWalk {
   readonly #database: AuditedDatabase;
@@ -60,17 +69,46 @@ class DatabaseWalk {
   #counts = NOTHING_COUNTED;
   /** Entries that the database has pruned. */
   readonly #pruned = new Set<number>();
+  #next = 0;
   #nodes = 0;
-  #note: Promise<SignedCheckpoint | undefined> | undefined;
+  /** As it was kept when the database was opened: a service may be running. */
+  readonly #newest: SignedCheckpoint | undefined;
   #checkpoint: CheckpointSummary | null = null;
 
   constructor(database: AuditedDatabase, options: AuditOptions) {
     this.#database = database;
     this.#options = options;
     this.#replay = new Replay(options, sourceOf(database));
+    if (database.note !== undefined) this.#newest = readSignedCheckpoint(database.note);
   }
 
-  async add(page: readonly AuditedEntry[]): Promise<void> {
+  /** Every entry up to the database's version, its signatures included, and the rows that they give. */
+  async toVersion(): Promise<void> {
+    const { onProgress } = this.#options;
+    while (this.#next <= this.#database.version) {
+      await this.#step();
+      onProgress(this.#next, this.#database.version + 1);
+    }
+    await this.#replay.settled();
+    if (!(await this.#database.hasLetGo())) await this.#replay.end();
+    const touched = this.#index.takeTouched();
+    for (let at = 0; at < touched.length; at += DESCRIPTORS_AT_ONCE)
+      await this.#database.atOneMoment(async () => {
+        for (const descriptor of touched.slice(at, at + DESCRIPTORS_AT_ONCE))
+          await this.#compareSpans(descriptor);
+      });
+  }
+
+  /** Where the set may be asked for, it must be of the same moment as the entries. */
+  async #step(): Promise<void> {
+    const page = await this.#database.page(this.#next);
+    const isSetKnown = this.#replay.isSetKnown && page.every(({ payload }) => payload.length > 0);
+    if (isSetKnown) return this.#add(page);
+    await this.#database.atOneMoment(async () => this.#add(await this.#database.page(this.#next)));
+  }
+
+  async #add(page: readonly AuditedEntry[]): Promise<void> {
+    this.#next += page.length;
     const entries: AuditedBytes[] = [];
     for (const entry of page) entries.push(await this.#bytesOf(entry));
     const replayed = await this.#replay.add(entries);
@@ -90,10 +128,21 @@ class DatabaseWalk {
   }
 
   async end(): Promise<AuditSummary> {
+    const { chain, erasures, leaves } = await this.#database.atOneMoment(() => this.#atTheEnd());
+    if (SetTree.EMPTY.with(leaves).root !== chain.set.root)
+      throw damaged(`the rows of the set at the head to give ${chain.set.root}`);
+    const { checkpoint, nodes } = { checkpoint: this.#checkpoint, nodes: this.#nodes };
+    const { rows } = this.#index;
+    return summaryOf(chain, this.#counts, { checkpoint, erasures, rows, nodes, tiles: null });
+  }
+
+  async #atTheEnd() {
+    if (await this.#database.hasLetGo()) await this.#database.advance();
+    await this.toVersion();
     const erasures = await this.#replay.end();
     const { chain } = this.#replay;
     if (chain === null) throw damaged('a genesis at version 0', 'nothing');
-    const newest = await this.#newest();
+    const newest = this.#newest;
     if (newest !== undefined && newest.size > chain.tree.size)
       throw damaged(
         `at most ${chain.tree.size} entries in the checkpoint`,
@@ -101,10 +150,25 @@ class DatabaseWalk {
       );
     if (!(await this.#database.hasNoNodesAfter(chain.tree.size)))
       throw damaged(`no node of the tree past ${chain.tree.size} entries`, 'one');
-    const rows = await compareSpans(this.#database, this.#index);
-    await compareSet(this.#database, chain);
-    const { checkpoint, nodes } = { checkpoint: this.#checkpoint, nodes: this.#nodes };
-    return summaryOf(chain, this.#counts, { checkpoint, erasures, rows, nodes, tiles: null });
+    return { chain, erasures, leaves: await leavesOfSet(this.#database, chain) };
+  }
+
+  /** Each descriptor's history, value by value. */
+  async #compareSpans(descriptor: ExpectedDescriptor): Promise<void> {
+    const { kind, id, spans } = descriptor;
+    const rows = (await this.#database.spans({ kind, id })).toReversed();
+    if (this.#index.areRowsOf(descriptor, rows)) return;
+    for (const { setVersion } of spans) await this.#noteGone(setVersion);
+    if (!this.#index.areRowsOf(descriptor, rows))
+      throw damaged(`the rows of ${kind}/${id} as the entries give them`);
+  }
+
+  /** An entry may have lost its payload since it was read, and its rows with it. */
+  async #noteGone(version: number): Promise<void> {
+    const { payload, approvals, entryHash } = await this.#database.entry(version);
+    if (payload.length > 0) return;
+    this.#index.forget(version);
+    if (approvals.length > 0) this.#replay.expectErased(version, entryHash);
   }
 
   /** A payload that was erased is empty, and so are the approvals of an entry that was pruned. */
@@ -145,7 +209,7 @@ class DatabaseWalk {
   }
 
   async #compareCheckpoint(chain: Chain): Promise<void> {
-    const checkpoint = await this.#newest();
+    const checkpoint = this.#newest;
     if (checkpoint?.size !== chain.tree.size) return;
     try {
       this.#checkpoint = await assertCheckpointOf(chain, checkpoint, this.#options);
@@ -154,14 +218,6 @@ class DatabaseWalk {
       await this.#replay.settled();
       throw error;
     }
-  }
-
-  /** As it was kept when the walk began: a service may be running. */
-  #newest(): Promise<SignedCheckpoint | undefined> {
-    this.#note ??= this.#database
-      .checkpoint()
-      .then((note) => (note === undefined ? undefined : readSignedCheckpoint(note)));
-    return this.#note;
   }
 }
 
@@ -198,33 +254,18 @@ async function setOfRows(
   return set.root === expected.root && set.size === expected.size ? set : undefined;
 }
 
-/** Each descriptor's history, value by value. */
-async function compareSpans(database: AuditedDatabase, index: ExpectedIndex): Promise<number> {
-  let rows = 0;
-  for (const { kind, id, spans } of index.descriptors) {
-    const stored = (await database.spans({ kind, id })).toReversed();
-    // What an entry without its payload put is in the set roots, and nowhere else.
-    const found = stored.filter(({ setVersion }) => !index.isForgotten(setVersion));
-    const isSame =
-      found.length === spans.length &&
-      spans.every((span, i) => found[i] !== undefined && index.isRowOf(span, found[i]));
-    if (!isSame) throw damaged(`the rows of ${kind}/${id} as the entries give them`);
-    rows += spans.length;
-  }
-  return rows;
-}
-
-/** The set at the head, every value of it: some may have been put by entries that are gone. */
-async function compareSet(database: AuditedDatabase, { version, set }: Chain): Promise<void> {
-  let rows = 0;
-  for await (const { kind, id, bytes, valueHash } of database.descriptors()) {
+/** Of the set at the head, every value of it hashed: some may have been put by entries that are gone. */
+async function leavesOfSet(database: AuditedDatabase, { set }: Chain): Promise<readonly SetLeaf[]> {
+  const leaves: SetLeaf[] = [];
+  for await (const row of database.descriptors()) {
+    const { kind, id, bytes, valueHash } = row;
     if (!isEqualBytes(descriptorValueHash(bytes), valueHash))
       throw damaged(`the bytes of ${kind}/${id} as its row names them`);
-    rows++;
+    leaves.push({ path: descriptorPath(row), valueHash });
   }
-  if (rows !== set.size) throw damaged(`${set.size} rows in the set at the head`, String(rows));
-  if ((await setOfRows(database, version, set)) === undefined)
-    throw damaged(`the rows of the set at the head to give ${set.root}`);
+  if (leaves.length !== set.size)
+    throw damaged(`${set.size} rows in the set at the head`, String(leaves.length));
+  return leaves;
 }
 
 function damaged(expected: string, got = 'others'): RegistryError {

@@ -80,6 +80,11 @@ export class Replay {
     this.#committed = from?.committed ?? new CommittedPayloads();
   }
 
+  /** `false`: the next entry that changes something asks for it. */
+  get isSetKnown(): boolean {
+    return this.#isSetKnown;
+  }
+
   get chain(): Chain | null {
     return this.#chain;
   }
@@ -125,6 +130,11 @@ export class Replay {
     }
     while (this.#open.length > MAX_OPEN) await this.#settleOldest();
     return replayed;
+  }
+
+  /** An entry that was added whole has lost its payload since, which an entry to come must have erased. */
+  expectErased(version: number, entryHash: Hash): void {
+    if (!this.#erasures.isErased(version)) this.#erasures.expect(version, entryHash);
   }
 
   /** Every signature of what was added holds. Throws `invalid_signature`, with the version, of the first that does not. */

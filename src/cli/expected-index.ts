@@ -11,6 +11,10 @@ export interface Span {
   readonly valueHash: Uint8Array;
 }
 
+interface Row extends Span {
+  readonly bytes: Uint8Array;
+}
+
 export interface ExpectedDescriptor {
   readonly kind: string;
   readonly id: string;
@@ -21,6 +25,7 @@ export interface ExpectedDescriptor {
 export class ExpectedIndex {
   readonly #forgotten = new Set<number>();
   readonly #descriptors = new Map<string, ExpectedDescriptor & { readonly spans: Span[] }>();
+  #touched = new Set<string>();
 
   /** A change of the entry `version`; in order. */
   add({ kind, id, valueHash }: AppliedChange, version: number): void {
@@ -30,6 +35,7 @@ export class ExpectedIndex {
     if (last?.endVersion === null) spans[spans.length - 1] = { ...last, endVersion: version };
     if (valueHash !== null) spans.push({ setVersion: version, endVersion: null, valueHash });
     this.#descriptors.set(key, { kind, id, spans });
+    this.#touched.add(key);
   }
 
   /** An entry without its payload: what it put and ended is not known. */
@@ -41,8 +47,35 @@ export class ExpectedIndex {
     return this.#forgotten.has(version);
   }
 
-  /** Whether a row is the span, its bytes included; it may have ended with an entry that is not known. */
-  isRowOf(span: Span, row: Span & { readonly bytes: Uint8Array }): boolean {
+  /** Rows that there must be. */
+  get rows(): number {
+    let rows = 0;
+    for (const { spans } of this.#descriptors.values()) rows += this.#known(spans).length;
+    return rows;
+  }
+
+  /** The descriptors that were changed since this was asked last. */
+  takeTouched(): readonly ExpectedDescriptor[] {
+    const touched = [...this.#touched].flatMap((key) => this.#descriptors.get(key) ?? []);
+    this.#touched = new Set();
+    return touched;
+  }
+
+  /** Whether rows, oldest first, are a descriptor's; what an entry without its payload put is in the set roots, and nowhere else. */
+  areRowsOf({ spans }: ExpectedDescriptor, rows: readonly Row[]): boolean {
+    const [expected, found] = [this.#known(spans), this.#known(rows)];
+    return (
+      found.length === expected.length &&
+      expected.every((span, i) => found[i] !== undefined && this.#isRowOf(span, found[i]))
+    );
+  }
+
+  #known<T extends Span>(spans: readonly T[]): readonly T[] {
+    return spans.filter(({ setVersion }) => !this.isForgotten(setVersion));
+  }
+
+  /** Its bytes included; it may have ended with an entry that is not known. */
+  #isRowOf(span: Span, row: Row): boolean {
     return (
       row.setVersion === span.setVersion &&
       this.#isEndOf(span, row.endVersion) &&
@@ -54,9 +87,5 @@ export class ExpectedIndex {
   #isEndOf({ endVersion }: Span, end: number | null): boolean {
     if (end === endVersion) return true;
     return end !== null && this.isForgotten(end) && (endVersion === null || end < endVersion);
-  }
-
-  get descriptors(): Iterable<ExpectedDescriptor> {
-    return this.#descriptors.values();
   }
 }

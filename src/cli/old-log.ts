@@ -10,6 +10,7 @@ import type { Descriptor } from '../core/payload.ts';
 import type { Previous } from '../core/previous.ts';
 import { SetTree } from '../core/set-tree.ts';
 import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
+import type { AuditedDatabase } from '../server/audit.ts';
 import { assembleBundle } from './assemble-bundle.ts';
 import { auditDatabase } from './audit-database.ts';
 import { createAuditParts } from './audit-parts.ts';
@@ -17,7 +18,7 @@ import { trustPath } from './connect.ts';
 import type { Context } from './context.ts';
 import { verified } from './failure.ts';
 import type { Globals } from './globals.ts';
-import { openLogSource } from './open-log.ts';
+import { logSourceOf } from './open-log.ts';
 import { createFileTrust } from './trust-file.ts';
 
 export interface OldLog {
@@ -42,11 +43,21 @@ export async function oldLogInDatabase(context: Context, path: string): Promise<
   const { globals } = context;
   const { openAudit } = await import('../server/audit.ts');
   await using database = await openAudit(path);
-  await using source = await openLogSource(context, path);
   await using parts = createAuditParts(context);
   await verified(auditDatabase(database, { ...parts, onProgress: () => {} }));
+  // Of one moment: a server may be running, and letting go of what it had.
+  return await database.atOneMoment(() =>
+    lastCheckpointOf(database, { path, registry: globals.registry }),
+  );
+}
+
+async function lastCheckpointOf(
+  database: AuditedDatabase,
+  { path, registry: pinned }: { readonly path: string; readonly registry: Hash | undefined },
+): Promise<OldLog> {
+  const source = logSourceOf(database, path);
   const { verified: bundle, registry } = await verified(
-    assembleBundle(source, { registry: globals.registry }),
+    assembleBundle(source, { registry: pinned }),
   );
   const { checkpoint, lineage, entries } = bundle;
   const setRoot = entries.at(-1)?.leaf.set_root;

@@ -1,6 +1,7 @@
 /** Opens the log that the user named: a service's, or that of a database. */
 import { RegistryError } from '../core/error.ts';
 import type { EntryBytes } from '../core/leaf.ts';
+import type { AuditedDatabase } from '../server/audit.ts';
 import type { Context } from './context.ts';
 import { openHttpLog } from './http-log.ts';
 import type { LogSource } from './log-source.ts';
@@ -12,7 +13,11 @@ export async function openLogSource(
 ): Promise<LogSource> {
   if (data === undefined) return openHttpLog(context);
   const { openAudit } = await import('../server/audit.ts');
-  const database = await openAudit(data);
+  return logSourceOf(await openAudit(data), data);
+}
+
+/** Owns the database from now on, which is at `data`. */
+export function logSourceOf(database: AuditedDatabase, data: string): LogSource {
   return {
     note: async () => {
       const note = await database.checkpoint();

@@ -1,9 +1,9 @@
 /** A database opened to be audited: what it holds at one version, judged by nobody on the way out. */
 import { statSync } from 'node:fs';
-import { RegistryError } from '../core/error.ts';
+import { cleanedUp, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { type NodePlace, proveInclusion } from '../core/tlog/merkle.ts';
-import { openSqliteReader } from '../store/sqlite.ts';
+import { type MomentReader, openMomentReader } from '../store/sqlite-moment.ts';
 import type { ReadStore } from '../store/sqlite-read.ts';
 import type {
   DescriptorKey,
@@ -20,10 +20,18 @@ export interface AuditedEntry extends StoredEntry {
 }
 
 export interface AuditedDatabase extends AsyncDisposable {
-  /** The version of the newest entry when it was opened: what came later is not looked at. */
+  /** The version of the newest entry when it was opened, or advanced: what came later is not looked at. */
   readonly version: number;
-  /** All entries up to `version`, ascending, in pages. Throws `storage_damaged` where one is missing. */
-  pages(): AsyncIterable<readonly AuditedEntry[]>;
+  /** The signed checkpoint that was kept last when it was opened. */
+  readonly note: string | undefined;
+  /** All that `work` reads is of one moment. To be short: the log of a server is not folded meanwhile. */
+  atOneMoment<T>(work: () => Promise<T>): Promise<T>;
+  /** Whether something of it was pruned or erased since it was opened, or is about to be. */
+  hasLetGo(): Promise<boolean>;
+  /** Up to the newest entry there is; answers how many have come. */
+  advance(): Promise<number>;
+  /** The next entries, ascending, up to `version` at most. Throws `storage_damaged` where one is missing. */
+  page(from: number): Promise<readonly AuditedEntry[]>;
   /** The version found by the hash of its payload; `undefined` when none is. */
   committedVersion(payloadB3: Hash): Promise<number | undefined>;
   /** Hashes of the stored tree, in the order asked for. */
@@ -49,29 +57,51 @@ const PAGE = 256;
 
 /**
  * `path`: a database file, or the data directory of a server, which may be running. Throws
- * `not_initialised` for one without entries, and what `openSqliteReader` throws.
+ * `not_initialised` for one without entries, and what `openMomentReader` throws.
  */
 export async function openAudit(path: string): Promise<AuditedDatabase> {
   const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  const store = openSqliteReader({ path: isDirectory ? databasePath(path) : path });
+  const store = openMomentReader({ path: isDirectory ? databasePath(path) : path });
   try {
-    const head = await store.head();
+    const [head, note] = await store.atOneMoment(() =>
+      Promise.all([store.head(), store.checkpoint()]),
+    );
     if (head === undefined)
       throw new RegistryError(
         'not_initialised',
         `expected a registry in ${path}, got a database without entries`,
       );
-    return auditOf(store, head.version);
+    return auditOf(store, { version: head.version, note });
   } catch (error) {
-    await store[Symbol.asyncDispose]();
-    throw error;
+    throw await cleanedUp(error, async () => store[Symbol.asyncDispose]());
   }
 }
 
-function auditOf(store: ReadStore, version: number): AuditedDatabase {
+function auditOf(
+  store: MomentReader,
+  opened: Pick<AuditedDatabase, 'version' | 'note'>,
+): AuditedDatabase {
+  let { version } = opened;
+  let governance: Promise<ReadonlySet<number>> | undefined;
   return {
-    version,
-    pages: () => pagesOf(store, version),
+    get version() {
+      return version;
+    },
+    note: opened.note,
+    atOneMoment: (work) => store.atOneMoment(work),
+    hasLetGo: () => store.hasLetGo(),
+    advance: async () => {
+      const before = version;
+      version = (await store.head())?.version ?? before;
+      governance = undefined;
+      return version - before;
+    },
+    page: async (from) => {
+      governance ??= governanceVersions(store);
+      const governing = await governance;
+      const page = await pageOf(store, { from, version });
+      return page.map((entry) => ({ ...entry, isGovernance: governing.has(entry.version) }));
+    },
     committedVersion: (payloadB3) => store.committedVersion(payloadB3),
     nodes: (places) => nodesOf(store, places),
     hasNoNodesAfter: (size) => hasNoNodesAfter(store, size),
@@ -135,19 +165,15 @@ async function hasNoNodesAfter(store: ReadStore, size: number): Promise<boolean>
   return (head !== undefined && head.version >= size) || found.every((hash) => hash === undefined);
 }
 
-async function* pagesOf(
+async function governanceVersions(store: ReadStore): Promise<ReadonlySet<number>> {
+  return new Set((await store.governanceEntries()).map((entry) => entry.version));
+}
+
+async function pageOf(
   store: ReadStore,
-  version: number,
-): AsyncGenerator<readonly AuditedEntry[]> {
-  const governance = new Set((await store.governanceEntries()).map((entry) => entry.version));
-  for (let from = 0; from <= version; ) {
-    const page = await store.entries({ from, limit: Math.min(PAGE, version + 1 - from) });
-    if (page.length === 0)
-      throw new RegistryError(
-        'storage_damaged',
-        `expected version ${from} in the log, got nothing`,
-      );
-    yield page.map((entry) => ({ ...entry, isGovernance: governance.has(entry.version) }));
-    from += page.length;
-  }
+  { from, version }: { readonly from: number; readonly version: number },
+): Promise<readonly StoredEntry[]> {
+  const page = await store.entries({ from, limit: Math.min(PAGE, version + 1 - from) });
+  if (page.length > 0) return page;
+  throw new RegistryError('storage_damaged', `expected version ${from} in the log, got nothing`);
 }

@@ -1,0 +1,59 @@
+/**
+ * A reader that can see one moment of a database that another process writes: what is read together then belongs
+ * together, also while entries are pruned or erased.
+ */
+import type Database from 'better-sqlite3';
+import { openReadOnly } from './sqlite-open.ts';
+import { SqliteReader } from './sqlite-read.ts';
+
+interface LettingGoRow {
+  readonly oldest: number;
+  readonly reached: number;
+  readonly erased: number;
+}
+
+export class MomentReader extends SqliteReader {
+  readonly #db: Database.Database;
+  readonly #lettingGo: Database.Statement<[], LettingGoRow>;
+  readonly #begun: LettingGoRow | undefined;
+
+  /** Owns the connection from now on. */
+  constructor(db: Database.Database, path: string) {
+    super(db, path);
+    this.#db = db;
+    this.#lettingGo = db.prepare(
+      'SELECT oldest, reached, (SELECT count(*) FROM erasures) AS erased FROM (SELECT 0) LEFT JOIN retention',
+    );
+    this.#begun = this.#lettingGo.get();
+  }
+
+  /**
+   * All that `work` reads here is of one moment, also what it does so within. To be short: the writer cannot empty its
+   * write-ahead log meanwhile, and waits a second for it at most.
+   */
+  async atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#db.inTransaction) return work();
+    this.#db.exec('BEGIN');
+    try {
+      return await work();
+    } finally {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+    }
+  }
+
+  /** Whether something was pruned or erased since this was opened, or is about to be. */
+  async hasLetGo(): Promise<boolean> {
+    const [begun, now] = [this.#begun, this.#lettingGo.get()];
+    return (
+      now?.reached !== now?.oldest ||
+      now?.oldest !== begun?.oldest ||
+      now?.reached !== begun?.reached ||
+      now?.erased !== begun?.erased
+    );
+  }
+}
+
+/** Throws like `openSqliteStore`. */
+export function openMomentReader({ path }: { readonly path: string }): MomentReader {
+  return new MomentReader(openReadOnly(path), path);
+}
