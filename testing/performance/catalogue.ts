@@ -19,8 +19,9 @@ import {
   sizeText,
   startLongRegistry,
 } from './long-registry.ts';
-import { residentMib } from './machine.ts';
+import { mainThreadUs, residentMib } from './machine.ts';
 import { Poster, usOf } from './poster.ts';
+import { latencyBetween, readRouteLatency } from './route-latency.ts';
 import { median, quantile } from './statistics.ts';
 import { makeTemporary } from './temporary.ts';
 
@@ -29,6 +30,7 @@ const WARMUP_REQUESTS = 50;
 const POSTS_AT_ONCE = 8;
 const SETS_A_ROUND = 3;
 const OLD_REQUESTS = 5;
+const DESCRIPTOR_ROUTE = '/registry/{version}/descriptors/{kind}/{id}';
 
 type Size = Pick<LongRegistryPlan, 'entries' | 'descriptors'>;
 
@@ -70,6 +72,15 @@ export async function openCatalogue(plan: CatalogueBenchPlan): Promise<Bench> {
   }
 }
 
+/** Of one request, in microseconds. */
+interface ServerTimes {
+  readonly mean: number;
+  /** The bound of its histogram's bucket. */
+  readonly p95: number;
+  /** Of the thread that answers, with what reading from the socket and writing to it takes. */
+  readonly cpu: number;
+}
+
 class Side {
   readonly server: LongRegistry;
   readonly poster: Poster;
@@ -81,6 +92,19 @@ class Side {
     this.server = server;
     this.poster = stack.use(new Poster(server.url, POSTS_AT_ONCE));
     this.#order = shuffled(server.descriptors);
+  }
+
+  /** Answers what the server says, when asked, of the descriptors that it was asked for meanwhile. */
+  async watchDescriptors(): Promise<() => Promise<ServerTimes>> {
+    const { metricsUrl, pid } = this.server;
+    const before = await readRouteLatency(metricsUrl, DESCRIPTOR_ROUTE);
+    const cpuBefore = mainThreadUs(pid);
+    return async () => {
+      const cpu = mainThreadUs(pid) - cpuBefore;
+      const after = await readRouteLatency(metricsUrl, DESCRIPTOR_ROUTE);
+      const { count, meanUs, atMostUs } = latencyBetween(before, after);
+      return { mean: meanUs, p95: atMostUs(0.95), cpu: cpu / count };
+    };
   }
 
   async wholeSet(): Promise<Uint8Array> {
@@ -162,11 +186,34 @@ class Catalogue {
     );
   }
 
-  #proofs(what: string, count: number, path: (side: Side) => string): Promise<readonly Sample[]> {
-    return this.#inTurns(`a descriptor with ${what}`, count, async (side) => {
+  async #proofs(
+    what: string,
+    count: number,
+    path: (side: Side) => string,
+  ): Promise<readonly Sample[]> {
+    const name = `a descriptor with ${what}`;
+    const watches = await Promise.all(
+      [this.#large, this.#small].map((side) => side.watchDescriptors()),
+    );
+    const seen = await this.#inTurns(name, count, async (side) => {
       // Some were removed: a proof of absence costs the same.
       await side.poster.get(path(side));
     });
+    const [large, small] = await Promise.all(watches.map((end) => end()));
+    const sample = (which: string, key: keyof ServerTimes): Sample => ({
+      name: `${this.#named(name)}: ${which}`,
+      kind: 'time',
+      unit: 'us',
+      reference: this.#reference,
+      ours: large?.[key] ?? Number.NaN,
+      theirs: small?.[key] ?? Number.NaN,
+    });
+    return [
+      ...seen,
+      sample('in the server', 'mean'),
+      sample('in the server, p95 at most', 'p95'),
+      sample('processor time of its thread', 'cpu'),
+    ];
   }
 
   async #wholeSets(): Promise<readonly Sample[]> {
@@ -206,7 +253,7 @@ class Catalogue {
       name: this.#named('memory'),
       kind: 'memory',
       unit: 'MiB',
-      reference: `the same at ${sizeText(this.#plan.small.descriptors)}`,
+      reference: this.#reference,
       ours: residentMib(this.#large.server.pid),
       theirs: residentMib(this.#small.server.pid),
     };
@@ -234,10 +281,14 @@ class Catalogue {
       name: `${this.#named(name)}: ${which}`,
       kind: 'latency',
       unit: 'us',
-      reference: `the same at ${sizeText(this.#plan.small.descriptors)}`,
+      reference: this.#reference,
       ours: quantile(us.get(this.#large) ?? [], q),
       theirs: quantile(us.get(this.#small) ?? [], q),
     }));
+  }
+
+  get #reference(): string {
+    return `the same at ${sizeText(this.#plan.small.descriptors)}`;
   }
 
   #named(what: string): string {

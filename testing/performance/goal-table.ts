@@ -9,7 +9,7 @@ export interface Goal {
   readonly bounds: readonly GoalBound[];
 }
 
-/** Of the ratio to the reference, or of our own figure in its unit. */
+/** Of the ratio to the reference, or of our own figure in its unit. Without a limit it is only shown. */
 export interface GoalBound {
   readonly figure: string;
   readonly of: 'ratio' | 'ours';
@@ -58,6 +58,11 @@ function ours(figure: string, range: Range): GoalBound {
   return { figure, of: 'ours', ...range };
 }
 
+/** Shown beside the others, and bound by nothing. */
+function seen(figure: string): GoalBound {
+  return { figure, of: 'ours' };
+}
+
 interface CatalogueBounds {
   readonly descriptors: string;
   readonly start: string;
@@ -84,8 +89,14 @@ function catalogueGoals(bounds: CatalogueBounds): readonly Goal[] {
     {
       work: `a descriptor with its proof ${at}`,
       bounds: [
-        ours(`${at}: a descriptor with its proof: p50`, { atMost: 1_000 }),
-        ours(`${at}: a descriptor with its proof at an old version: p50`, { atMost: 1_000 }),
+        ours(`${at}: a descriptor with its proof: in the server`, { atMost: 1_000 }),
+        ours(`${at}: a descriptor with its proof: in the server, p95 at most`, { atMost: 1_000 }),
+        ours(`${at}: a descriptor with its proof: processor time of its thread`, { atMost: 1_000 }),
+        seen(`${at}: a descriptor with its proof: p50`),
+        ours(`${at}: a descriptor with its proof at an old version: in the server`, {
+          atMost: 1_000,
+        }),
+        seen(`${at}: a descriptor with its proof at an old version: p50`),
       ],
     },
     { work: `whole set ${at}`, bounds: [ours(`${at}: whole set`, { atLeast: 100 })] },

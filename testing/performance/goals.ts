@@ -67,7 +67,8 @@ function rowsOf({ work, bounds }: JudgedGoal): string[][] {
 
 function cellsOf({ bound, figure, verdict }: JudgedBound): string[] {
   const goal = goalText(bound, figure);
-  if (figure === undefined) return [bound.figure, '', '', '', '', goal, verdict];
+  const said = goal === '' && figure !== undefined ? '' : verdict;
+  if (figure === undefined) return [bound.figure, '', '', '', '', goal, said];
   const { ours, theirs, unit, ratio, noise, disturbed } = figure;
   return [
     bound.figure,
@@ -76,11 +77,12 @@ function cellsOf({ bound, figure, verdict }: JudgedBound): string[] {
     `${ratio.toFixed(2)}x`,
     noise === null ? '?' : `${(noise * 100).toFixed(1)} %`,
     goal,
-    disturbed > 0 ? `${verdict}, ${disturbed} of ${figure.rounds} rounds disturbed` : verdict,
+    disturbed > 0 ? `${said}, ${disturbed} of ${figure.rounds} rounds disturbed` : said,
   ];
 }
 
 function goalText({ of, atLeast, atMost }: JudgedBound['bound'], figure?: Figure): string {
+  if (atLeast === undefined && atMost === undefined) return '';
   const unit = of === 'ratio' ? 'x' : ` ${figure?.unit ?? ''}`;
   const bound = atLeast === undefined ? `<= ${amount(atMost ?? 0)}` : `>= ${amount(atLeast)}`;
   return bound + unit;

@@ -10,7 +10,7 @@ import { catalogueChanges } from './catalogue-set.ts';
 import type { ChildServer } from './child.ts';
 import { longLogGenesis, makeLongLog } from './long-log.ts';
 import { cpuUs } from './machine.ts';
-import { type RegistryProcess, spawnRegistry } from './registry-process.ts';
+import { metricsUrlOf, type RegistryProcess, spawnRegistry } from './registry-process.ts';
 import { makeTemporary } from './temporary.ts';
 
 /** To be raised when `long-log.ts` or `catalogue-set.ts` makes other logs of the same plan. */
@@ -38,7 +38,7 @@ export interface LongRegistryPlan {
 
 export interface LongRegistry
   extends ChildServer,
-    Pick<RegistryProcess, 'registry' | 'signers'>,
+    Pick<RegistryProcess, 'metricsUrl' | 'registry' | 'signers'>,
     Pick<LongRegistryPlan, 'entries' | 'descriptors'> {}
 
 /** A fresh data directory with a copy of the log, gone with the stack or with this process. */
@@ -62,7 +62,8 @@ export async function startLongRegistry(
   await untilIdle(child.pid);
   const { genesis, signers } = longLogGenesis(SIGNERS);
   const { entries, descriptors } = plan;
-  return { ...child, entries, descriptors, registry: genesis.payloadB3, signers };
+  const metricsUrl = metricsUrlOf(child.said);
+  return { ...child, metricsUrl, entries, descriptors, registry: genesis.payloadB3, signers };
 }
 
 /** The path of the kept log, which is made first where there is none. */

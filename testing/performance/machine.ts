@@ -55,11 +55,10 @@ export function cpuUs(pid: number): number {
   return scheduledUs(pid) ?? tickedUs(pid);
 }
 
-/** Exact to the nanosecond, where the kernel keeps it. */
-function scheduledUs(pid: number): number | undefined {
+/** Exact to the nanosecond, where the kernel keeps it. `threads`: default, all. */
+function scheduledUs(pid: number, threads?: readonly string[]): number | undefined {
   try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    const spent = threads.map((thread) =>
+    const spent = (threads ?? readdirSync(`/proc/${pid}/task`)).map((thread) =>
       Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
     );
     const total = spent.reduce((sum, ns) => sum + ns, 0) / 1_000;
@@ -67,6 +66,11 @@ function scheduledUs(pid: number): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Of its main thread alone: what answers requests, without those that work in the background. */
+export function mainThreadUs(pid: number): number {
+  return scheduledUs(pid, [`${pid}`]) ?? cpuUs(pid);
 }
 
 function tickedUs(pid: number): number {

@@ -79,7 +79,8 @@ export function spawnRegistry(
   return startChild('registry-server.ts', parameters, { ...child, nodeFlags });
 }
 
-function metricsUrlOf(said: readonly string[]): string {
+/** `said`: what a server printed before its URL. */
+export function metricsUrlOf(said: readonly string[]): string {
   const found = said.find((line) => line.startsWith('metrics '));
   if (found === undefined)
     throw new Error('expected the server to print its metrics url, it did not');
