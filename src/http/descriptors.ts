@@ -3,7 +3,7 @@ import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts'
 import { encodeBase64 } from '../core/bytes.ts';
 import { canonicalBytes } from '../core/canonical.ts';
 import { RegistryError } from '../core/error.ts';
-import { encodeLeaf } from '../core/leaf.ts';
+import { encodeLeaf, type Leaf } from '../core/leaf.ts';
 import type { DescriptorAnswer, Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { Handler } from './exchange.ts';
@@ -26,7 +26,7 @@ export function descriptorRoutes(registry: Registry): DescriptorRoutes {
       if (found === undefined) throw noSuchVersion(registry, place.version);
       if (found.bytes === null && !isProofWanted) throw absent(query);
       const isTied = isProofWanted && version === 'head';
-      const tie = isTied ? await tieToCheckpoint(registry, place.version) : undefined;
+      const tie = isTied ? await tieToCheckpoint(registry, found.leaf) : undefined;
       const { origin } = currentHead(registry).object;
       return answerBytes(encodeDescriptorAnswer(found, { origin, ...tie?.members }), {
         caching: place.caching,
@@ -75,14 +75,13 @@ interface Tie {
   readonly etag: string;
 }
 
-/** What leads from the set root of a version to the checkpoint; `undefined` while none covers it. */
-async function tieToCheckpoint(registry: Registry, version: number): Promise<Tie | undefined> {
+/** What leads from the set root in a leaf to the checkpoint; `undefined` while none covers it. */
+async function tieToCheckpoint(registry: Registry, leaf: Leaf): Promise<Tie | undefined> {
   const checkpoint = registry.checkpoint();
   if (checkpoint === undefined) return undefined;
   const { etag, note, size } = checkpoint;
-  const proof = await registry.reader.inclusionProof({ version, size });
-  const leaf = await registry.reader.leaf(version);
-  if (proof === undefined || leaf === undefined) return undefined;
+  const proof = await registry.reader.inclusionProof({ version: leaf.version, size });
+  if (proof === undefined) return undefined;
   const members = {
     checkpoint: note,
     inclusion_proof: proof.map(encodeBase64),

@@ -134,6 +134,7 @@ export class LogReader implements Reader {
     assertInTree(tree, { ...query, path, row });
     return {
       version: query.version,
+      leaf,
       setRoot: leaf.set_root,
       bytes: row?.bytes ?? null,
       valueHash: row === undefined ? null : formatHash(row.valueHash),

@@ -106,6 +106,8 @@ export interface Proposals {
 
 export interface DescriptorAnswer {
   readonly version: number;
+  /** Of that version. */
+  readonly leaf: Leaf;
   readonly setRoot: Hash;
   /** Canonical descriptor bytes; `null` when absent at that version. */
   readonly bytes: Uint8Array | null;

@@ -10,7 +10,9 @@ import {
   type SetProofVerdict,
   verifyBranch,
 } from '../../src/core/set-proof.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
 import { codeOf, openTestApp } from '../support/http-app.ts';
+import { lying } from '../support/lying-store.ts';
 import { put, remove } from '../support/registry.ts';
 
 interface Body {
@@ -136,4 +138,21 @@ test('a history changes its tag with the head', async () => {
   assert.equal((await again()).status, 304);
   await change(put('a', {}));
   assert.equal((await again()).status, 200);
+});
+
+test('the entry whose set root a descriptor is held against is read once, also where a checkpoint is tied to it', async () => {
+  const read: number[] = [];
+  const memory = createMemoryStore();
+  const store = lying(memory, {
+    entry: (version) => {
+      read.push(version);
+      return memory.entry(version);
+    },
+  });
+  const { get, change } = await openTestApp({ registry: { store } });
+  await change(put('a', {}));
+  read.length = 0;
+  const answer = await get('/registry/head/descriptors/service/a?proof=1');
+  assert.ok('inclusion_proof' in (await answer.json()));
+  assert.deepEqual(read, [1]);
 });
