@@ -13,7 +13,10 @@ export interface WholeSet {
 export interface PreparedSet {
   /** Of the whole body. */
   readonly bytes: number;
-  /** To be read to its end or cancelled. It breaks off where it could only go on with other bytes. */
+  /**
+   * To be read to its end or cancelled. It breaks off where it could only go on with other bytes. Its pieces are
+   * the reader's alone.
+   */
   readonly body: ReadableStream<Uint8Array>;
 }
 

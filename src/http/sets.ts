@@ -62,7 +62,8 @@ export function setRoutes(
       if (body !== undefined) return answerSet(body, { key, place, coding });
       const prepared = coding === 'identity' ? undefined : await bodies.prepared(key);
       if (prepared !== undefined) return answerPrepared(prepared, { key, place });
-      return answerSet(await bodies.stream(key), { key, place, coding: 'identity' });
+      const streamed = await bodies.stream(key);
+      return { ...answerSet(streamed, { key, place, coding: 'identity' }), isGivenAway: true };
     };
   return { readSet: read('items'), readSetHashes: read('hashes') };
 }
@@ -76,7 +77,7 @@ function answerPrepared(
   { key, place }: Pick<AnsweredSet, 'key' | 'place'>,
 ): Answer {
   const headers = { 'Content-Length': `${bytes}` };
-  return answerSet(body, { key, place, coding: 'identity', headers });
+  return { ...answerSet(body, { key, place, coding: 'identity', headers }), isGivenAway: true };
 }
 
 interface AnsweredSet {

@@ -6,7 +6,7 @@ import { canonicalBytes } from '../../src/core/canonical.ts';
 import { RegistryError } from '../../src/core/error.ts';
 import { parseHash } from '../../src/core/hash.ts';
 import { SetTree } from '../../src/core/set-tree.ts';
-import type { Compress, HttpLimits } from '../../src/http/deps.ts';
+import type { Compress, HttpLimits, SendPieces } from '../../src/http/deps.ts';
 import type { PreparedSets, WholeSet } from '../../src/http/prepared-sets.ts';
 import type { Registry, SetAnswer } from '../../src/registry/registry.ts';
 import { COMPRESS } from '../../src/server/compress.ts';
@@ -267,12 +267,13 @@ function preparing(prepare: (set: WholeSet) => Promise<string | undefined>) {
 async function openPrepared(
   limits: Partial<HttpLimits>,
   prepare: (set: WholeSet) => Promise<string | undefined>,
+  deps: TestAppOptions['deps'] = {},
 ) {
   const prepared = preparing(prepare);
   const small = await openWithSet(5_000);
   const app = await openTestApp({
     registry: { store: small.store },
-    deps: { limits: () => limits, preparedSets: prepared.preparedSets },
+    deps: { limits: () => limits, preparedSets: prepared.preparedSets, ...deps },
   });
   return { ...app, ...prepared, small };
 }
@@ -344,3 +345,38 @@ test('a set that is not prepared is read from the registry, and a small one is n
   assert.equal(await codeOf(await get('/registry/2/set')), 'not_found');
   assert.equal(asked.length, 1);
 });
+
+/** Empties every piece that it has taken. */
+function emptying(): { sendPieces: SendPieces; emptied: () => number } {
+  let emptied = 0;
+  const sendPieces: SendPieces = (_c, pieces, init) => {
+    const taken = pieces.pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform: (piece, controller) => {
+          controller.enqueue(piece.slice());
+          piece.fill(0);
+          emptied++;
+        },
+      }),
+    );
+    return new Response(taken, init);
+  };
+  return { sendPieces, emptied: () => emptied };
+}
+
+for (const [what, answer] of [
+  ['prepared', PREPARED],
+  ['read from the registry', undefined],
+] as const)
+  test(`the pieces of a set that is ${what} are given away: to empty them changes no other answer`, async () => {
+    const { sendPieces, emptied } = emptying();
+    const { get, small } = await openPrepared({ maxBufferedBytes: 10 }, async () => answer, {
+      sendPieces,
+    });
+    const whole = answer ?? (await (await small.get('/registry/1/set')).text());
+    for (let i = 0; i < 2; i++) {
+      const before = emptied();
+      assert.equal(await (await get('/registry/1/set')).text(), whole);
+      assert.ok(emptied() > before, 'its pieces are kept');
+    }
+  });
