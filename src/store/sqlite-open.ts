@@ -14,6 +14,8 @@ export const WAL_LIMIT_BYTES = 4 * 1024 * 1024;
 /** How long a statement waits for another process's lock. */
 export const BUSY_MS = 1_000;
 const FULL_SYNCHRONOUS = 2;
+/** Of pages: those that lead to rows. The rows themselves are in the machine's own cache, where all connections share them. */
+export const SMALL_CACHE_BYTES: number = 4 * 1024 * 1024;
 
 /** A schema version; `null` for an empty file. */
 type Identity = number | null;
@@ -34,13 +36,22 @@ export function openWriter(path: string): Database.Database {
   });
 }
 
+export interface ReadOnlyOptions {
+  /** Of pages. Default: 16 MB, for who reads all of a database in any order. */
+  readonly cacheBytes?: number;
+}
+
 /** A connection that cannot write, and so leaves an older database as it is. Throws like `openWriter`. */
-export function openReadOnly(path: string): Database.Database {
+export function openReadOnly(
+  path: string,
+  { cacheBytes }: ReadOnlyOptions = {},
+): Database.Database {
   return open(path, { timeout: BUSY_MS, readonly: true, fileMustExist: true }, (db) => {
     const identity = readIdentity(db, path);
     if (identity === null) throw foreign(path, 'an empty one');
     if (identity < SCHEMA_VERSION) throw older(path, identity);
     db.pragma('query_only = ON');
+    if (cacheBytes !== undefined) db.pragma(`cache_size = -${Math.floor(cacheBytes / 1024)}`);
     setSafe(db);
   });
 }

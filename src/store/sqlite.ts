@@ -14,7 +14,7 @@ import { Lane, type LaneOptions } from './lane.ts';
 import { DatabaseCopy } from './sqlite-copy.ts';
 import { storageError } from './sqlite-errors.ts';
 import { type InstanceLock, lockInstance } from './sqlite-lock.ts';
-import { openReadOnly } from './sqlite-open.ts';
+import { openReadOnly, type ReadOnlyOptions, SMALL_CACHE_BYTES } from './sqlite-open.ts';
 import { type ReadStore, SqliteReader } from './sqlite-read.ts';
 import type {
   AppendEntry,
@@ -52,7 +52,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     lane = await Lane.open({ ...options, path });
     const watch = new FileWatch([path, `${path}-wal`]);
     const { watchMs = 1_000, catchUpMs = 30_000 } = options;
-    const db = openReadOnly(path);
+    const db = openReadOnly(path, { cacheBytes: SMALL_CACHE_BYTES });
     return new SqliteStore({ db, path, lane, lock, watch, watchMs, catchUpMs });
   } catch (error) {
     const both = await cleanedUp(error, async () => lane?.close());
@@ -62,8 +62,11 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
 }
 
 /** Reads a database, also one that another process is writing. Throws like `openSqliteStore`. */
-export function openSqliteReader({ path }: { readonly path: string }): ReadStore {
-  return new SqliteReader(openReadOnly(path), path);
+export function openSqliteReader({
+  path,
+  ...options
+}: { readonly path: string } & ReadOnlyOptions): ReadStore {
+  return new SqliteReader(openReadOnly(path, options), path);
 }
 
 interface Parts {

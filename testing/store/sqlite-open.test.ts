@@ -15,6 +15,7 @@ import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { CommitLane } from '../../src/store/commit-lane.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
+import { openReadOnly } from '../../src/store/sqlite-open.ts';
 import { CHILD_ENV } from '../support/child.ts';
 import { makeReadOnly, mountSmall } from '../support/mount.ts';
 import { makeEntry, put } from '../support/store-entries.ts';
@@ -202,4 +203,15 @@ test('a refused database is free again', async (t) => {
   tamper(path, 'PRAGMA user_version = 3');
   const store = await openStore(t, path);
   assert.equal((await store.append({ expected: 1, entries: [makeEntry(2)] })).outcome, 'appended');
+});
+
+test('a connection that reads keeps as many pages as it is told', () => {
+  const path = makeClosed();
+  const cacheKib = (db: Database.Database) =>
+    Number(db.pragma('cache_size', { simple: true })) * -1;
+  const small = openReadOnly(path, { cacheBytes: 3 * 1024 * 1024 });
+  const usual = openReadOnly(path);
+  assert.deepEqual([cacheKib(small), cacheKib(usual)], [3 * 1024, 16_000]);
+  small.close();
+  usual.close();
 });

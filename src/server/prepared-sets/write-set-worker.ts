@@ -1,5 +1,6 @@
 /** The thread that writes a set, on a connection of its own. */
 import { openSqliteReader } from '../../store/sqlite.ts';
+import { SMALL_CACHE_BYTES } from '../../store/sqlite-open.ts';
 import { reportOutcome } from '../reporting-thread.ts';
 import { type SetOrder, writeSet } from './write-set.ts';
 
@@ -10,6 +11,6 @@ export interface WriteSetData {
 }
 
 reportOutcome(async ({ database, order }: WriteSetData) => {
-  await using store = openSqliteReader({ path: database });
+  await using store = openSqliteReader({ path: database, cacheBytes: SMALL_CACHE_BYTES });
   return await writeSet(store, order);
 });
