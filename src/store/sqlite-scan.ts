@@ -157,9 +157,15 @@ export class DatabaseScan implements Disposable {
     }
   }
 
-  /** In all, also at versions that no entry has. */
-  counts(): { readonly values: number; readonly ended: number; readonly nodes: number } {
+  /** In all, also at versions that no entry has. `slashed`: descriptors of which `kind/id` says not where the kind ends. */
+  counts(): {
+    readonly values: number;
+    readonly ended: number;
+    readonly nodes: number;
+    readonly slashed: number;
+  } {
     return {
+      slashed: this.#count("descriptors WHERE instr(kind, '/') > 0"),
       values: this.#count('spans'),
       ended: this.#count('spans WHERE end_version IS NOT NULL'),
       nodes: this.#count('nodes'),

@@ -179,6 +179,11 @@ const ROWS: Readonly<Record<string, Edit>> = {
     const { descriptor } = spanWhere(db, ENDED);
     db.prepare("UPDATE descriptors SET id = id || 'x' WHERE descriptor = ?").run(descriptor);
   },
+  'a kind that ends at another slash': exec(
+    `UPDATE descriptors SET kind = kind || '/' || substr(id, 1, instr(id, '/') - 1),
+       id = substr(id, instr(id, '/') + 1)
+     WHERE descriptor = (SELECT min(descriptor) FROM descriptors WHERE instr(id, '/') > 1)`,
+  ),
   'a kind that reaches into the id': (db) => {
     const { descriptor } = spanWhere(db, ENDED);
     db.prepare(

@@ -44,6 +44,7 @@ function assertRows(path: string, kept: RowsKept, onProgress: (done: number) => 
     onProgress(done);
   }
   const counts = scan.counts();
+  if (counts.slashed > 0) throw damaged('expected kinds without a slash, got one with');
   if (counts.values !== values || counts.ended !== ended)
     throw damaged(
       `expected ${values} values that an entry put, of which one ended ${ended}, got ${counts.values} and ${counts.ended}`,
