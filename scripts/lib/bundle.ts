@@ -8,17 +8,9 @@
 import { globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type OutputBundle, type OutputChunk, type OutputOptions, rolldown } from 'rolldown';
+import { OUTSIDE } from './outside.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-
-/** Native, or its own WebAssembly beside it, or there only where spans are sent or snapshots go to S3. */
-const OUTSIDE = [
-  /^node:/,
-  'better-sqlite3',
-  '@biscuit-auth/biscuit-wasm',
-  /^@opentelemetry\/(?!api$)/,
-  /^@aws-sdk\//,
-];
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('expected a folder to write to, got none');

@@ -1,7 +1,11 @@
 /** Runs the test files, prints what happened and exits 0 only if every promise of `scripts/test` held. */
-import { globSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { run } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { parseArgs, styleText } from 'node:util';
 import { type CoverageVerdict, judgeCoverage } from './coverage.ts';
 import { type SkippedTest, TestReport } from './test-report.ts';
@@ -41,6 +45,7 @@ async function runTests({ files, isWhole, isLong }: Plan): Promise<number> {
   }
   if (isLong) process.env.QUORATE_TEST_LONG = '1';
   const started = performance.now();
+  const execArgv = isWhole ? prepare() : [];
   const report = new TestReport({ root: ROOT, print });
   const hang = new AbortController();
   let watch: NodeJS.Timeout | undefined;
@@ -49,6 +54,7 @@ async function runTests({ files, isWhole, isLong }: Plan): Promise<number> {
     files: files.map((file) => resolve(ROOT, file)),
     cwd: ROOT,
     concurrency: 2,
+    execArgv,
     signal: hang.signal,
     coverage: isWhole,
     coverageIncludeGlobs: ['src/**/*.ts'],
@@ -68,6 +74,27 @@ async function runTests({ files, isWhole, isLong }: Plan): Promise<number> {
     isLong,
     seconds: (performance.now() - started) / 1000,
   });
+}
+
+/**
+ * What is done once for all files: the programs that tests start are bundled, and types stripped. A few files alone
+ * do without. Answers the options that the processes of the files need.
+ */
+function prepare(): readonly string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'quorate-tests-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const programs = join(folder, 'programs');
+  mkdirSync(programs);
+  execFileSync(process.execPath, [join(import.meta.dirname, 'test-programs.ts'), programs]);
+  process.env.QUORATE_TEST_PROGRAMS = programs;
+  const stripped = join(folder, 'stripped');
+  for (const file of globSync('{src,testing,scripts}/**/*.ts', { cwd: ROOT })) {
+    mkdirSync(join(stripped, dirname(file)), { recursive: true });
+    const source = readFileSync(join(ROOT, file), 'utf8');
+    writeFileSync(join(stripped, file), stripTypeScriptTypes(source));
+  }
+  process.env.QUORATE_TEST_STRIPPED = stripped;
+  return ['--import', pathToFileURL(join(import.meta.dirname, 'stripped.mjs')).href];
 }
 
 function conclude(ran: {

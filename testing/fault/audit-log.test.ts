@@ -14,12 +14,12 @@ import {
   segmentsIn,
   writeLog,
 } from '../support/audit-log.ts';
-import { CHILD_ENV, run } from '../support/child.ts';
+import { CHILD_ENV, programOf, run } from '../support/child.ts';
 import { mountSmall } from '../support/mount.ts';
 import { makeDirectory } from '../support/store-sqlite.ts';
 import { failEachCall, isStraceMissing } from '../support/strace.ts';
 
-const CHILD = join(import.meta.dirname, '../support/audit-child.ts');
+const CHILD = programOf('audit-child');
 // strace counts the calls of each thread for itself: with one for all files, the k-th call is the k-th.
 const ONE_THREAD = ['-E', 'UV_THREADPOOL_SIZE=1'];
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';

@@ -9,13 +9,13 @@ import { test } from 'node:test';
 import { hashOf } from '../../src/core/hash.ts';
 import { blobAddress, blobPaths } from '../../src/server/blobs/blob-paths.ts';
 import { BLOBS_PUT, inPieces, openTestBlobs } from '../support/blobs.ts';
-import type { Run } from '../support/child.ts';
+import { programOf, type Run } from '../support/child.ts';
 import { makeDirectory } from '../support/store-sqlite.ts';
 import { type FailedAttempt, failEachCall, isStraceMissing } from '../support/strace.ts';
 
 /** Calls are counted by thread: one does them all. */
 const ONE_THREAD = ['env', 'UV_THREADPOOL_SIZE=1'];
-const CHILD = join(import.meta.dirname, '../support/blob-child.ts');
+const CHILD = programOf('blob-child');
 
 /** Of the blobs under a name, each of which must be whole. */
 function visibleIn(dataDir: string): readonly string[] {

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeLongLog } from '../performance/long-log.ts';
-import { run } from '../support/child.ts';
+import { programOf, run } from '../support/child.ts';
 import { isStraceMissing } from '../support/strace.ts';
 
-const CHILD = join(import.meta.dirname, '../support/walk-child.ts');
+const CHILD = programOf('walk-child');
 
 test('a thread that may not lower its priority walks all the same', async (t) => {
   if (isStraceMissing(t)) return;

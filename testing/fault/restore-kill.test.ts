@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { openSqliteReader, openSqliteStore } from '../../src/store/sqlite.ts';
 import { checkLog } from '../support/check-log.ts';
-import { type Run, run } from '../support/child.ts';
+import { programOf, type Run, run } from '../support/child.ts';
 import { openTestRegistry, put } from '../support/registry.ts';
 import { packTest } from '../support/snapshot.ts';
 import { makeDirectory } from '../support/store-sqlite.ts';
 import { failEachCall, isStraceMissing } from '../support/strace.ts';
 
-const CHILD = join(import.meta.dirname, '../support/restore-child.ts');
+const CHILD = programOf('restore-child');
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 const IDLE = { metrics: { fsync() {}, checkpointed() {} }, onFatal: assert.fail };
 const VERSIONS = 3;

@@ -12,7 +12,7 @@ import { verifyCopy } from '../../src/server/snapshot/verify-copy.ts';
 import { CommitLane } from '../../src/store/commit-lane.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
 import { checkLog } from '../support/check-log.ts';
-import { type Run, run } from '../support/child.ts';
+import { programOf, type Run, run } from '../support/child.ts';
 import { openTestRegistry, put, SILENT_LOG } from '../support/registry.ts';
 import { unpackTest } from '../support/snapshot.ts';
 import { makeDirectory, openStore } from '../support/store-sqlite.ts';
@@ -23,7 +23,7 @@ import {
   isStraceMissing,
 } from '../support/strace.ts';
 
-const CHILD = join(import.meta.dirname, '../support/operator-child.ts');
+const CHILD = programOf('operator-child');
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 const VERSIONS = 4;
 const KILL = 'signal=SIGKILL';

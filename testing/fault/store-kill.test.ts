@@ -1,16 +1,15 @@
 /** kill -9 in the middle of appending and keeping checkpoints, again and again on one database. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { EMPTY_VERSION } from '../../src/store/store.ts';
-import { CHILD_ENV, run } from '../support/child.ts';
+import { CHILD_ENV, programOf, run } from '../support/child.ts';
 import type { WholeLog } from '../support/store-log.ts';
 import { recover } from '../support/store-recover.ts';
 import { makePath } from '../support/store-sqlite.ts';
 
-const CHILD = join(import.meta.dirname, '../support/store-child.ts');
+const CHILD = programOf('store-child');
 const CYCLES = 20;
 
 /** Kills the child while it goes on after `acks` appends; answers the last versions it acknowledged. */

@@ -1,12 +1,11 @@
 /** Durable, then visible: a disk that takes its time. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { run } from '../support/child.ts';
+import { programOf, run } from '../support/child.ts';
 import { makePath } from '../support/store-sqlite.ts';
 import { isStraceMissing } from '../support/strace.ts';
 
-const CHILD = join(import.meta.dirname, '../support/store-watch-child.ts');
+const CHILD = programOf('store-watch-child');
 const DELAY_MS = 150;
 
 test('an entry cannot be read before the disk has taken it', async (t) => {

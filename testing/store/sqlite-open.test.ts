@@ -10,19 +10,19 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { CommitLane } from '../../src/store/commit-lane.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
 import { openReadOnly } from '../../src/store/sqlite-open.ts';
-import { CHILD_ENV } from '../support/child.ts';
+import { CHILD_ENV, programOf } from '../support/child.ts';
 import { makeReadOnly, mountSmall } from '../support/mount.ts';
 import { makeEntry, put } from '../support/store-entries.ts';
 import { recover } from '../support/store-recover.ts';
 import { makeDirectory, makePath, openStore } from '../support/store-sqlite.ts';
 
-const CHILD = join(import.meta.dirname, '../support/store-child.ts');
+const CHILD = programOf('store-child');
 
 /** A database with content, closed in good order. */
 function makeClosed(path = makePath()): string {
@@ -191,7 +191,7 @@ test('a directory in the place of the database is refused', async (t) => {
   const path = makePath();
   mkdirSync(path);
   await assert.rejects(openStore(t, path), { code: 'storage_failed' });
-  await assert.rejects(openStore(t, join(dirname(CHILD), 'store-child.ts', 'quorate.db')), {
+  await assert.rejects(openStore(t, join(CHILD, 'quorate.db')), {
     code: 'storage_failed',
   });
 });

@@ -1,10 +1,7 @@
 /** The program as a process of its own: what a shell sees of it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { CHILD_ENV } from './child.ts';
-
-const PROGRAM = join(import.meta.dirname, '../../bin/quorate.mjs');
+import { CHILD_ENV, QUORATE } from './child.ts';
 
 /** The machine is shared: that it is busy is to refuse a write only where that is the test. */
 const PATIENT = { QUORATE_SHED_LOOP_AFTER: '10m', QUORATE_SHED_STORAGE_AFTER: '10m' };
@@ -38,7 +35,7 @@ export async function quorate(options: CliOptions, ...argv: readonly string[]): 
 
 export function start({ cwd, env, input }: CliOptions, ...argv: readonly string[]): Started {
   const { QUORATE_URL: _url, QUORATE_REGISTRY: _registry, ...inherited } = CHILD_ENV;
-  const child = spawn(process.execPath, [PROGRAM, ...argv], {
+  const child = spawn(process.execPath, [QUORATE, ...argv], {
     cwd,
     env: {
       ...inherited,

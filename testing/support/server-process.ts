@@ -1,11 +1,10 @@
 /** Starts and ends servers that are processes of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import type { Client } from '../../src/client/client.ts';
 import { createClient } from '../../src/client/create.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
-import { CHILD_ENV } from './child.ts';
+import { CHILD_ENV, programOf } from './child.ts';
 import { logKeyFile } from './log-key-file.ts';
 
 const LOG_KEY = logKeyFile();
@@ -23,7 +22,7 @@ export interface ServerProcess {
 }
 
 export async function spawnServer(dataDir: string): Promise<ServerProcess> {
-  const program = join(import.meta.dirname, 'server-main.ts');
+  const program = programOf('server-main');
   const child = spawn(process.execPath, [program, dataDir, LOG_KEY], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: CHILD_ENV,
