@@ -7,13 +7,19 @@ import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Run, run } from '../support/child.ts';
+import { programOf, type Run, run } from '../support/child.ts';
 import type { WholeLog } from '../support/store-log.ts';
 import { recover } from '../support/store-recover.ts';
 import { makeDirectory, makePath } from '../support/store-sqlite.ts';
-import { type Fault, failEachCall, isStraceMissing } from '../support/strace.ts';
+import {
+  describeFaults,
+  EVERY_THIRD,
+  type Fault,
+  failEachCall,
+  isStraceMissing,
+} from '../support/strace.ts';
 
-const CHILD = join(import.meta.dirname, '../support/store-child.ts');
+const CHILD = programOf('store-child');
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 const APPENDS = '1';
 /** Versions in the database that each attempt begins with. */
@@ -64,7 +70,7 @@ async function outcomesOf(
       outcomes.push({ ...run, acknowledged, found, failed });
     },
   });
-  t.diagnostic(`${count} calls of ${fault.call} failed, one in each run`);
+  t.diagnostic(describeFaults(count, fault));
   return outcomes;
 }
 
@@ -125,7 +131,11 @@ test('after an i/o error of bringing the main file up to the log nothing more is
 
 test('without space nothing is written, and the next append goes through', async (t) => {
   if (isStraceMissing(t)) return;
-  const outcomes = await outcomesOf(t, { call: 'pwrite64', effect: 'error=ENOSPC' });
+  const outcomes = await outcomesOf(t, {
+    call: 'pwrite64',
+    effect: 'error=ENOSPC',
+    ...EVERY_THIRD,
+  });
   for (const { lines, found, acknowledged } of outcomes) {
     assert.ok(!lines.some((line) => /^(unknown|fatal)/.test(line)), `${lines}`);
     assert.deepEqual(found, acknowledged, 'what was refused is there');

@@ -6,12 +6,18 @@ import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Run, run } from '../support/child.ts';
+import { programOf, type Run, run } from '../support/child.ts';
 import { assertLetGo, type LetGoState, makeWholeLog, OLDEST } from '../support/store-letting-go.ts';
 import { makeDirectory, makePath } from '../support/store-sqlite.ts';
-import { type Fault, failEachCall, isStraceMissing } from '../support/strace.ts';
+import {
+  describeFaults,
+  EVERY_THIRD,
+  type Fault,
+  failEachCall,
+  isStraceMissing,
+} from '../support/strace.ts';
 
-const CHILD = join(import.meta.dirname, '../support/store-letting-go-child.ts');
+const CHILD = programOf('store-letting-go-child');
 const DONE: LetGoState = { oldest: OLDEST, pruned: OLDEST - 1, isErased: true };
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 
@@ -44,7 +50,7 @@ async function outcomesOf(t: TestContext, fault: Fault): Promise<readonly Outcom
       assert.deepEqual(await assertLetGo(path), DONE, `call ${k}`);
     },
   });
-  t.diagnostic(`${count} calls of ${fault.call} failed, one in each run`);
+  t.diagnostic(describeFaults(count, fault));
   return outcomes;
 }
 
@@ -76,7 +82,7 @@ for (const call of ['pwrite64', 'fsync'])
 
 test('an i/o error of any write is not taken for success', async (t) => {
   if (isStraceMissing(t)) return;
-  const outcomes = await outcomesOf(t, { call: 'pwrite64', effect: 'error=EIO' });
+  const outcomes = await outcomesOf(t, { call: 'pwrite64', effect: 'error=EIO', ...EVERY_THIRD });
   assertAllStages(outcomes);
   const failed = outcomes.filter(({ lines }) => !lines.includes('closed'));
   assert.ok(failed.length > outcomes.length / 2, `${failed.length} of ${outcomes.length} failed`);

@@ -7,13 +7,19 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SCHEMAS } from '../../src/store/sqlite-schema.ts';
-import { type Run, run } from '../support/child.ts';
+import { programOf, type Run, run } from '../support/child.ts';
 import { identityOf, makeOlder, type OlderVersion } from '../support/store-older.ts';
 import { recover } from '../support/store-recover.ts';
 import { makeDirectory, makePath } from '../support/store-sqlite.ts';
-import { type Fault, failEachCall, isStraceMissing } from '../support/strace.ts';
+import {
+  describeFaults,
+  EVERY_THIRD,
+  type Fault,
+  failEachCall,
+  isStraceMissing,
+} from '../support/strace.ts';
 
-const CHILD = join(import.meta.dirname, '../support/store-child.ts');
+const CHILD = programOf('store-child');
 const SIZE = 20;
 const NEWEST = 3;
 /** From version 1 the move makes all that it makes from version 2, and more. */
@@ -38,7 +44,7 @@ async function outcomesOf(
     makeDirectory,
     program: ({ directory }) => {
       copyFileSync(before, join(directory, 'q.db'));
-      return [process.execPath, CHILD, join(directory, 'q.db'), '0'];
+      return [process.execPath, CHILD, join(directory, 'q.db'), '0', 'in-process'];
     },
     check: async (run, { k, directory, failed }) => {
       const path = join(directory, 'q.db');
@@ -49,7 +55,7 @@ async function outcomesOf(
       outcomes.push({ ...run, version: Number(version), failed });
     },
   });
-  t.diagnostic(`${count} calls of ${fault.call} failed, one in each run`);
+  t.diagnostic(describeFaults(count, fault));
   return outcomes;
 }
 
@@ -95,7 +101,11 @@ for (const call of ['pwrite64', 'fsync'])
 
 test('without space for the move the start is refused, and the log stays whole', async (t) => {
   if (isStraceMissing(t)) return;
-  const outcomes = await outcomesOf(t, 1, { call: 'pwrite64', effect: 'error=ENOSPC' });
+  const outcomes = await outcomesOf(t, 1, {
+    call: 'pwrite64',
+    effect: 'error=ENOSPC',
+    ...EVERY_THIRD,
+  });
   const refused = outcomes.filter(({ lines }) => lines.includes('refused storage_failed'));
   assert.ok(refused.length > 0, 'no write of the move failed');
   for (const { version } of refused) assert.equal(version, 1);
