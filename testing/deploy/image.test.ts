@@ -20,7 +20,7 @@ import { text } from 'node:stream/consumers';
 import { before, type TestContext, test } from 'node:test';
 import { loadConfig } from '../../src/server/config.ts';
 import { SETTINGS } from '../../src/server/config-schema.ts';
-import { SERVICE_FLAGS } from '../performance/service-flags.ts';
+import { SERVICE_ENV, SERVICE_FLAGS } from '../performance/service-flags.ts';
 import { copiesOf, execForm, only, parseDockerfile } from '../support/dockerfile.ts';
 import { buildImage, canBuild, DOCKERFILE, installedNpm, runInImage } from '../support/image.ts';
 import { LOG_KEY } from '../support/server-start.ts';
@@ -30,6 +30,11 @@ const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 const { globals, stages } = parseDockerfile(readFileSync(DOCKERFILE, 'utf8'));
 const final = stages.at(-1) ?? assert.fail('expected a stage');
 const settings = readFileSync(join(ROOT, 'deploy/docker/quorate.toml'), 'utf8');
+const ENV = Object.fromEntries(
+  only(final, 'ENV')
+    .split(' ')
+    .map((pair) => pair.split('=')),
+) as Readonly<Record<string, string>>;
 
 function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
@@ -67,7 +72,7 @@ test('its settings are valid, its ports are those it exposes, its data is the vo
   assert.equal(only(final, 'VOLUME'), config.dataDir);
   const [, command = ''] = /^--interval=.* CMD (.*)$/.exec(only(final, 'HEALTHCHECK')) ?? [];
   assert.ok(execForm(command).at(-1)?.includes(`'http://127.0.0.1:${ports[0]}/livez'`));
-  assert.equal(only(final, 'ENV'), 'QUORATE_CONFIG=/etc/quorate/quorate.toml');
+  assert.deepEqual(ENV, { QUORATE_CONFIG: '/etc/quorate/quorate.toml', ...SERVICE_ENV });
   assert.ok(copiesOf(final).some(({ to }) => to === '/etc/quorate/quorate.toml'));
   assert.equal(
     SETTINGS.find(({ env }) => env === 'QUORATE_CONFIG'),
@@ -152,12 +157,11 @@ function stat(file: string) {
 }
 
 function container(image: string, env: Readonly<Record<string, string>> = {}) {
-  const [name = '', value = ''] = only(final, 'ENV').split('=');
   return {
     root: image,
     volume: only(final, 'VOLUME'),
     user: only(final, 'USER'),
-    env: { [name]: value, ...env },
+    env: { ...ENV, ...env },
   };
 }
 

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { loadConfig } from '../../src/server/config.ts';
 import { parseBytes, parseDuration } from '../../src/server/config-values.ts';
-import { SERVICE_FLAGS } from '../performance/service-flags.ts';
+import { SERVICE_ENV, SERVICE_FLAGS } from '../performance/service-flags.ts';
 import { beginOver, clientOf, LOG_KEY } from '../support/server-start.ts';
 
 const FOLDER = join(import.meta.dirname, '../../deploy/systemd');
@@ -165,11 +165,13 @@ test('what the unit and its example set are settings', () => {
   assert.match(only('ExecStart'), / serve --config \/etc\/quorate\/quorate\.toml$/);
 });
 
-test('the unit runs node with the flags that its memory was measured with', () => {
+test('the unit runs node with the flags and the environment that its memory was measured with', () => {
   const words = only('ExecStart').split(' ');
   const flags = words.slice(
     1,
     words.findIndex((word) => word.endsWith('.mjs')),
   );
   for (const flag of SERVICE_FLAGS) assert.ok(flags.includes(flag), flag);
+  for (const [name, value] of Object.entries(SERVICE_ENV))
+    assert.ok(valuesOf('Environment').includes(`${name}=${value}`), name);
 });

@@ -22,6 +22,8 @@ export interface NodeChild extends ChildServer {
 
 export interface NodeChildOptions {
   readonly nodeFlags?: readonly string[];
+  /** Beside those of every child. */
+  readonly env?: Readonly<Record<string, string>>;
   /** A program that runs the server as its only child, and its parameters: strace. */
   readonly under?: readonly string[];
   /** Every line that it prints but its URL, as long as it runs. */
@@ -32,14 +34,14 @@ export interface NodeChildOptions {
 export async function startChild(
   file: string,
   parameters: readonly string[] = [],
-  { nodeFlags = [], under = [], onSaid }: NodeChildOptions = {},
+  { nodeFlags = [], env = {}, under = [], onSaid }: NodeChildOptions = {},
 ): Promise<NodeChild> {
   const node = [process.execPath, ...nodeFlags, join(import.meta.dirname, file), ...parameters];
   const [command = process.execPath, ...rest] = [...under, ...node];
   const server = asServer(command, rest);
   const child = spawn(server.command, server.parameters, {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: CHILD_ENV,
+    env: { ...CHILD_ENV, ...env },
   });
   const exited = once(child, 'exit');
   const said: string[] = [];

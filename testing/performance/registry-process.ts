@@ -15,7 +15,7 @@ import {
 import { type ChildServer, type NodeChild, type NodeChildOptions, startChild } from './child.ts';
 import type { Profile } from './figure.ts';
 import { formatPlan, NOTHING_PLANTED, type Planted } from './planted.ts';
-import { SERVICE_FLAGS } from './service-flags.ts';
+import { SERVICE_ENV, SERVICE_FLAGS } from './service-flags.ts';
 
 const SIGNERS = 5;
 const THRESHOLD = 3;
@@ -76,7 +76,8 @@ export function spawnRegistry(
   const changed = [formatPlan(planted), JSON.stringify(settings)];
   const nodeFlags = [...SERVICE_FLAGS, ...(child.nodeFlags ?? [])];
   const parameters = [profile, directory, LOG_KEY, ...changed];
-  return startChild('registry-server.ts', parameters, { ...child, nodeFlags });
+  const env = { ...SERVICE_ENV, ...(child.env ?? {}) };
+  return startChild('registry-server.ts', parameters, { ...child, nodeFlags, env });
 }
 
 /** `said`: what a server printed before its URL. */

@@ -12,7 +12,7 @@ import { logKeyFile } from '../support/log-key-file.ts';
 import type { Bench } from './bench.ts';
 import type { ChildServer } from './child.ts';
 import { asServer } from './machine.ts';
-import { SERVICE_FLAGS } from './service-flags.ts';
+import { SERVICE_ENV, SERVICE_FLAGS } from './service-flags.ts';
 import { type LongStartsPlan, openStartsOver } from './starts-long.ts';
 import { makeTemporary } from './temporary.ts';
 
@@ -62,7 +62,10 @@ async function serve(program: string, data: string): Promise<ChildServer> {
     ...[program, 'serve', '--data', data, '--log-key', logKeyFile(), '--log-level', 'error'],
     ...['--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'],
   ]);
-  const child = spawn(server.command, server.parameters, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(server.command, server.parameters, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...SERVICE_ENV },
+  });
   const exited = once(child, 'exit');
   // It does not end with our standard input.
   const kill = () => void child.kill('SIGKILL');
