@@ -21,7 +21,7 @@ import { before, type TestContext, test } from 'node:test';
 import { loadConfig } from '../../src/server/config.ts';
 import { SETTINGS } from '../../src/server/config-schema.ts';
 import { SERVICE_ENV, SERVICE_FLAGS } from '../performance/service-flags.ts';
-import { copiesOf, execForm, only, parseDockerfile } from '../support/dockerfile.ts';
+import { copiesOf, environmentOf, execForm, only, parseDockerfile } from '../support/dockerfile.ts';
 import { buildImage, canBuild, DOCKERFILE, installedNpm, runInImage } from '../support/image.ts';
 import { LOG_KEY } from '../support/server-start.ts';
 
@@ -30,11 +30,7 @@ const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 const { globals, stages } = parseDockerfile(readFileSync(DOCKERFILE, 'utf8'));
 const final = stages.at(-1) ?? assert.fail('expected a stage');
 const settings = readFileSync(join(ROOT, 'deploy/docker/quorate.toml'), 'utf8');
-const ENV = Object.fromEntries(
-  only(final, 'ENV')
-    .split(' ')
-    .map((pair) => pair.split('=')),
-) as Readonly<Record<string, string>>;
+const ENV = environmentOf(final);
 
 function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');

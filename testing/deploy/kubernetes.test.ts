@@ -7,7 +7,7 @@ import { parseAllDocuments } from 'yaml';
 import { operations } from '../../src/api/routes.ts';
 import { loadConfig } from '../../src/server/config.ts';
 import { SETTINGS } from '../../src/server/config-schema.ts';
-import { only, parseDockerfile } from '../support/dockerfile.ts';
+import { environmentOf, only, parseDockerfile } from '../support/dockerfile.ts';
 import { DOCKERFILE } from '../support/image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -91,8 +91,7 @@ test('the settings are valid, and what they name is mounted', () => {
   const secret = kind('Secret', 'quorate-keys');
   const [file] = Object.keys(at(secret, 'stringData') as Manifest);
   assert.equal(key.file, `${mounts.get('keys')}/${file}`);
-  const [, path] = only(image, 'ENV').split('=');
-  assert.equal(path, `${mounts.get('config')}/quorate.toml`);
+  assert.equal(environmentOf(image).QUORATE_CONFIG, `${mounts.get('config')}/quorate.toml`);
   const volumes = new Set([
     ...list(at(pod, 'volumes')).map((volume) => at(volume, 'name')),
     at(kind('StatefulSet'), 'spec', 'volumeClaimTemplates', 0, 'metadata', 'name'),

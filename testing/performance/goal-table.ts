@@ -90,8 +90,8 @@ function catalogueGoals(bounds: CatalogueBounds): readonly Goal[] {
       work: `a descriptor with its proof ${at}`,
       bounds: [
         ours(`${at}: a descriptor with its proof: in the server`, { atMost: 1_000 }),
-        ours(`${at}: a descriptor with its proof: in the server, p95 at most`, { atMost: 1_000 }),
-        ours(`${at}: a descriptor with its proof: processor time of its thread`, { atMost: 1_000 }),
+        seen(`${at}: a descriptor with its proof: in the server, p95 at most`),
+        seen(`${at}: a descriptor with its proof: processor time of its thread`),
         seen(`${at}: a descriptor with its proof: p50`),
         ours(`${at}: a descriptor with its proof at an old version: in the server`, {
           atMost: 1_000,
@@ -262,22 +262,20 @@ export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
       ),
     },
   ],
-  catalogue: [
-    ...catalogueGoals({
-      descriptors: '50,000',
-      start: 'a catalogue of 50,000: start at 10^5 entries',
-      answersMs: 1_000,
-      writesMs: 3_000,
-      mib: 256,
-    }),
-    ...catalogueGoals({
-      descriptors: '10^6',
-      start: 'a catalogue of 10^6: start at 10^4 entries',
-      answersMs: 30_000,
-      writesMs: 30_000,
-      mib: 1_024,
-    }),
-  ],
+  catalogue: catalogueGoals({
+    descriptors: '50,000',
+    start: 'a catalogue of 50,000: start at 10^5 entries',
+    answersMs: 1_000,
+    writesMs: 3_000,
+    mib: 256,
+  }),
+  million: catalogueGoals({
+    descriptors: '10^6',
+    start: 'a catalogue of 10^6: start at 10^4 entries',
+    answersMs: 30_000,
+    writesMs: 30_000,
+    mib: 1_024,
+  }),
   steady: [
     {
       work: 'memory at 2,500/s and 5 commits/s, 10 minutes',

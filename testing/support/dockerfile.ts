@@ -77,3 +77,9 @@ export function copiesOf({
       return { from, to, ...(stage !== undefined && { stage }) };
     });
 }
+
+/** What the stage sets for the program. */
+export function environmentOf(stage: Stage): Readonly<Record<string, string>> {
+  const pairs = only(stage, 'ENV').split(' ');
+  return Object.fromEntries(pairs.map((pair) => pair.split('=')));
+}
