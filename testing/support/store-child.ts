@@ -3,8 +3,7 @@
  * told, one line each: `opened`, `ack V`, `kept V`, `read_only V`, `unknown V` (of a checkpoint:
  * `unknown checkpoint V`), `fatal CODE`, `closed`, or `refused CODE` when it cannot open.
  * `node store-child.ts PATH COUNT`; it ends itself by SIGKILL after an unknown outcome, as a server must.
- * With `catch-up` as a third argument the main file is brought up to the log after each, and `caught up` said; with
- * `in-process` the commit lane has no thread of its own, which makes for a start in half the time.
+ * With `catch-up` as a third argument the main file is brought up to the log after each, and `caught up` said.
  */
 import { writeSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -12,7 +11,6 @@ import { RegistryError } from '../../src/core/error.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { EMPTY_VERSION, type Store } from '../../src/store/store.ts';
 import { makeEntry } from './store-entries.ts';
-import { openInProcess } from './store-in-process.ts';
 import { changesAt, checkpointAt } from './store-log.ts';
 
 const [path = '', count = '0', mode] = process.argv.slice(2);
@@ -30,7 +28,6 @@ function codeOf(error: unknown): string {
 
 async function open(): Promise<Store> {
   try {
-    if (mode === 'in-process') return openInProcess(path);
     const metrics = { fsync: () => undefined, checkpointed: () => caughtUp.resolve() };
     const onFatal = (error: RegistryError) => {
       say(`fatal ${error.code}`);

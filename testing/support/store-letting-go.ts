@@ -6,10 +6,10 @@ import type { DescriptorChange } from '../../src/store/store.ts';
 import { collect, makeEntry, put } from './store-entries.ts';
 
 /** Entries before the erasing one. */
-export const LETTING_GO_SIZE = 9;
-export const OLDEST = 4;
+export const LETTING_GO_SIZE = 20;
+export const OLDEST = 12;
 /** Every value that it put is replaced later. */
-export const ERASED = 5;
+export const ERASED = 14;
 
 function changesOf(version: number): readonly DescriptorChange[] {
   return [put(`key-${version % 3}`, `${version} ${'x'.repeat(2_000)}`)];

@@ -21,16 +21,7 @@ export interface Fault {
   readonly call: string;
   /** e.g. `error=EIO` or `signal=SIGKILL` */
   readonly effect: string;
-  /** Only the first call and each so many after it; default 1, each call. */
-  readonly every?: number;
 }
-
-/**
- * For a fault whose calls another one fails each of. Odd: SQLite writes a page of its log in two calls, of which an even one
- * would hit only the first.
- */
-export const EVERY_THIRD: Pick<Fault, 'every'> =
-  process.env.QUORATE_TEST_LONG === '1' ? {} : { every: 3 };
 
 interface Attempt {
   /** The call that fails: the k-th. */
@@ -56,28 +47,17 @@ interface Loop extends Fault {
 export async function failEachCall(loop: Loop): Promise<number> {
   let next = 1;
   let end = Number.POSITIVE_INFINITY;
-  let count = 0;
   const runInTurn = async (): Promise<void> => {
     while (next < end) {
-      const attempt = { k: next, directory: loop.makeDirectory() };
-      next += loop.every ?? 1;
+      const attempt = { k: next++, directory: loop.makeDirectory() };
       const { ran, failed } = await runWithFault(loop, attempt);
-      if (failed === undefined) end = Math.min(end, attempt.k);
-      else {
-        count++;
-        await loop.check(ran, { ...attempt, failed });
-      }
+      if (failed !== undefined) await loop.check(ran, { ...attempt, failed });
+      else end = Math.min(end, attempt.k);
     }
   };
   await Promise.all([runInTurn(), runInTurn()]);
-  assert.ok(count > 0, `no ${loop.call} was there to fail`);
-  return count;
-}
-
-/** For people: what `failEachCall` answered. */
-export function describeFaults(count: number, { call, every = 1 }: Fault): string {
-  const sample = every === 1 ? '' : `, only one of ${every}: all with QUORATE_TEST_LONG=1`;
-  return `${count} calls of ${call} failed, one in each run${sample}`;
+  assert.ok(end > 1, `no ${loop.call} was there to fail`);
+  return end - 1;
 }
 
 async function runWithFault({ call, effect, program }: Loop, attempt: Attempt) {
