@@ -39,7 +39,7 @@ import {
   START,
 } from '../../support/signers.ts';
 import { unpackTest } from '../../support/snapshot.ts';
-import { cellsOf } from '../../support/store-cells.ts';
+import { type Cell, cellsOf } from '../../support/store-cells.ts';
 import { makeDirectory, openStore } from '../../support/store-sqlite.ts';
 import { withoutTriggers } from '../../support/store-triggers.ts';
 
@@ -273,6 +273,15 @@ const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
 /** Nothing is ever decided by these. */
 const UNREAD = ['entries.type', 'entries.expires_at', 'proposals.received_at'];
 
+/** Of a null in a row's header: types that SQLite reads as the same. A row's own number is not read from there. */
+const SAME_AS_NULL = [10, 11];
+const SAME_AS_OWN_NUMBER = [8, 9, 10, 11, 12, 13];
+
+function isSame({ part, offsets }: Cell, at: number, { was, is }: Record<'was' | 'is', number>) {
+  if (part !== 'header' || was !== 0) return false;
+  return (at === offsets[1] ? SAME_AS_OWN_NUMBER : SAME_AS_NULL).includes(is);
+}
+
 test('one changed byte in any part of any row is found, but where nothing is decided by it', async (t) => {
   const seed = Number(process.env.QUORATE_TEST_SEED ?? Date.now() % 2 ** 31);
   t.diagnostic(`seed ${seed}`);
@@ -285,12 +294,16 @@ test('one changed byte in any part of any row is found, but where nothing is dec
   assert.ok(parts.size > 80, `${parts.size} parts`);
   for (const [part, cells] of parts) {
     if (UNREAD.includes(part)) continue;
-    for (const { row, offsets } of IS_LONG ? cells : [pick(cells)]) {
-      const at = pick(offsets);
+    for (const cell of IS_LONG ? cells : [pick(cells)]) {
+      const at = pick(cell.offsets);
+      const was = whole[at] ?? 0;
+      const is = was ^ (1 + Math.floor(random() * 255));
+      if (isSame(cell, at, { was, is })) continue;
       const file = Uint8Array.from(whole);
-      file[at] = (file[at] ?? 0) ^ (1 + Math.floor(random() * 255));
+      file[at] = is;
       writeFileSync(path, file);
-      await assert.rejects(verify(path), RegistryError, `byte ${at}: ${part} of row ${row}`);
+      const what = `byte ${at} from ${was} to ${is}: ${part} of row ${cell.row}`;
+      await assert.rejects(verify(path), RegistryError, what);
     }
   }
   writeFileSync(path, whole);
