@@ -56,6 +56,15 @@ export function openReadOnly(
   });
 }
 
+/** As `openReadOnly`, but of an older program too. For who looks at it before anything of it is changed. */
+export function openAnyVersion(path: string): Database.Database {
+  return open(path, { timeout: BUSY_MS, readonly: true, fileMustExist: true }, (db) => {
+    if (readIdentity(db, path) === null) throw foreign(path, 'an empty one');
+    db.pragma('query_only = ON');
+    setSafe(db);
+  });
+}
+
 /**
  * Throws unless a commit on this connection waits for the disk. To be asked after a write: this build
  * of SQLite lowers a connection that was not told otherwise to NORMAL at its first write in WAL mode,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
 import { openSqliteStore } from '../../store/sqlite.ts';
+import { assertBounded } from '../../store/sqlite-bounds.ts';
 import { SCHEMA_VERSION } from '../../store/sqlite-schema.ts';
 import { assertFacts, type SnapshotHeader } from './header.ts';
 import { storageFailure } from './storage-failure.ts';
@@ -61,6 +62,7 @@ export async function unpackVerified(
       signal,
     },
   );
+  assertBounded(path);
   if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
   const facts = await verifyInThreads(path, {
     isForeign: true,

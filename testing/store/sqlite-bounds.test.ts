@@ -1,0 +1,161 @@
+/** A database made to fill the memory of who reads it is refused before what is too large is read. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { before, test } from 'node:test';
+import Database from 'better-sqlite3';
+import { readFacts } from '../../src/server/snapshot/facts.ts';
+import type { SnapshotFacts } from '../../src/server/snapshot/header.ts';
+import { openSqliteReader, openSqliteStore } from '../../src/store/sqlite.ts';
+import { assertBounded } from '../../src/store/sqlite-bounds.ts';
+import { DatabaseScan } from '../../src/store/sqlite-scan.ts';
+import { QUORATE } from '../support/child.ts';
+import { openTestRegistry, put } from '../support/registry.ts';
+import { packTest } from '../support/snapshot.ts';
+import { makePath } from '../support/store-sqlite.ts';
+import { withoutTriggers } from '../support/store-triggers.ts';
+
+const IDLE = { metrics: { fsync() {}, checkpointed() {} }, onFatal: assert.fail };
+const MEBIBYTE = 1024 * 1024;
+
+let sound: Buffer;
+let facts: SnapshotFacts;
+
+before(async () => {
+  const path = makePath();
+  const { change, registry } = await openTestRegistry({
+    store: await openSqliteStore({ ...IDLE, path }),
+  });
+  await change(put('a', { v: 1 }), put('b', { v: 1 }));
+  await change(put('a', { v: 2 }, { v: 1 }));
+  await registry[Symbol.asyncDispose]();
+  await using reader = openSqliteReader({ path });
+  facts = await readFacts(reader);
+  sound = readFileSync(path);
+});
+
+/** The path of a copy in which nothing held anybody back. */
+function edited(sql: string): string {
+  const path = makePath();
+  writeFileSync(path, sound);
+  const db = new Database(path);
+  for (const pragma of ['journal_mode = OFF', 'synchronous = OFF', 'ignore_check_constraints = ON'])
+    db.pragma(pragma);
+  withoutTriggers(db, () => assert.ok(db.prepare(sql).run().changes > 0, sql));
+  db.pragma('journal_mode = WAL');
+  db.close();
+  return path;
+}
+
+function rows(count: number): string {
+  return `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`;
+}
+
+const MADE_TO_HARM = 'no registry writes that, so it was made to harm who reads it';
+const LARGE = `zeroblob(${MEBIBYTE + 1})`;
+const LARGE_TEXT = `CAST(${LARGE} AS TEXT)`;
+
+test('a single value that no registry writes is too large, wherever it is', () => {
+  for (const [table, sql] of [
+    ['entries', `UPDATE entries SET payload = ${LARGE} WHERE version = 2`],
+    ['entries', `UPDATE entries SET leaf = ${LARGE} WHERE version = 2`],
+    ['entries', `UPDATE entries SET approvals = ${LARGE} WHERE version = 2`],
+    ['entries', `UPDATE entries SET entry_hash = ${LARGE} WHERE version = 2`],
+    ['entries', `UPDATE entries SET expires_at = ${LARGE_TEXT} WHERE version = 2`],
+    ['descriptors', `UPDATE descriptors SET id = CAST(zeroblob(257) AS TEXT) WHERE id = 'a'`],
+    ['nodes', `UPDATE nodes SET hash = ${LARGE} WHERE level = 1`],
+    ['proposals', `INSERT INTO proposals VALUES (1, zeroblob(32), '', '', ${LARGE})`],
+    ['approvals', `INSERT INTO approvals VALUES (1, 1, 'a', '', ${LARGE_TEXT}, '')`],
+    ['checkpoint', `INSERT OR REPLACE INTO checkpoint VALUES (1, ${LARGE_TEXT})`],
+  ] as const)
+    assert.throws(
+      () => assertBounded(edited(sql)),
+      { code: 'storage_damaged', message: new RegExp(`in the table ${table}, got more`) },
+      sql,
+    );
+});
+
+test('what a registry may write is not', () => {
+  for (const sql of [
+    `UPDATE entries SET payload = zeroblob(${MEBIBYTE})`,
+    `UPDATE descriptors SET id = CAST(zeroblob(256) AS TEXT) WHERE id = 'a'`,
+    `${rows(200)} INSERT INTO proposals SELECT i, randomblob(32), '', '', zeroblob(${MEBIBYTE}) FROM n`,
+  ]) {
+    const path = edited(sql);
+    assert.doesNotThrow(() => assertBounded(path), sql);
+    rmSync(path);
+  }
+});
+
+test('many that are read at once are too large together', () => {
+  for (const [what, sql] of [
+    [
+      'proposals in flight',
+      `INSERT INTO proposals SELECT i, randomblob(32), '', '', zeroblob(${MEBIBYTE}) FROM n`,
+    ],
+    [
+      'governances',
+      `INSERT INTO entries SELECT 2 + i, zeroblob(32), randomblob(32), 'governance', '', x'00', x'00', zeroblob(${MEBIBYTE}) FROM n`,
+    ],
+  ] as const) {
+    const path = edited(`${rows(256)} ${sql}`);
+    const message = new RegExp(`^expected at most 268435456 bytes of ${what}, got \\d{9}:`);
+    assert.throws(() => assertBounded(path), { code: 'storage_damaged', message });
+    rmSync(path);
+  }
+});
+
+test('values of descriptors are counted before they are read', () => {
+  for (const [version, sql] of [
+    [2, `UPDATE spans SET bytes = zeroblob(${MEBIBYTE + 1}) WHERE set_version = 2`],
+    [2, `UPDATE spans SET value_hash = zeroblob(${MEBIBYTE + 1}) WHERE set_version = 2`],
+    [1, `${rows(9_999)} INSERT INTO spans SELECT 9 + i, 9 + i, 1, 2, zeroblob(32), x'' FROM n`],
+    [2, `${rows(10_000)} INSERT INTO spans SELECT 9 + i, 1, 20 + i, 2, zeroblob(32), x'' FROM n`],
+  ] as const) {
+    using scan = new DatabaseScan(edited(sql));
+    const message = `expected at most 10000 values of ${MEBIBYTE} bytes to begin or end at a version, got more at ${version}`;
+    assert.throws(() => [...scan.changePages()], {
+      code: 'storage_damaged',
+      message: `${message}: ${MADE_TO_HARM}`,
+    });
+  }
+  for (const sql of [
+    `UPDATE spans SET bytes = zeroblob(${MEBIBYTE}) WHERE set_version = 2`,
+    `${rows(9_998)} INSERT INTO spans SELECT 9 + i, 9 + i, 1, 2, zeroblob(32), x'' FROM n`,
+  ]) {
+    using scan = new DatabaseScan(edited(sql));
+    assert.ok([...scan.changePages()].length > 0, sql);
+  }
+});
+
+/** The exit status and standard error of `quorate snapshot verify`, and the most memory that it had at once. */
+async function verify(snapshot: string) {
+  const parameters = [QUORATE, 'snapshot', 'verify', snapshot, '--quick'];
+  const child = spawn(process.execPath, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  let mebibytes = 0;
+  const timer = setInterval(() => {
+    const most = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'));
+    if (most !== null) mebibytes = Number(most[1]) / 1024;
+  }, 10);
+  const status = await new Promise((resolve) => child.once('exit', resolve));
+  clearInterval(timer);
+  return { status, said, mebibytes };
+}
+
+test('who verifies such a snapshot holds no more than of any other', async () => {
+  const path = edited(`UPDATE entries SET payload = zeroblob(${256 * MEBIBYTE}) WHERE version = 1`);
+  const hostile = await packTest(path, undefined, facts);
+  rmSync(path);
+  assert.ok(hostile.header.bytes > 256 * MEBIBYTE && hostile.header.packedBytes < MEBIBYTE);
+  writeFileSync(path, sound);
+  const honest = await verify((await packTest(path)).path);
+  assert.equal(honest.status, 0, honest.said);
+  const { status, said, mebibytes } = await verify(hostile.path);
+  assert.equal(status, 3);
+  assert.match(said, /expected nothing of more than 1048576 bytes in the table entries, got more/);
+  assert.ok(mebibytes < honest.mebibytes + 100, `${mebibytes} MiB, not ${honest.mebibytes}`);
+});
