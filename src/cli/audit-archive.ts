@@ -21,6 +21,8 @@ import { makeScratch, showUnpacking } from './unpacking.ts';
 export interface Archive extends AsyncDisposable {
   /** The same entry with what was pruned of it; `undefined`: it is not here either. Throws `fork` for another one. */
   find(pruned: Pick<AuditedEntry, 'version' | 'leaf'>): Promise<AuditedBytes | undefined>;
+  /** The rows of the set at a version, as far as they are here. */
+  descriptors: AuditedDatabase['descriptors'];
 }
 
 /**
@@ -44,6 +46,7 @@ export async function openArchive(
     const database = stack.use(await openAudit(path));
     return {
       find: (pruned) => findIn(database, pruned),
+      descriptors: (at) => database.descriptors(at),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {

@@ -34,7 +34,7 @@ export interface AuditOptions extends ReplayOptions {
   /** Whether leaves alone will do for what was pruned. */
   readonly isPrunedAccepted: boolean;
   /** Where else what was pruned may be found. */
-  readonly archive?: Pick<Archive, 'find'> | undefined;
+  readonly archive?: Pick<Archive, 'find' | 'descriptors'> | undefined;
   readonly witnesses: AskWitnesses;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -78,7 +78,7 @@ class DatabaseWalk {
   constructor(database: AuditedDatabase, options: AuditOptions) {
     this.#database = database;
     this.#options = options;
-    this.#replay = new Replay(options, sourceOf(database));
+    this.#replay = new Replay(options, sourceOf(database, options.archive));
     if (database.note !== undefined) this.#newest = readSignedCheckpoint(database.note);
   }
 
@@ -221,15 +221,20 @@ class DatabaseWalk {
   }
 }
 
+/** Whose rows a set may be made of. */
+type RowSource = Pick<AuditedDatabase, 'descriptors'>;
+
 /** Leaves are compared with the stored tree by and by, and sets with the roots that the leaves name. */
-function sourceOf(database: AuditedDatabase): ReplaySource {
+function sourceOf(database: AuditedDatabase, archive: RowSource | undefined): ReplaySource {
   return {
     setBefore: async ({ version, set: before }, { proposal, leaf }) => {
-      const set = await setOfRows(database, version, before);
-      if (set !== undefined) return set;
       const after = { root: leaf.set_root, size: leaf.set_size };
-      const later = await setOfRows(database, leaf.version, after);
-      if (later !== undefined) return undone(later, changesOf(proposal.payload), before);
+      for (const rows of archive === undefined ? [database] : [database, archive]) {
+        const set = await setOfRows(rows, version, before);
+        if (set !== undefined) return set;
+        const later = await setOfRows(rows, leaf.version, after);
+        if (later !== undefined) return undone(later, changesOf(proposal.payload), before);
+      }
       throw damaged(`the rows of the set at version ${version} to give its root`);
     },
     leafAt: async (version) => {
@@ -243,12 +248,12 @@ function sourceOf(database: AuditedDatabase): ReplaySource {
 
 /** `undefined`: they are another set's, as of a version that was pruned. */
 async function setOfRows(
-  database: AuditedDatabase,
+  source: RowSource,
   version: number,
   expected: SetIdentity,
 ): Promise<SetTree | undefined> {
   const leaves: SetLeaf[] = [];
-  for await (const row of database.descriptors(version))
+  for await (const row of source.descriptors(version))
     leaves.push({ path: descriptorPath(row), valueHash: row.valueHash });
   const set = SetTree.EMPTY.with(leaves);
   return set.root === expected.root && set.size === expected.size ? set : undefined;

@@ -13,6 +13,7 @@ import {
   type TestRegistry,
   type TestRegistryOptions,
 } from '../../support/registry.ts';
+import { erasePayload } from '../../support/signers.ts';
 import { packTest } from '../../support/snapshot.ts';
 
 const IDLE = { metrics: { fsync() {}, checkpointed() {} }, onFatal: assert.fail };
@@ -131,4 +132,28 @@ test('over HTTP nothing falls back to a snapshot', async () => {
   const { code, stderr } = await runCli(['verify', '--snapshot', right]);
   assert.equal(code, 2);
   assert.match(stderr, /expected no --snapshot without --data/);
+});
+
+test('an entry that was erased before the snapshot, and pruned since, is not damage', async () => {
+  const path = join(makeDirectory(), 'registry.db');
+  await inRegistry(path, async ({ change, commit, registryHash }) => {
+    const one = await change(put('a', { n: 1 }), put('b', { n: 1 }));
+    const two = await change(put('a', { n: 2 }, { n: 1 }));
+    await change(put('a', { n: 3 }, { n: 2 }), remove('b', { n: 1 }));
+    await change(put('a', { n: 4 }, { n: 3 }));
+    for (const [version, { object }] of [one, two].entries())
+      await commit(erasePayload(registryHash, { version: version + 1, erases: object.entry_hash }));
+  });
+  const snapshot = await snapshotOf(path);
+  await inRegistry(path, async ({ change, registry }) => {
+    await change(put('c', { n: 1 }));
+    await registry.prune(5);
+  });
+  const { code, json, stderr } = await runCli([
+    ...['verify', '--data', path, '--json'],
+    ...['--snapshot', snapshot],
+  ]);
+  assert.equal(code, 0, stderr);
+  const [summary] = json();
+  assert.deepEqual([summary?.entries, summary?.pruned], [8, 0]);
 });
