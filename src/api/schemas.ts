@@ -194,7 +194,7 @@ export const Proposal = z
   .meta({
     id: 'Proposal',
     description:
-      'A payload in flight or recently committed. `fences` and `blocked_by` say why it is blocked; `version` is there once committed.',
+      'A payload in flight or recently committed. `fences` (in a list the first ten) and `blocked_by` say why it is blocked; `version` is there once committed.',
   });
 
 export const ProposalList = z

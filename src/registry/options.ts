@@ -14,6 +14,7 @@ import type { Walk } from './scrub.ts';
 
 export interface RegistryLimits {
   readonly maxPendingProposals: number;
+  /** Of their payloads; in memory, and after a restart again, each takes some ten times as much. */
   readonly maxPendingBytes: number;
   /** Entries committed as one durable batch. */
   readonly maxBatchEntries: number;
@@ -29,7 +30,7 @@ export interface RegistryLimits {
 
 export const DEFAULT_LIMITS: RegistryLimits = {
   maxPendingProposals: 1_000,
-  maxPendingBytes: 64 * 1024 * 1024,
+  maxPendingBytes: 16 * 1024 * 1024,
   maxBatchEntries: 64,
   maxBatchBytes: 8 * 1024 * 1024,
   maxQueuedCommits: 1_000,

@@ -98,13 +98,19 @@ export type FindErasable = (
   payloads: readonly Payload[],
 ) => Promise<ReadonlyMap<ErasePayload, ErasureTarget>>;
 
-/** In their order, all at one head. */
+/** A thousand proposals may have ten thousand each. */
+const FENCES_LISTED = 10;
+
+/** In their order, all at one head, with the first of their broken fences. */
 export async function viewAllPending(
   all: readonly Pending[],
   at: ViewedAt,
 ): Promise<readonly ProposalView[]> {
   const views: ProposalView[] = [];
-  for (const pending of all) views.push(await viewPending(pending, at));
+  for (const pending of all) {
+    const view = await viewPending(pending, at);
+    views.push({ ...view, fences: view.fences.slice(0, FENCES_LISTED) });
+  }
   return views;
 }
 

@@ -65,7 +65,7 @@ export interface ProposalView {
   readonly changes: number;
   readonly approvals: readonly Approval[];
   readonly quorum: Quorum;
-  /** Why `blocked`: descriptor fences that no longer hold, or the fence on head or governance. */
+  /** Why `blocked`: descriptor fences that no longer hold, of which a list has the first ten, or the fence on head or governance. */
   readonly fences: readonly BrokenFence[];
   readonly blockedBy: string | null;
   /** Once committed. */

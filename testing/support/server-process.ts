@@ -11,6 +11,7 @@ const LOG_KEY = logKeyFile();
 
 export interface ServerProcess {
   readonly url: string;
+  readonly pid: number;
   /** Asks once: what fails is seen at once. */
   readonly client: Client;
   /** How it ended, whoever ended it. */
@@ -21,11 +22,15 @@ export interface ServerProcess {
   stop(): Promise<number | null>;
 }
 
-export async function spawnServer(dataDir: string): Promise<ServerProcess> {
+/** `flags` and `env` are of node. */
+export async function spawnServer(
+  dataDir: string,
+  { flags = [], env = {} }: { flags?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
+): Promise<ServerProcess> {
   const program = programOf('server-main');
-  const child = spawn(process.execPath, [program, dataDir, LOG_KEY], {
+  const child = spawn(process.execPath, [...flags, program, dataDir, LOG_KEY], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: CHILD_ENV,
+    env: { ...CHILD_ENV, ...env },
   });
   const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
   const url = await firstLine(child);
@@ -35,6 +40,7 @@ export async function spawnServer(dataDir: string): Promise<ServerProcess> {
   };
   return {
     url,
+    pid: child.pid ?? 0,
     client: createClient({ url, verifier: createNativeVerifier(), maxAttempts: 1 }),
     ended,
     kill: async () => (await end('SIGKILL')).signal,

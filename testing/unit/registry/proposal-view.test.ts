@@ -74,6 +74,22 @@ test('many proposals of a few hundred changes give way as one large one does', a
   assert.equal(turns(), 3);
 });
 
+test('a list has the first ten broken fences of each proposal', async () => {
+  const [many, few] = [pendingOf(5_000), pendingOf(3)];
+  const names = Array.from({ length: 30 }, (_, i) => `d-${String(2 * i).padStart(5, '0')}`);
+  const there = names.map((name) => put(null, name));
+  const { at } = viewing(append(chain, descriptorsMembers(chain.registry, there)).chain);
+  const listed = (await viewAllPending([many, few], at)).map(({ state, fences }) => [
+    state,
+    ...fences.map(({ id }) => id),
+  ]);
+  assert.deepEqual(listed, [
+    ['blocked', ...names.slice(0, 10)],
+    ['blocked', ...names.slice(0, 2)],
+  ]);
+  assert.equal((await viewPending(many, at)).fences.length, 30);
+});
+
 test('fences are looked at once for each head', async () => {
   const pending = pendingOf(2_000);
   const first = viewing(chain);
