@@ -125,9 +125,17 @@ export function sortRows(rows: Uint8Array): void {
   sortRange(rows, allRows(rows), 0);
 }
 
-/** Rows that agree on their first `depth` bits: those with a 0 next, then those with a 1, and so on within each. */
-function sortRange(rows: Uint8Array, { begin, end }: RowRange, depth: number): void {
+/** In place, rows that agree on their first `depth` bits. Throws as `sortRows`. */
+export function sortRange(rows: Uint8Array, range: RowRange, depth: number): void {
+  const { begin, end } = range;
   if (end - begin < 2) return;
+  const middle = partRows(rows, range, depth);
+  sortRange(rows, { begin, end: middle }, depth + 1);
+  sortRange(rows, { begin: middle, end }, depth + 1);
+}
+
+/** In place, of rows that agree on their first `depth` bits those with a 0 next, then those with a 1. Answers where these begin; throws as `sortRows`. */
+export function partRows(rows: Uint8Array, { begin, end }: RowRange, depth: number): number {
   if (depth === PATH_BITS)
     throw new RegistryError('internal', 'expected each path of a set once, got one twice');
   let low = begin;
@@ -136,8 +144,7 @@ function sortRange(rows: Uint8Array, { begin, end }: RowRange, depth: number): v
     else if (bitOf(rows, high - 1, depth) === 1) high--;
     else swapRows(rows, low++, --high);
   }
-  sortRange(rows, { begin, end: low }, depth + 1);
-  sortRange(rows, { begin: low, end }, depth + 1);
+  return low;
 }
 
 /** Where in a sorted range, whose rows agree on their first `depth` bits, those with a 1 next begin. */

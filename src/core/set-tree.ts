@@ -15,12 +15,14 @@ import {
   countRows,
   hashRows,
   leavesOfRows,
+  partRows,
   type RowRange,
   rowOf,
   type SetBranch,
   type SetChange,
   type SetLeaf,
   someRows,
+  sortRange,
   sortRows,
   splitRows,
   valueAmong,
@@ -65,6 +67,12 @@ export class SetTree {
   static fromRows(rows: Uint8Array): SetTree {
     sortRows(rows);
     return new SetTree(treeOf(rows, allRows(rows), 0), countRows(rows));
+  }
+
+  /** The same, `atOnce` rows at a time: 10^6 take seconds, in which whoever asks for the next step can let others go on. */
+  static *inSteps(rows: Uint8Array, atOnce: number): Generator<void, SetTree, void> {
+    const root = yield* treeInSteps(rows, allRows(rows), { depth: 0, atOnce });
+    return new SetTree(root, countRows(rows));
   }
 
   /** A tree known by its root alone; `withBranch` makes more of it known. */
@@ -163,6 +171,25 @@ function part(
   if (zeros.length === changes.length) return { zeros: changes, ones: NO_CHANGES };
   if (zeros.length === 0) return { zeros, ones: changes };
   return { zeros, ones: changes.filter(({ path }) => bitAt(path, depth) === 1) };
+}
+
+/** Of rows in any order. */
+function* treeInSteps(
+  rows: Uint8Array,
+  range: RowRange,
+  { depth, atOnce }: { readonly depth: number; readonly atOnce: number },
+): Generator<void, SetNode, void> {
+  const { begin, end } = range;
+  if (end - begin <= Math.max(atOnce, FEW)) {
+    sortRange(rows, range, depth);
+    return treeOf(rows, range, depth);
+  }
+  const middle = partRows(rows, range, depth);
+  yield;
+  const below = { depth: depth + 1, atOnce };
+  const left = yield* treeInSteps(rows, { begin, end: middle }, below);
+  yield;
+  return inner(left, yield* treeInSteps(rows, { begin: middle, end }, below));
 }
 
 /** Of sorted rows. */

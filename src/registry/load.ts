@@ -7,7 +7,7 @@ import { isEqualBytes } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
 import { descriptorPath, descriptorValueHash } from '../core/descriptor.ts';
 import { assertSuccession, type Governance, type SignerKeys } from '../core/governance.ts';
-import type { Hash } from '../core/hash.ts';
+import { type Hash, parseHash } from '../core/hash.ts';
 import type { Leaf } from '../core/leaf.ts';
 import { withNamedSigners } from '../core/rules.ts';
 import { SetRows } from '../core/set-rows.ts';
@@ -34,6 +34,21 @@ export type ChainStore = Pick<Store, 'head' | 'governanceEntries' | 'set' | 'nod
 
 /** `undefined` for an empty store. Throws `storage_damaged` or `storage_foreign`. */
 export async function loadChain(store: ChainStore, pins: Pins = {}): Promise<Loaded | undefined> {
+  const loaded = await loadLog(store, pins);
+  return loaded && (await withSet(store, loaded));
+}
+
+/** Throws `storage_damaged`. */
+export async function withSet(store: ChainStore, loaded: Loaded): Promise<Loaded> {
+  const set = await loadSet(store, loaded.headLeaf);
+  return { ...loaded, chain: { ...loaded.chain, set } };
+}
+
+/** As `loadChain`, the set known by its root alone. */
+export async function loadLog(
+  store: Omit<ChainStore, 'set'>,
+  pins: Pins = {},
+): Promise<Loaded | undefined> {
   const head = await store.head();
   if (head === undefined) return undefined;
   const leaf = assertStoredEntry(head);
@@ -41,11 +56,6 @@ export async function loadChain(store: ChainStore, pins: Pins = {}): Promise<Loa
   assertPinned({ origin: leaf.origin, registry }, { pins, code: 'storage_foreign' });
   const governance = governances.at(-1)?.governance;
   if (governance === undefined) throw damaged('expected a genesis at version 0, got none');
-  const set = await loadSet(store, leaf);
-  if (set.root !== leaf.set_root || set.size !== leaf.set_size)
-    throw damaged(
-      `expected the descriptors at version ${leaf.version} to give ${leaf.set_root}, got ${set.root}`,
-    );
   const chain: Chain = {
     origin: leaf.origin,
     registry,
@@ -54,7 +64,7 @@ export async function loadChain(store: ChainStore, pins: Pins = {}): Promise<Loa
     committedAt: leaf.committed_at,
     governance,
     signerKeys,
-    set,
+    set: SetTree.fromRoot({ root: parseHash(leaf.set_root), size: leaf.set_size }),
     tree: await loadTree(store, leaf.version + 1),
   };
   return { chain, headLeaf: leaf, governances };
@@ -90,12 +100,29 @@ export async function loadGovernance(
   return { registry, governances, signerKeys };
 }
 
-async function loadSet(store: ChainStore, { version, set_size }: Leaf): Promise<SetTree> {
+/** Rows that take a few milliseconds. */
+const ROWS_AT_ONCE = 128;
+
+/** The set after `leaf`, of its rows. `pause`: called between steps with how many were read. Throws `storage_damaged`, or what `pause` throws. */
+export async function loadSet(
+  store: Pick<Store, 'set'>,
+  { version, set_root, set_size }: Leaf,
+  pause?: (read: number) => Promise<void>,
+): Promise<SetTree> {
   const rows = new SetRows(set_size);
   for await (const page of store.set(version))
     for (const row of page) {
       assertDescriptor(row);
       rows.add(descriptorPath(row), row.valueHash);
+      if (rows.count % ROWS_AT_ONCE === 0) await pause?.(rows.count);
     }
-  return SetTree.fromRows(rows.bytes);
+  const making = SetTree.inSteps(rows.bytes, ROWS_AT_ONCE);
+  let made = making.next();
+  for (; made.done !== true; made = making.next()) await pause?.(rows.count);
+  const set = made.value;
+  if (set.root !== set_root || set.size !== set_size)
+    throw damaged(
+      `expected the descriptors at version ${version} to give ${set_root}, got ${set.root}`,
+    );
+  return set;
 }

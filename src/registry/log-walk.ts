@@ -74,17 +74,6 @@ export class LogWalk {
     await scrubLog(store, { ...asked, pause });
   }
 
-  /** Throws `missing` as a refusal of a write. */
-  assertWhole(): void {
-    const missing = this.#missing;
-    if (missing === undefined) return;
-    if (missing.code === 'storage_damaged') throw missing;
-    throw new RegistryError(
-      'not_ready',
-      `expected a checked log, got ${missing.message}: repeat later`,
-    );
-  }
-
   stop(): void {
     this.#abort.abort();
   }

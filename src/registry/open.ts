@@ -5,15 +5,17 @@ import { Checkpoints, type Sealed } from './checkpoints.ts';
 import { erasableIn } from './erasing.ts';
 import { EventFeed } from './feed.ts';
 import { assertNamed } from './gates.ts';
+import { HeadSet, isSmallSet } from './head-set.ts';
 import { HeadWaiters } from './head-waiters.ts';
 import { type Kept, loadKept } from './kept-checkpoint.ts';
-import { type GovernanceSpan, type Loaded, loadChain } from './load.ts';
+import { type GovernanceSpan, type Loaded, loadLog, withSet } from './load.ts';
 import { LogWalk } from './log-walk.ts';
 import { DEFAULT_LIMITS, type RegistryLimits, type RegistryOptions } from './options.ts';
 import { ProposalBook } from './proposals.ts';
 import { type PruneOptions, pruneBelow } from './pruning.ts';
 import { publishEntry } from './published.ts';
 import { LogReader } from './reader.ts';
+import { check, readinessOf, refusalWhile } from './readiness.ts';
 import type {
   Feed,
   Proposals,
@@ -36,7 +38,8 @@ import { Trees } from './trees.ts';
  */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
   const { store, pins, verifier } = options;
-  const loaded = await loadChain(store, pins);
+  const log = await loadLog(store, pins);
+  const loaded = log && isSmallSet(log.headLeaf) ? await withSet(store, log) : log;
   const retained = new Retained(options);
   await retained.load(store);
   const kept = loaded && (await loadKept(store, { ...loaded, verifier, retained }));
@@ -55,6 +58,7 @@ class OpenRegistry implements Registry {
   readonly #retained: Retained;
   readonly #limits: RegistryLimits;
   readonly #waiters: HeadWaiters;
+  readonly #headSet: HeadSet;
   readonly #trees: Trees;
   readonly #sequencer: Sequencer;
   readonly #reader: LogReader;
@@ -81,7 +85,9 @@ class OpenRegistry implements Registry {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#governances = governances;
     this.#waiters = new HeadWaiters(timers);
-    this.#trees = new Trees({ store, timers, retained });
+    this.#headSet = new HeadSet(options);
+    const known = () => this.#headSet.known();
+    this.#trees = new Trees({ store, timers, retained, known });
     this.#checkpoints = new Checkpoints({
       ...options,
       cosigners: options.cosigners ?? [],
@@ -116,6 +122,7 @@ class OpenRegistry implements Registry {
     this.#reader = new LogReader({
       store,
       trees: this.#trees,
+      known,
       head: () => this.#head,
       chain: () => this.#sequencer.chain,
       governances: () => this.#governances,
@@ -137,6 +144,7 @@ class OpenRegistry implements Registry {
       limits: this.#limits,
       sequencer: this.#sequencer,
       assertWritable: () => this.assertWritable(),
+      known,
       findErasable,
       committed: (version) => this.#reader.committed(version),
       published: async (version) =>
@@ -187,16 +195,7 @@ class OpenRegistry implements Registry {
   }
 
   readiness(): Readiness {
-    const checks = this.#checks();
-    const missing = checks.flatMap((check) => check.missing ?? []);
-    return {
-      ready: checks.every(({ name, isOk }) => isOk || !READ_CHECKS.includes(name)),
-      // Before genesis the only write is genesis, and it is taken.
-      writeReady: checks.every(({ name, isOk }) => isOk || name === 'genesis'),
-      checks,
-      missing,
-      version: this.#head?.version ?? null,
-    };
+    return readinessOf(this.#checks(), this.#head?.version);
   }
 
   assertWritable(): void {
@@ -207,10 +206,7 @@ class OpenRegistry implements Registry {
         { details: { reason: 'running' } },
       );
     assertNamed('store', () => this.#sequencer.fatal);
-    assertNamed('log', () => {
-      this.#walk?.assertWhole();
-      return undefined;
-    });
+    assertNamed('log', () => refusalWhile(this.#missingOfLog));
     assertNamed('checkpoint', () => this.#checkpoints.refusal(this.#sequencer.chain));
     for (const gate of this.#options.gates ?? []) assertNamed(gate.name, () => gate.refusal());
   }
@@ -227,6 +223,7 @@ class OpenRegistry implements Registry {
     this.#isEnding = true;
     this.#isDraining = true;
     this.#walk?.stop();
+    this.#headSet.stop();
     this.#feed.close();
     this.#waiters.wake();
   }
@@ -235,6 +232,7 @@ class OpenRegistry implements Registry {
     this.drain();
     await this.#sequencer.idle();
     await this.#walk?.idle();
+    await this.#headSet.idle();
     await this.#checkpoints[Symbol.asyncDispose]();
     await this.#options.store[Symbol.asyncDispose]();
   }
@@ -249,6 +247,7 @@ class OpenRegistry implements Registry {
     const keys = logKeysInForce(chain.governance, this.#options.signers);
     const isSigned = isNewest && isSignedByAll(checkpoint, keys);
     const sealed = isSigned || !isBridged ? undefined : await this.#checkpoints.sign(chain);
+    if (isSmallSet(headLeaf)) this.#trees.remember(headLeaf.version, chain.set);
     this.#publish([{ leaf: headLeaf, chain, corrId: null }], sealed);
     this.#walk = new LogWalk({
       ...this.#options,
@@ -259,6 +258,16 @@ class OpenRegistry implements Registry {
       },
     });
     this.#walk.start(chain);
+    if (isSmallSet(headLeaf)) return;
+    this.#headSet.start(headLeaf, (set) => {
+      this.#sequencer.know(set);
+      this.#trees.remember(headLeaf.version, set);
+    });
+  }
+
+  /** Of what was there at the start. */
+  get #missingOfLog(): RegistryError | undefined {
+    return this.#walk?.missing ?? this.#headSet.missing;
   }
 
   /** Visible with one assignment, the newest first of all; then announced. Awaits nobody. */
@@ -268,11 +277,9 @@ class OpenRegistry implements Registry {
   ): void {
     this.#checkpoints.publish(sealed);
     const note = this.#checkpoints.published?.note;
-    const entries = batch.map(({ leaf, chain, corrId }) => {
-      this.#trees.remember(leaf.version, chain.set);
-      const { entryHash, registry } = chain;
-      return publishEntry({ leaf, entryHash, registry, note, corrId });
-    });
+    const entries = batch.map(({ leaf, chain: { entryHash, registry }, corrId }) =>
+      publishEntry({ leaf, entryHash, registry, note, corrId }),
+    );
     this.#head = entries.at(-1) ?? this.#head;
     if (this.#head !== undefined) this.#options.metrics.version(this.#head.version);
     this.#waiters.wake();
@@ -280,12 +287,14 @@ class OpenRegistry implements Registry {
   }
 
   #onAppended(batch: readonly Committed[], sealed: Sealed | undefined): void {
-    for (const { leaf, chain } of batch)
+    for (const { leaf, chain } of batch) {
+      this.#trees.remember(leaf.version, chain.set);
       if (leaf.type === 'genesis' || leaf.type === 'governance')
         this.#governances = [
           ...this.#governances,
           { from: leaf.version, governance: chain.governance },
         ];
+    }
     this.#publish(batch, sealed);
     const governances = this.#governances;
     const before = (version: number) => governances.findLast(({ from }) => from < version) ?? null;
@@ -309,20 +318,13 @@ class OpenRegistry implements Registry {
       check('genesis', this.#head ? undefined : 'a genesis: create one with `quorate init`'),
       check('running', this.#isEnding ? 'time: the service is stopping' : undefined),
       check('store', fatal),
-      check('log', this.#walk?.missing?.message),
+      check('log', this.#missingOfLog?.message),
       check('checkpoint', this.#checkpoints.refusal(this.#sequencer.chain)?.message),
       ...gates.map((gate) => check(gate.name, gate.refusal()?.message)),
     ];
   }
 }
 
-/** Without these there is nothing to read, or nobody should begin to. */
-const READ_CHECKS = ['genesis', 'running'];
-
 function monotonicMs(): number {
   return performance.now();
-}
-
-function check(name: string, missing: string | undefined): ReadinessCheck {
-  return { name, isOk: missing === undefined, missing: missing ?? null };
 }

@@ -19,7 +19,7 @@ import {
 } from '../core/rules.ts';
 import type { StoredProposal } from '../store/store.ts';
 import type { ReadPayload, RegistryTimers } from './options.ts';
-import type { ProposalState, ProposalView } from './registry.ts';
+import type { ProposalState, ProposalView, PublishedHead } from './registry.ts';
 
 export interface Pending {
   readonly proposal: DecodedPayload;
@@ -132,6 +132,14 @@ export async function viewPending(
     (quorum.reached && 'ready') ||
     'pending';
   return { ...common(proposal, approvals, quorum), state, fences, blockedBy, version: null };
+}
+
+/** A committed entry as a proposal's reader wants it. */
+export interface CommittedProposal {
+  readonly proposal: DecodedPayload;
+  readonly approvals: readonly Approval[];
+  readonly chain: Pick<Chain, 'governance'> | null;
+  readonly head: PublishedHead;
 }
 
 /** `governance`: in force before the entry. */

@@ -16,6 +16,7 @@ import { ApprovalCheck } from './approval-check.ts';
 import type { RegistryLimits, RegistryOptions } from './options.ts';
 import { expiredToDrop, ProposalShelf } from './proposal-room.ts';
 import {
+  type CommittedProposal,
   type FindErasable,
   forgetErased,
   makePending,
@@ -33,14 +34,6 @@ import { damaged } from './stored.ts';
 
 const RECENT_COMMITTED = 50;
 
-/** A committed entry as a proposal's reader wants it. */
-export interface CommittedProposal {
-  readonly proposal: DecodedPayload;
-  readonly approvals: readonly Approval[];
-  readonly chain: Pick<Chain, 'governance'> | null;
-  readonly head: PublishedHead;
-}
-
 export interface ProposalBookOptions
   extends Pick<
     RegistryOptions,
@@ -50,6 +43,8 @@ export interface ProposalBookOptions
   readonly limits: RegistryLimits;
   /** Throws `draining` or why nothing is written. */
   readonly assertWritable: () => void;
+  /** Resolves when the set at the head is known. */
+  readonly known: () => Promise<void>;
   readonly findErasable: FindErasable;
   readonly committed: (version: number) => Promise<CommittedProposal | undefined>;
   readonly published: (version: number) => Promise<PublishedHead | undefined>;
@@ -111,7 +106,9 @@ export class ProposalBook implements Proposals {
     if (known !== undefined) return { isNew: false, proposal: known };
     this.#options.assertWritable();
     assertAcceptable(proposal, { ...this.#options, chain: this.#options.sequencer.chain });
-    const expired = this.#expiredFor(proposal);
+    const { limits, now } = this.#options;
+    const shelves = [this.#pending, this.#arriving];
+    const expired = expiredToDrop(shelves, { proposal, limits, now: now() });
     const pending = makePending(proposal, this.#now());
     // In the same turn: others that come meanwhile see that this room is taken.
     this.#arriving.set(payloadB3, pending);
@@ -138,7 +135,9 @@ export class ProposalBook implements Proposals {
     const answer = await this.#store.putApproval(id, approval);
     if (answer === 'added') pending.approvals.set(approval.signer_id, approval);
     const view =
-      answer === 'no_proposal' ? await this.get(id) : await viewPending(pending, this.#here());
+      answer === 'no_proposal'
+        ? await this.get(id)
+        : await viewPending(pending, await this.#here());
     if (view === undefined) throw unknownProposal(id);
     return view;
   }
@@ -181,8 +180,11 @@ export class ProposalBook implements Proposals {
   }
 
   async get(id: Hash): Promise<ProposalView | undefined> {
-    const pending = this.#pending.get(id);
-    if (pending !== undefined) return viewPending(pending, this.#here());
+    if (this.#pending.get(id) !== undefined) {
+      const here = await this.#here();
+      const pending = this.#pending.get(id);
+      if (pending !== undefined) return viewPending(pending, here);
+    }
     const committed = await this.#committed(id);
     return (
       committed &&
@@ -191,9 +193,10 @@ export class ProposalBook implements Proposals {
   }
 
   async list(): Promise<readonly ProposalView[]> {
+    const here = await this.#here();
     // As of now: one that is committed meanwhile is not there twice.
     const recent = [...this.#recent];
-    const pending = await viewAllPending(this.#pending.values().toReversed(), this.#here());
+    const pending = await viewAllPending(this.#pending.values().toReversed(), here);
     return [...pending, ...recent];
   }
 
@@ -223,12 +226,6 @@ export class ProposalBook implements Proposals {
     this.#options.metrics.pendingProposals(this.#pending.size);
   }
 
-  /** Whom to drop for it. Throws `too_many_proposals`. */
-  #expiredFor(proposal: DecodedPayload): readonly Hash[] {
-    const { limits, now } = this.#options;
-    return expiredToDrop([this.#pending, this.#arriving], { proposal, limits, now: now() });
-  }
-
   async #drop(ids: readonly Hash[]): Promise<void> {
     if (ids.length === 0) return;
     await this.#store.dropProposals(ids);
@@ -255,7 +252,7 @@ export class ProposalBook implements Proposals {
     this.#options.metrics.pendingProposals(this.#pending.size);
     return {
       isNew: known === undefined,
-      proposal: await viewPending(known ?? pending, this.#here()),
+      proposal: await viewPending(known ?? pending, await this.#here()),
     };
   }
 
@@ -303,8 +300,9 @@ export class ProposalBook implements Proposals {
     return head;
   }
 
-  #here(): ViewedAt {
-    const { sequencer, timers, findErasable } = this.#options;
+  async #here(): Promise<ViewedAt> {
+    const { sequencer, timers, findErasable, known } = this.#options;
+    await known();
     const pause = pauseBetween(timers.soon);
     return { chain: sequencer.chain, now: this.#now(), pause, findErasable };
   }

@@ -13,7 +13,7 @@ import type { DescriptorKey, Store, StoredDescriptor, StoredEntry } from '../sto
 import type { Checkpoints } from './checkpoints.ts';
 import { assertDescriptor, type GovernanceSpan } from './load.ts';
 import { LogProofs } from './log-proofs.ts';
-import type { CommittedProposal } from './proposals.ts';
+import type { CommittedProposal } from './proposal-view.ts';
 import { publishEntry } from './published.ts';
 import type {
   DescriptorAnswer,
@@ -33,6 +33,8 @@ const MAX_ENTRIES = 1_000;
 export interface LogReaderOptions {
   readonly store: Store;
   readonly trees: Trees;
+  /** Resolves when the set at the head is known: until then its rows may be damaged. */
+  readonly known: () => Promise<void>;
   readonly head: () => PublishedHead | undefined;
   readonly chain: () => Chain | null;
   /** Ascending. */
@@ -178,6 +180,7 @@ export class LogReader implements Reader {
     id: string;
     limit: number;
   }): Promise<readonly HistoryItem[]> {
+    await this.#options.known();
     const head = this.#options.head()?.version ?? -1;
     const spans = await this.#store.history(query);
     return spans

@@ -11,6 +11,7 @@ import type { Governance } from '../core/governance.ts';
 import type { Hash } from '../core/hash.ts';
 import type { DecodedPayload, ErasePayload } from '../core/payload.ts';
 import { eligibleSigners } from '../core/quorum.ts';
+import type { SetTree } from '../core/set-tree.ts';
 import { formatTime } from '../core/time.ts';
 import { type AppendEntry, EMPTY_VERSION, type Store } from '../store/store.ts';
 import { NO_TRACER, type TracePoint, type Tracer } from '../telemetry/tracer.ts';
@@ -89,6 +90,13 @@ export class Sequencer {
   /** The state after the newest visible entry. */
   get chain(): Chain | null {
     return this.#chain;
+  }
+
+  /** The set of the chain, of which only the root was known. Until then nothing may be committed. */
+  know(set: SetTree): void {
+    if (this.#chain?.set.root !== set.root)
+      throw new RegistryError('internal', `expected the set of the head, got ${set.root}`);
+    this.#chain = { ...this.#chain, set };
   }
 
   /** Why nothing is written any more. */

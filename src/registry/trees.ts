@@ -23,6 +23,8 @@ export interface TreesOptions {
   readonly store: Pick<Store, 'diff'>;
   readonly timers: Pick<RegistryTimers, 'soon'>;
   readonly retained: Pick<Retained, 'state' | 'assertKept'>;
+  /** Resolves when the tree at the head is remembered, from which others are made. */
+  readonly known: () => Promise<void>;
 }
 
 export class Trees {
@@ -42,6 +44,7 @@ export class Trees {
 
   /** One old tree is built at a time, whoever asks: their cost is bounded, not multiplied. */
   async at(leaf: Leaf): Promise<SetTree> {
+    await this.#options.known();
     const kept = this.#kept(leaf.version);
     if (kept !== undefined) return kept;
     const built = this.#building.then(() => this.#kept(leaf.version) ?? this.#build(leaf));

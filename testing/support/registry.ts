@@ -50,7 +50,7 @@ export interface TestRegistryOptions extends Partial<RegistryOptions> {
   readonly threshold?: number;
   /** `false`: leave the registry empty. */
   readonly isBegun?: boolean;
-  /** `false`: answers before the walk over the log is through. */
+  /** `false`: answers before the walk over the log is through, and a large set is made. */
   readonly isChecked?: boolean;
 }
 
@@ -109,9 +109,9 @@ export async function openTestRegistry(options: TestRegistryOptions = {}): Promi
   };
 }
 
-/** The walk over the log that follows a start is over, whatever it found. */
+/** What a start leaves for later, the walk over the log and a large set, is over, whatever was found. */
 async function checked(registry: Registry): Promise<void> {
-  while (registry.readiness().missing.some((reason) => reason.includes('entries so far')))
+  while (registry.readiness().missing.some((reason) => reason.includes('so far')))
     await new Promise((resolve) => setImmediate(resolve));
 }
 

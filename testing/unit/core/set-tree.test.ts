@@ -179,6 +179,25 @@ test('a tree of rows is the one its set defines, in whatever order they came, an
   );
 });
 
+test('a tree made in steps is the same, and each step is as small as it may be', () => {
+  const set = new Map(Array.from({ length: 300 }, (_, i) => [toHex(hashedPath(i)), value(i % 5)]));
+  const whole = SetTree.fromRows(rowsOf(set));
+  for (const [atOnce, atLeast] of [
+    [300, 0],
+    [100, 2],
+    [1, 60],
+  ] as const) {
+    const making = SetTree.inSteps(rowsOf(set), atOnce);
+    let steps = 0;
+    let made = making.next();
+    for (; made.done !== true; made = making.next()) steps++;
+    assert.ok(steps >= atLeast && (atLeast > 0 || steps === 0), `${steps} steps of ${atOnce}`);
+    holds(made.value, set);
+    assert.deepEqual([...made.value.leaves()], [...whole.leaves()]);
+  }
+  assert.equal(SetTree.inSteps(new Uint8Array(), 1).next().value?.size, 0);
+});
+
 test('as many rows may come as want to, whatever was expected', () => {
   const set = new Map(Array.from({ length: 300 }, (_, i) => [toHex(hashedPath(i)), value(i % 5)]));
   const root = naiveRoot(set);
@@ -192,6 +211,8 @@ test('a path that comes twice is refused', () => {
   const rows = new SetRows();
   for (const i of [1, 2, 1]) rows.add(hashedPath(i), value(i));
   refuses('internal', () => SetTree.fromRows(rows.bytes));
+  for (let i = 3; i < 20; i++) rows.add(hashedPath(1), value(i));
+  refuses('internal', () => [...SetTree.inSteps(rows.bytes, 1)]);
 });
 
 test('a set that shrinks and grows again is the same tree all the way', () => {
