@@ -113,7 +113,7 @@ class OpenRegistry implements Registry {
         isComing ? retained.erasing(version) : retained.notErasing(version),
       onErased: () => retained.load(store),
       seal: (sealed, from) => {
-        this.#durableMs = monotonicMs();
+        this.#durableMs = performance.now();
         return this.#checkpoints.seal(sealed, from);
       },
       onAppended: (batch, sealed) => this.#onAppended(batch, sealed),
@@ -136,7 +136,7 @@ class OpenRegistry implements Registry {
       head: () => this.#head,
       checkpoint: () => this.checkpoint(),
       oldest: () => retained.state.oldest,
-      monotonicMs,
+      monotonicMs: () => performance.now(),
       replay: (range) => this.#reader.published(range),
     });
     this.book = new ProposalBook({
@@ -257,12 +257,14 @@ class OpenRegistry implements Registry {
           this.#checkpoints.publish(await this.#checkpoints.sign(chain));
       },
     });
-    this.#walk.start(chain);
-    if (isSmallSet(headLeaf)) return;
-    this.#headSet.start(headLeaf, (set) => {
-      this.#sequencer.know(set);
-      this.#trees.remember(headLeaf.version, set);
-    });
+    if (isSmallSet(headLeaf)) this.#walk.start(chain);
+    // One after the other: writes wait for the set, and mostly not for the walk.
+    else
+      this.#headSet.start(headLeaf, (set) => {
+        this.#sequencer.know(set);
+        this.#trees.remember(headLeaf.version, set);
+        this.#walk?.start(chain);
+      });
   }
 
   /** Of what was there at the start. */
@@ -323,8 +325,4 @@ class OpenRegistry implements Registry {
       ...gates.map((gate) => check(gate.name, gate.refusal()?.message)),
     ];
   }
-}
-
-function monotonicMs(): number {
-  return performance.now();
 }
