@@ -8,8 +8,8 @@ import type { SetTree } from '../core/set-tree.ts';
 import { loadSet } from './load.ts';
 import type { RegistryOptions } from './options.ts';
 
-/** Descriptors that are read in less time than the rest of a start takes. */
-const SMALL = 1_024;
+/** Descriptors that are read in a few milliseconds. */
+const SMALL = 128;
 
 export function isSmallSet({ set_size }: Pick<Leaf, 'set_size'>): boolean {
   return set_size <= SMALL;

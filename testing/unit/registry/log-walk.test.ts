@@ -17,12 +17,19 @@ type WalkLog = NonNullable<RegistryOptions['walk']>;
 /** As few as are worth another's while, after genesis. */
 const LONG = 1_024;
 
-/** A log that is opened again, its walk done by `walk`. */
+/** A log that is opened again, its walk done by `walk`, and begun. */
 async function reopen(walk: WalkLog, { isVouched = false } = {}) {
   const first = await openTestRegistry();
   await appendDirectly(first, LONG);
   if (isVouched) await keepCheckpoint(first);
-  return openTestRegistry({ store: first.store, isChecked: !isVouched, walk });
+  const begun = Promise.withResolvers<void>();
+  const begin: WalkLog = (asked) => {
+    begun.resolve();
+    return walk(asked);
+  };
+  const real = await openTestRegistry({ store: first.store, isChecked: !isVouched, walk: begin });
+  await begun.promise;
+  return real;
 }
 
 test('whoever walks is told the end of the log, and whether writes wait for it', async () => {
