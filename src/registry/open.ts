@@ -33,8 +33,8 @@ import { tracedProposals } from './traced-proposals.ts';
 import { Trees } from './trees.ts';
 
 /**
- * Resolves when reads can be served; writes are accepted at once where a kept checkpoint vouches for the
- * log, else once it was walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
+ * Resolves when the log can be read; descriptors once a large set is made, and then writes where a kept checkpoint
+ * vouches for the log, else once it was walked. Throws `storage_damaged` or `storage_foreign`. Owns the store from then on.
  */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
   const { store, pins, verifier } = options;

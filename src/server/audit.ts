@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { cleanedUp, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { type NodePlace, proveInclusion } from '../core/tlog/merkle.ts';
+import { assertBounded } from '../store/sqlite-bounds.ts';
 import { type MomentReader, openMomentReader } from '../store/sqlite-moment.ts';
 import type { ReadStore } from '../store/sqlite-read.ts';
 import type {
@@ -56,13 +57,19 @@ export interface AuditedDatabase extends AsyncDisposable {
 const PAGE = 256;
 
 /**
- * `path`: a database file, or the data directory of a server, which may be running. Throws
- * `not_initialised` for one without entries, and what `openMomentReader` throws.
+ * `path`: a database file, or the data directory of a server, which may be running. `isForeign`: it may come from
+ * elsewhere, and is looked at whole before anything is read. Throws `not_initialised` for one without entries,
+ * `storage_damaged` for a foreign one that would fill the memory, and what `openMomentReader` throws.
  */
-export async function openAudit(path: string): Promise<AuditedDatabase> {
+export async function openAudit(
+  path: string,
+  { isForeign = false }: { readonly isForeign?: boolean } = {},
+): Promise<AuditedDatabase> {
   const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  const store = openMomentReader({ path: isDirectory ? databasePath(path) : path });
+  const file = isDirectory ? databasePath(path) : path;
+  const store = openMomentReader({ path: file });
   try {
+    if (isForeign) assertBounded(file);
     const [head, note] = await store.atOneMoment(() =>
       Promise.all([store.head(), store.checkpoint()]),
     );

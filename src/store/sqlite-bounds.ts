@@ -19,8 +19,8 @@ const MAX_HELD_BYTES = 256 * 1024 * 1024;
 /** What a row that is held takes, its contents aside. */
 const ROW_BYTES = 128;
 
-/** For who reads values of descriptors there is `assertValuesBounded`. */
-const PAGED = 'spans';
+/** Of values of descriptors it matters how many of them an entry put or ended. */
+const VALUES = 'spans';
 
 interface Held {
   readonly what: string;
@@ -53,7 +53,8 @@ export function assertBounded(path: string): void {
     const tables = new Set(
       column<string>(db, `SELECT name FROM sqlite_schema WHERE type = 'table'`),
     );
-    for (const table of tables) if (table !== PAGED) assertCells(db, table);
+    for (const table of tables) if (table !== VALUES) assertCells(db, table);
+    assertValues(db);
     for (const held of HELD) if (tables.has(held.table)) assertHeld(db, held);
   } catch (cause) {
     throw storageError(cause, `a readable database at ${path}`);
@@ -62,8 +63,8 @@ export function assertBounded(path: string): void {
   }
 }
 
-/** Of values of descriptors: no version put or ended more of them than its payload had room for. Throws `storage_damaged`. */
-export function assertValuesBounded(db: Database.Database): void {
+/** No version put or ended more of them than its payload had room for. */
+function assertValues(db: Database.Database): void {
   const bytes = `sum(octet_length(bytes) + octet_length(value_hash) - ${HASH_BYTES})`;
   for (const [version, isTooMuch] of [
     ['set_version', `count(*) > ${MAX_CHANGES} OR ${bytes} > ${MAX_PAYLOAD_BYTES}`],
@@ -71,7 +72,7 @@ export function assertValuesBounded(db: Database.Database): void {
   ]) {
     const large = column<number>(
       db,
-      `SELECT ${version} FROM spans WHERE ${version} IS NOT NULL GROUP BY ${version} HAVING ${isTooMuch} LIMIT 1`,
+      `SELECT ${version} FROM ${VALUES} WHERE ${version} IS NOT NULL GROUP BY ${version} HAVING ${isTooMuch} LIMIT 1`,
     );
     if (large.length > 0)
       throw tooLarge(

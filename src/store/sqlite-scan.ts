@@ -5,7 +5,6 @@
  * nobody on the way out.
  */
 import type Database from 'better-sqlite3';
-import { assertValuesBounded } from './sqlite-bounds.ts';
 import { storageError } from './sqlite-errors.ts';
 import { assertSound } from './sqlite-integrity.ts';
 import { openReadOnly } from './sqlite-open.ts';
@@ -146,7 +145,6 @@ export class DatabaseScan implements Disposable {
     const readPayloads = this.#reader(PAYLOADS);
     const readValues = this.#reader(VALUES);
     const readEnded = this.#reader(ENDED);
-    this.#read(() => assertValuesBounded(this.#db));
     for (let from = 0; ; from += PAGE_VERSIONS) {
       const to = from + PAGE_VERSIONS;
       const payloads = payloadColumns(readPayloads(from, to));

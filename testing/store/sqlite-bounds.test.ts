@@ -8,7 +8,6 @@ import { readFacts } from '../../src/server/snapshot/facts.ts';
 import type { SnapshotFacts } from '../../src/server/snapshot/header.ts';
 import { openSqliteReader, openSqliteStore } from '../../src/store/sqlite.ts';
 import { assertBounded } from '../../src/store/sqlite-bounds.ts';
-import { DatabaseScan } from '../../src/store/sqlite-scan.ts';
 import { QUORATE } from '../support/child.ts';
 import { openTestRegistry, put } from '../support/registry.ts';
 import { packTest } from '../support/snapshot.ts';
@@ -79,6 +78,8 @@ test('what a registry may write is not', () => {
   for (const sql of [
     `UPDATE entries SET payload = zeroblob(${MEBIBYTE})`,
     `UPDATE descriptors SET id = CAST(zeroblob(256) AS TEXT) WHERE id = 'a'`,
+    `UPDATE spans SET bytes = zeroblob(${MEBIBYTE}) WHERE set_version = 2`,
+    `${rows(9_998)} INSERT INTO spans SELECT 9 + i, 9 + i, 1, 2, zeroblob(32), x'' FROM n`,
     `${rows(200)} INSERT INTO proposals SELECT i, randomblob(32), '', '', zeroblob(${MEBIBYTE}) FROM n`,
   ]) {
     const path = edited(sql);
@@ -105,33 +106,26 @@ test('many that are read at once are too large together', () => {
   }
 });
 
-test('values of descriptors are counted before they are read', () => {
+test('values of descriptors are counted by the versions that put and ended them', () => {
   for (const [version, sql] of [
     [2, `UPDATE spans SET bytes = zeroblob(${MEBIBYTE + 1}) WHERE set_version = 2`],
     [2, `UPDATE spans SET value_hash = zeroblob(${MEBIBYTE + 1}) WHERE set_version = 2`],
     [1, `${rows(9_999)} INSERT INTO spans SELECT 9 + i, 9 + i, 1, 2, zeroblob(32), x'' FROM n`],
     [2, `${rows(10_000)} INSERT INTO spans SELECT 9 + i, 1, 20 + i, 2, zeroblob(32), x'' FROM n`],
   ] as const) {
-    using scan = new DatabaseScan(edited(sql));
     const message = `expected at most 10000 values of ${MEBIBYTE} bytes to begin or end at a version, got more at ${version}`;
-    assert.throws(() => [...scan.changePages()], {
+    assert.throws(() => assertBounded(edited(sql)), {
       code: 'storage_damaged',
       message: `${message}: ${MADE_TO_HARM}`,
     });
   }
-  for (const sql of [
-    `UPDATE spans SET bytes = zeroblob(${MEBIBYTE}) WHERE set_version = 2`,
-    `${rows(9_998)} INSERT INTO spans SELECT 9 + i, 9 + i, 1, 2, zeroblob(32), x'' FROM n`,
-  ]) {
-    using scan = new DatabaseScan(edited(sql));
-    assert.ok([...scan.changePages()].length > 0, sql);
-  }
 });
 
-/** The exit status and standard error of `quorate snapshot verify`, and the most memory that it had at once. */
-async function verify(snapshot: string) {
-  const parameters = [QUORATE, 'snapshot', 'verify', snapshot, '--quick'];
-  const child = spawn(process.execPath, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
+/** The exit status and standard error of `quorate`, and the most memory that it had at once. */
+async function quorate(...parameters: readonly string[]) {
+  const child = spawn(process.execPath, [QUORATE, ...parameters], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
@@ -146,16 +140,22 @@ async function verify(snapshot: string) {
   return { status, said, mebibytes };
 }
 
-test('who verifies such a snapshot holds no more than of any other', async () => {
+test('who verifies such a snapshot, or database, holds no more than of any other', async () => {
   const path = edited(`UPDATE entries SET payload = zeroblob(${256 * MEBIBYTE}) WHERE version = 1`);
   const hostile = await packTest(path, undefined, facts);
-  rmSync(path);
   assert.ok(hostile.header.bytes > 256 * MEBIBYTE && hostile.header.packedBytes < MEBIBYTE);
-  writeFileSync(path, sound);
-  const honest = await verify((await packTest(path)).path);
-  assert.equal(honest.status, 0, honest.said);
-  const { status, said, mebibytes } = await verify(hostile.path);
-  assert.equal(status, 3);
-  assert.match(said, /expected nothing of more than 1048576 bytes in the table entries, got more/);
-  assert.ok(mebibytes < honest.mebibytes + 100, `${mebibytes} MiB, not ${honest.mebibytes}`);
+  const honest = makePath();
+  writeFileSync(honest, sound);
+  const verified = await quorate('snapshot', 'verify', (await packTest(honest)).path, '--quick');
+  assert.equal(verified.status, 0, verified.said);
+  for (const refused of [
+    await quorate('snapshot', 'verify', hostile.path, '--quick'),
+    await quorate('verify', '--data', path),
+  ]) {
+    assert.equal(refused.status, 3);
+    assert.match(refused.said, /expected nothing of more than 1048576 bytes in the table entries/);
+    const { mebibytes } = refused;
+    assert.ok(mebibytes < verified.mebibytes + 100, `${mebibytes}, not ${verified.mebibytes} MiB`);
+  }
+  rmSync(path);
 });

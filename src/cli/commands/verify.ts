@@ -88,7 +88,7 @@ async function ofDatabase(
     import('../../server/audit.ts'),
     import('../audit-database.ts'),
   ]);
-  await using database = await openAudit(data);
+  await using database = await openAudit(data, { isForeign: true });
   const audit = (archive?: Archive) =>
     auditDatabase(database, { ...parts, archive, onProgress: bar.show });
   if (snapshot === undefined) return await audit();
