@@ -17,6 +17,9 @@ const FULL_SYNCHRONOUS = 2;
 /** Of pages: those that lead to rows. The rows themselves are in the machine's own cache, where all connections share them. */
 export const SMALL_CACHE_BYTES: number = 4 * 1024 * 1024;
 
+/** In `sqlite_schema`, what is held against our statements. Other names may be anything, SQL too. */
+export const IS_OURS = `name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`;
+
 /** A schema version; `null` for an empty file. */
 type Identity = number | null;
 
@@ -101,9 +104,7 @@ function readIdentity(db: Database.Database, path: string): Identity {
   const application = db.pragma('application_id', { simple: true });
   const version = Number(db.pragma('user_version', { simple: true }));
   const statements = db
-    .prepare<[], string>(
-      `SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`,
-    )
+    .prepare<[], string>(`SELECT sql FROM sqlite_schema WHERE ${IS_OURS}`)
     .pluck()
     .all();
   if (application === 0 && version === 0 && statements.length === 0) return null;

@@ -88,6 +88,21 @@ test('what a registry may write is not', () => {
   }
 });
 
+test('the name of a table that nobody made is no part of a question', () => {
+  const name = `sqlite_schema AS a, (SELECT ${LARGE} AS x) AS b`;
+  const path = makePath();
+  writeFileSync(path, sound);
+  const db = new Database(path);
+  db.exec('CREATE TABLE other (x)');
+  db.unsafeMode(true);
+  db.pragma('writable_schema = ON');
+  const sql = `CREATE TABLE "${name}" (x)`;
+  const rename = 'UPDATE sqlite_schema SET name = ?, tbl_name = ?, sql = ? WHERE name = ?';
+  assert.equal(db.prepare(rename).run(name, name, sql, 'other').changes, 1);
+  db.close();
+  assert.doesNotThrow(() => assertBounded(path));
+});
+
 test('many that are read at once are too large together', () => {
   for (const [what, sql] of [
     [
