@@ -182,6 +182,7 @@ function retentionOf(
       directory: snapshotDirectory(config.dataDir),
       snapshots,
       registry: () => registry.head()?.object.registry,
+      store,
       log,
     }),
     audit,

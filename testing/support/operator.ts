@@ -82,6 +82,7 @@ export async function openOperator(
           directory: snapshotDirectory(dataDir),
           snapshots,
           registry: () => real.registry.head()?.object.registry,
+          store,
           log,
         }),
         audit: { record: async (event) => void events.push(event) },

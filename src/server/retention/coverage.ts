@@ -1,6 +1,13 @@
-/** What the snapshots in the data directory cover: each is read from end to end before anything rests on it. */
+/**
+ * What the snapshots in the data directory cover: of each the history is held against the registry's own, and all
+ * of it is read, before anything rests on it.
+ */
+import { isEqualBytes } from '../../core/bytes.ts';
+import { RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
 import { readSignedCheckpoint } from '../../core/tlog/note-signatures.ts';
+import { loadTree } from '../../registry/log-nodes.ts';
+import type { Store } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { isSound, listSnapshots, type SoundSnapshot } from '../snapshot/catalogue.ts';
 import { createDirectoryPlace } from '../snapshot/directory-place.ts';
@@ -15,6 +22,8 @@ export interface CoverageParts {
   readonly snapshots: Pick<Snapshots, 'make'>;
   /** The genesis payload's hash; `undefined` before genesis. */
   readonly registry: () => Hash | undefined;
+  /** Of the registry. */
+  readonly store: Pick<Store, 'entry' | 'nodes'>;
   readonly log: Pick<Log, 'warn'>;
 }
 
@@ -25,7 +34,8 @@ export function snapshotCoverage(parts: CoverageParts): Coverage {
       const registry = parts.registry();
       for (const listed of await listSnapshots(place)) {
         if (!isSound(listed) || listed.header.registry !== registry) continue;
-        if (listed.header.oldest > oldest || sizeOf(listed) < horizon) continue;
+        if (listed.header.oldest > oldest) continue;
+        if ((await coveredIn(listed, parts)) < horizon) continue;
         if (await isWhole(place, listed, { ...parts, signal })) return listed.name;
       }
       return undefined;
@@ -34,9 +44,34 @@ export function snapshotCoverage(parts: CoverageParts): Coverage {
   };
 }
 
-/** How many entries the checkpoint in it covers. */
-function sizeOf({ header: { checkpoint } }: SoundSnapshot): number {
-  return checkpoint === null ? 0 : readSignedCheckpoint(checkpoint).size;
+/**
+ * How many entries of the registry the checkpoint in it covers. None of another history, which begins with the
+ * same genesis where a registry went on from an older snapshot.
+ */
+async function coveredIn(
+  { name, header: { checkpoint: note, version, entryHash } }: SoundSnapshot,
+  { store, log }: Pick<CoverageParts, 'store' | 'log'>,
+): Promise<number> {
+  const checkpoint = note === null ? null : readCheckpoint(note);
+  if (checkpoint === null) return 0;
+  const { size, root } = checkpoint;
+  const entry = await store.entry(version);
+  if (entry?.entryHash === entryHash && size <= version + 1) {
+    const tree = await loadTree(store, size);
+    if (isEqualBytes(tree.root, root)) return size;
+  }
+  log.warn('a snapshot is of another history, and nothing is pruned because of it', { name });
+  return 0;
+}
+
+/** `null`: it is none. */
+function readCheckpoint(note: string) {
+  try {
+    return readSignedCheckpoint(note);
+  } catch (error) {
+    if (error instanceof RegistryError) return null;
+    throw error;
+  }
 }
 
 /** Verified it was before it got its name; what a disk did to it since then shows when all of it is read. */
