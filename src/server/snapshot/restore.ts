@@ -2,9 +2,11 @@
  * A snapshot made the database of a new data directory. All is unpacked, verified and judged in
  * `.unfinished`; one link then gives it the name that a server opens, so that a crash leaves a whole registry or none.
  */
-import { link, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { link, lstat, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { cleanedUp, RegistryError } from '../../core/error.ts';
+import { type InstanceLock, lockInstance } from '../../store/sqlite-lock.ts';
 import { databasePath } from '../open-store.ts';
 import { syncDirectory } from '../sync-directory.ts';
 import { storageFailure } from './storage-failure.ts';
@@ -26,8 +28,13 @@ export interface RestoreOptions extends Omit<UnpackVerified, 'directory'> {
 const UNFINISHED = '.unfinished';
 /** What an empty directory may hold: a file system's own, and what a restore that was killed left. */
 const NOTHING = [UNFINISHED, 'lost+found'];
+/** Held while it goes on: one that was killed holds none, so what it left is nobody's. */
+const LOCK = 'restore';
 
-/** Durable when it resolves. Throws `invalid_request` (not empty), and what `unpackVerified` and `judge` throw; then nothing is left. */
+/**
+ * Durable when it resolves. Throws `invalid_request` (not empty), `storage_locked` (somebody else is at it), and
+ * what `unpackVerified` and `judge` throw; then nothing is left.
+ */
 export async function restoreSnapshot(
   source: Chunks,
   { dataDir, judge, ...unpack }: RestoreOptions,
@@ -35,9 +42,13 @@ export async function restoreSnapshot(
   const target = resolve(dataDir);
   const isMade = await makeEmpty(target);
   const directory = join(target, UNFINISHED);
+  let lock: InstanceLock | undefined;
   try {
-    await rm(directory, { recursive: true, force: true });
-    await mkdir(directory, { mode: 0o700 });
+    await makeDirectory(directory);
+    lock = lockRestore(target);
+    await removeLeft(directory);
+    // Somebody else's may have ended between the look and the lock.
+    await assertEmpty(target);
     const snapshot = await unpackVerified(source, { ...unpack, directory });
     await judge(snapshot);
     await removeBeside(snapshot.path);
@@ -45,10 +56,43 @@ export async function restoreSnapshot(
     await rm(directory, { recursive: true, force: true });
     return snapshot;
   } catch (cause) {
-    const error = await cleanedUp(cause, () => rm(directory, { recursive: true, force: true }));
+    // What is in it is ours only under the lock.
+    const error =
+      lock === undefined
+        ? cause
+        : await cleanedUp(cause, () => rm(directory, { recursive: true, force: true }));
     if (isMade) await rmdir(target).catch(() => undefined);
     throw storageFailure(error, `to restore a snapshot to ${target}`);
+  } finally {
+    lock?.release();
   }
+}
+
+/** A link of that name would lead elsewhere. */
+async function makeDirectory(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isDirectory() === true) return;
+  await rm(path, { force: true });
+  await mkdir(path, { mode: 0o700, recursive: true });
+}
+
+function lockRestore(target: string): InstanceLock {
+  try {
+    return lockInstance(join(target, UNFINISHED, LOCK));
+  } catch (cause) {
+    if (!(cause instanceof RegistryError) || cause.code !== 'storage_locked') throw cause;
+    throw new RegistryError(
+      'storage_locked',
+      `expected nobody else to restore to ${target}, got another process that does: wait for it, or restore to another directory`,
+      { cause },
+    );
+  }
+}
+
+/** Of a restore that was killed. */
+async function removeLeft(directory: string): Promise<void> {
+  for (const name of await readdir(directory))
+    if (!name.startsWith(LOCK)) await rm(join(directory, name), { recursive: true, force: true });
 }
 
 /** Answers whether it was made now. */
@@ -56,15 +100,20 @@ async function makeEmpty(path: string): Promise<boolean> {
   try {
     const made = await mkdir(path, { recursive: true, mode: 0o700 });
     if (made !== undefined) await syncDirectory(dirname(made));
-    const found = (await readdir(path)).filter((name) => !NOTHING.includes(name));
-    if (found.length === 0) return made !== undefined;
-    throw new RegistryError(
-      'invalid_request',
-      `expected an empty directory or none at ${path}, got one with ${found.length} names in it: a registry is restored to a new place, and never over another one`,
-    );
+    await assertEmpty(path);
+    return made !== undefined;
   } catch (cause) {
     throw storageFailure(cause, `an empty directory at ${path}`);
   }
+}
+
+async function assertEmpty(path: string): Promise<void> {
+  const found = (await readdir(path)).filter((name) => !NOTHING.includes(name));
+  if (found.length === 0) return;
+  throw new RegistryError(
+    'invalid_request',
+    `expected an empty directory or none at ${path}, got one with ${found.length} names in it: a registry is restored to a new place, and never over another one`,
+  );
 }
 
 /** A link, not a new name: should a server have begun a registry here meanwhile, that one stays. */
@@ -73,8 +122,10 @@ async function giveName(path: string, name: string): Promise<void> {
   try {
     await link(path, name);
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause) || !NO_LINKS.includes(String(cause.code)))
-      throw cause;
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    const isLinkless = NO_LINKS.includes(code);
+    if (code === 'EEXIST' || (isLinkless && existsSync(name))) throw begun(name, cause);
+    if (!isLinkless) throw cause;
     await rename(path, name);
   }
   try {
@@ -83,6 +134,14 @@ async function giveName(path: string, name: string): Promise<void> {
     // Not known to be durable: then it is not there.
     throw await cleanedUp(error, () => rm(name, { force: true }));
   }
+}
+
+function begun(name: string, cause: unknown): RegistryError {
+  return new RegistryError(
+    'invalid_request',
+    `expected no ${name}, got one that somebody began meanwhile: it stays, and the snapshot is restored to another directory`,
+    { cause },
+  );
 }
 
 /** Of a file system without links. */

@@ -321,6 +321,10 @@ test('a registry that somebody begins meanwhile is not written over', async () =
   const known = ['--checkpoint', noteFile(oldNote)];
   const { code, stderr, names } = await restore('-', known, { data, stdinChunks: slow() });
   assert.deepEqual([code, names], [1, ['registry.db']], stderr);
+  assert.match(
+    stderr,
+    /expected no .*registry\.db, got one that somebody began meanwhile: it stays/,
+  );
   assert.equal(readFileSync(join(data, 'registry.db'), 'utf8'), 'begun');
   rmSync(data, { recursive: true });
 });
