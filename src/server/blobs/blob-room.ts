@@ -38,6 +38,11 @@ export class BlobRoom {
         this.#promised += bytes - promised;
         promised = bytes;
       },
+      keep: (bytes) => {
+        this.#promised -= promised;
+        promised = 0;
+        this.count(1, bytes);
+      },
       [Symbol.dispose]: () => {
         this.#promised -= promised;
         promised = 0;
@@ -60,4 +65,6 @@ export class BlobRoom {
 export interface BlobPromise extends Disposable {
   /** Throws `no_room`; then it is what it was. */
   atLeast(bytes: number): void;
+  /** It is a blob of so many bytes now, which are counted once: no longer as promised. */
+  keep(bytes: number): void;
 }

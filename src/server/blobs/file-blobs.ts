@@ -3,7 +3,7 @@
  * other bytes; who removes them is `collect`.
  */
 import { constants, type Stats } from 'node:fs';
-import { open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, excerpt, firstError, RegistryError } from '../../core/error.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
@@ -12,6 +12,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { hashFile } from '../fast-hash/hash-file.ts';
 import { createHasher } from '../fast-hash/hasher.ts';
+import { BlobDisk } from './blob-disk.ts';
 import { type BlobPaths, blobAddress, blobName, blobPath } from './blob-paths.ts';
 import { BlobRoom } from './blob-room.ts';
 import { BlobTurns } from './blob-turns.ts';
@@ -40,8 +41,6 @@ export interface FileBlobsParts {
 
 /** Each holds a file, and a megabyte of what is arriving. */
 const MAX_UPLOADS = 32;
-/** So often an upload looks whether the disk has room for the next of them. */
-const LOOK_EVERY_BYTES = 16 * 1024 * 1024;
 
 interface Put {
   readonly isNew: boolean;
@@ -51,14 +50,16 @@ interface Put {
 export class FileBlobs implements BlobStore {
   readonly #turns = new BlobTurns();
   readonly #room: BlobRoom;
+  readonly #disk: BlobDisk;
   readonly #parts: FileBlobsParts;
   #uploads = 0;
   #counted: Promise<void> | undefined;
 
   constructor(parts: FileBlobsParts) {
     this.#parts = parts;
-    const { limits, metrics } = parts;
+    const { limits, metrics, paths } = parts;
     this.#room = new BlobRoom({ quota: () => limits().quotaBytes, metrics });
+    this.#disk = new BlobDisk({ path: paths.root, minFreeBytes: () => limits().minFreeBytes });
   }
 
   /** Counts what is there, while it is read already: what is put waits for it. */
@@ -134,9 +135,9 @@ export class FileBlobs implements BlobStore {
       // Held before it is looked for: what is seen here is not collected before this has ended.
       using _ = this.#turns.uploading(address);
       const known = await this.#turns.run(address, () => this.#find(address));
-      return known === undefined
-        ? await this.#store(address, upload)
-        : await this.#renew(address, upload);
+      // What has another length than is announced is damaged, or the announcement is no blob's: storing finds out.
+      const isKnown = known !== undefined && (upload.declaredBytes ?? known.size) === known.size;
+      return isKnown ? await this.#renew(address, upload) : await this.#store(address, upload);
     } finally {
       this.#uploads--;
     }
@@ -153,6 +154,13 @@ export class FileBlobs implements BlobStore {
     }
     assertHash(formatHash(hasher.digest()), address);
     await using file = await open(blobPath(this.#parts.paths, address), 'r+');
+    if ((await file.stat()).size !== bytes) {
+      await this.#turns.run(address, () => this.#setAside(address));
+      throw new RegistryError(
+        'storage_damaged',
+        `expected ${bytes} bytes kept of ${address}, got others: put it again`,
+      );
+    }
     const now = new Date(this.#parts.now());
     await file.utimes(now, now);
     await file.sync();
@@ -163,27 +171,26 @@ export class FileBlobs implements BlobStore {
     const { paths, log } = this.#parts;
     using promised = this.#room.promise();
     promised.atLeast(upload.declaredBytes ?? 0);
-    await this.#assertDisk(upload.declaredBytes ?? 0);
+    using disk = await this.#disk.share(upload.declaredBytes ?? 0);
     await using incoming = await IncomingFile.create(paths.incoming, (left) =>
       log.error('what is left of a blob that was put cannot be removed', left),
     );
     let bytes = 0;
-    let looked = 0;
     for await (const piece of this.#bounded(upload)) {
       bytes += piece.length;
       promised.atLeast(bytes);
-      if (bytes - looked >= LOOK_EVERY_BYTES) {
-        looked = bytes;
-        await this.#assertDisk(0);
-      }
+      await disk.atLeast(bytes);
       await incoming.add(piece);
+      disk.wrote(incoming.writtenBytes);
     }
     assertHash(await incoming.end(), address);
     const isNew = await this.#turns.run(address, async () => {
+      const found = await this.#find(address);
       // Of two who sent the same, one was first.
-      if ((await this.#find(address)) !== undefined) return false;
+      if (found?.size === bytes) return false;
+      if (found !== undefined) await this.#setAside(address);
       await incoming.place(blobPath(paths, address));
-      this.#room.count(1, bytes);
+      promised.keep(bytes);
       return true;
     });
     return { isNew, bytes };
@@ -220,48 +227,34 @@ export class FileBlobs implements BlobStore {
       }
   }
 
-  /** The registry's own gate looks every second; an upload fills a disk in less. */
-  async #assertDisk(bytes: number): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#parts.paths.root);
-    const { minFreeBytes } = this.#parts.limits();
-    const free = bavail * bsize - bytes;
-    if (free >= minFreeBytes) return;
-    throw new RegistryError(
-      'read_only',
-      `expected ${minFreeBytes} bytes left free on the disk of the data, got ${Math.max(0, free)}: free some space`,
-      { details: { reason: 'disk', min_free_bytes: minFreeBytes } },
-    );
-  }
-
   /** Never rejects. What a disk has changed is moved aside, so that it can be put again. */
   async #failed(address: Hash, cause: unknown): Promise<void> {
-    const { log, metrics, paths } = this.#parts;
+    const { log } = this.#parts;
     if (!(cause instanceof RegistryError && cause.code === 'storage_damaged')) {
       log.error('a blob cannot be read', { blob: address, cause });
       return;
     }
     try {
-      const isMoved = await this.#turns.run(address, () => this.#moveDamaged(address));
-      if (!isMoved) return;
-      metrics.blobDamaged();
-      log.error('a blob was changed on the disk: it was moved aside, put it again', {
-        blob: address,
-        path: join(paths.damaged, blobName(address)),
-      });
+      await this.#turns.run(address, () => this.#setAside(address));
     } catch (error) {
       log.error('a blob was changed on the disk', { blob: address, cause: error });
     }
   }
 
-  /** Only when a second look says the same. */
-  async #moveDamaged(address: Hash): Promise<boolean> {
-    const { paths } = this.#parts;
+  /** In its turn, and only when a second look says the same. */
+  async #setAside(address: Hash): Promise<void> {
+    const { log, metrics, paths } = this.#parts;
     const path = blobPath(paths, address);
     const found = await statFile(path);
-    if (found === undefined || (await hashFile(path)).hash === address) return false;
-    await rename(path, join(paths.damaged, blobName(address)));
+    if (found === undefined || (await hashFile(path)).hash === address) return;
+    const aside = join(paths.damaged, blobName(address));
+    await rename(path, aside);
     this.#room.count(-1, found.size);
-    return true;
+    metrics.blobDamaged();
+    log.error('a blob was changed on the disk: it was moved aside, put it again', {
+      blob: address,
+      path: aside,
+    });
   }
 }
 

@@ -27,6 +27,7 @@ export class IncomingFile implements AsyncDisposable {
   /** Hashed, and being written. */
   #done: readonly Uint8Array[] = [];
   #writing: Promise<void> = Promise.resolve();
+  #writtenBytes = 0;
   #isPlaced = false;
 
   private constructor(file: FileHandle, path: string, onLeft: OnLeft) {
@@ -39,6 +40,11 @@ export class IncomingFile implements AsyncDisposable {
   static async create(directory: string, onLeft: OnLeft): Promise<IncomingFile> {
     const path = join(directory, `${randomBytes(16).toString('hex')}.tmp`);
     return new IncomingFile(await open(path, 'wx', 0o600), path, onLeft);
+  }
+
+  /** So many are in the file, durable or not. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
   }
 
   /** Resolves when more may come. The piece is this file's from now on, and its memory is given back. */
@@ -86,11 +92,16 @@ export class IncomingFile implements AsyncDisposable {
     this.#batchBytes = 0;
     await this.#writing;
     for (const piece of this.#done) giveBack(piece);
-    this.#writing = writeAll(this.#file, batch);
+    this.#writing = this.#write(batch);
     // Whoever adds the next batch, ends or disposes of it hears of it.
     this.#writing.catch(() => undefined);
     for (const piece of batch) this.#hasher.update(piece);
     this.#done = batch;
+  }
+
+  async #write(batch: readonly Uint8Array[]): Promise<void> {
+    await writeAll(this.#file, batch);
+    for (const { length } of batch) this.#writtenBytes += length;
   }
 }
 

@@ -6,13 +6,16 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
 import { blobAddress } from '../../../src/server/blobs/blob-paths.ts';
+import { BlobRoom } from '../../../src/server/blobs/blob-room.ts';
 import { giveBack } from '../../../src/server/blobs/give-back.ts';
 import { IncomingFile, writeAll } from '../../../src/server/blobs/incoming-file.ts';
 import { inPieces, makeBlob, openTestBlobs, type TestBlobs } from '../../support/blobs.ts';
@@ -160,13 +163,24 @@ test('a full disk is said to be one, and leaves nothing', async (t) => {
     kept.blobs.put(blob.address, { parts: inPieces(blob.bytes), declaredBytes });
   // What is announced is compared with the disk before anything is written.
   await assert.rejects(put(blob.bytes.length), { code: 'read_only' });
-  await assert.rejects(put(undefined), (error) => {
+  await assert.rejects(put(undefined), { code: 'read_only' });
+  const filler = join(directory, 'filler');
+  const half = makeBlob(MEBIBYTE);
+  /** Somebody else takes all there is while it arrives. */
+  async function* overtaken() {
+    yield* inPieces(half.bytes.slice(0, MEBIBYTE / 2));
+    assert.throws(() => writeFileSync(filler, new Uint8Array(4 * MEBIBYTE)), { code: 'ENOSPC' });
+    yield* inPieces(half.bytes.slice(MEBIBYTE / 2));
+  }
+  const full = kept.blobs.put(half.address, { parts: overtaken(), declaredBytes: MEBIBYTE });
+  await assert.rejects(full, (error) => {
     assert.ok(error instanceof RegistryError && error.code === 'read_only');
     // The disk said so: the fault was there.
     assert.ok(error.cause instanceof Error && 'code' in error.cause);
     assert.equal(error.cause.code, 'ENOSPC');
     return true;
   });
+  rmSync(filler);
   assert.deepEqual(kept.files(), []);
   const small = makeBlob(MEBIBYTE);
   assert.ok(
@@ -198,6 +212,67 @@ test('uploads leave free what is to be left free', async (t) => {
   );
   assert.ok(given < 50 * MEBIBYTE, `${given} bytes`);
   assert.deepEqual(kept.files(), []);
+});
+
+for (const isAnnounced of [true, false])
+  test(`uploads at once, ${isAnnounced ? '' : 'not '}announced, leave free together what is to be left free`, async (t) => {
+    const directory = mountSmall(t, '64m');
+    if (directory === undefined) return;
+    const settings = { min_free_space: '32MiB' };
+    const kept = await openTestBlobs({ dataDir: join(directory, 'data'), settings });
+    let least = Number.POSITIVE_INFINITY;
+    const puts = Array.from({ length: 16 }, async (_, seed) => {
+      const blob = makeBlob(5 * MEBIBYTE, seed);
+      async function* watched(path = directory ?? '') {
+        for await (const piece of inPieces(blob.bytes)) {
+          const { bavail, bsize } = statfsSync(path);
+          least = Math.min(least, bavail * bsize);
+          yield piece;
+        }
+      }
+      const declaredBytes = isAnnounced ? blob.bytes.length : undefined;
+      return kept.blobs.put(blob.address, { parts: watched(), declaredBytes });
+    });
+    const ends = await Promise.allSettled(puts);
+    const refused = ends.filter((end) => end.status === 'rejected');
+    for (const { reason } of refused) assert.equal(reason.code, 'read_only');
+    assert.ok(refused.length >= 10, `${refused.length} refused: 32 MiB are free for 80`);
+    assert.ok(least >= 32 * MEBIBYTE, `${least} bytes were left`);
+    // What was refused has given back its share.
+    const small = makeBlob(MEBIBYTE, 99);
+    const upload = { parts: inPieces(small.bytes), declaredBytes: small.bytes.length };
+    assert.ok((await kept.blobs.put(small.address, upload)).isNew);
+  });
+
+for (const isAnnounced of [true, false])
+  test(`a blob that was cut short on the disk is not taken for the one that is put again, ${isAnnounced ? '' : 'not '}announced`, async () => {
+    const blob = makeBlob(MEBIBYTE);
+    const declaredBytes = isAnnounced ? blob.bytes.length : undefined;
+    const put = ({ blobs }: TestBlobs) =>
+      blobs.put(blob.address, { parts: inPieces(blob.bytes), declaredBytes });
+    const before = await openTestBlobs();
+    await put(before);
+    truncateSync(before.pathOf(blob.address), 1000);
+    const kept = await openTestBlobs(before);
+    // Whose length is known only at its end is told to put it again.
+    if (!isAnnounced) await assert.rejects(put(kept), { code: 'storage_damaged' });
+    assert.ok((await put(kept)).isNew);
+    assert.deepEqual(await readAll(kept, blob.address), blob.bytes);
+    assert.equal(await kept.metric('registry_blobs'), 1);
+    assert.equal(await kept.metric('registry_blob_bytes'), blob.bytes.length);
+    assert.equal(await kept.metric('blobs_damaged_total'), 1);
+    assert.equal(kept.complaints.length, 1);
+  });
+
+test('a blob that is kept is counted once, no longer as one that arrives', async () => {
+  const kept = await openTestBlobs({ settings: { blob_quota: '3MiB' } });
+  const room = new BlobRoom({ quota: () => 3 * MEBIBYTE, metrics: kept.metrics });
+  using first = room.promise();
+  first.atLeast(2 * MEBIBYTE);
+  first.keep(2 * MEBIBYTE);
+  using second = room.promise();
+  second.atLeast(MEBIBYTE);
+  assert.throws(() => second.atLeast(MEBIBYTE + 1), { code: 'no_room' });
 });
 
 test('where no directory can be made, a start says what to do', async () => {
