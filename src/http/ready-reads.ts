@@ -84,10 +84,14 @@ class PlainReads implements ReadyReads {
   stream({ target, corrId: sent, lastEventId: seen }: PlainRead, client: string) {
     if (target !== STREAM_ROUTE) return undefined;
     const startedAt = this.#deps.monotonicSeconds();
-    if (!this.#admits(client)) return undefined;
     const corrId = this.#corrId(sent);
     const events = this.#open(seen, { client, corrId });
     if (events === undefined) return undefined;
+    // After it is open: one that cannot be is charged by the app, which refuses it.
+    if (!this.#admits(client)) {
+      events.closed();
+      return undefined;
+    }
     const answer = { route: STREAM_ROUTE, response: STREAM_RESPONSE, corrId, events };
     return this.#answered(answer, startedAt);
   }

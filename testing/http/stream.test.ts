@@ -384,3 +384,38 @@ test('an event that cannot be read ends the stream, and the failure is logged', 
     [failure],
   );
 });
+
+test('a stream that is refused counts once against the limit of its address', async () => {
+  let charged = 0;
+  const app = await openAt(1, {
+    deps: {
+      limits: () => ({ maxStreamsPerAddress: 1 }),
+      consumeRead: () => {
+        charged++;
+        return { ok: true, retryAfterSeconds: 0 };
+      },
+    },
+  });
+  const asked = { target: '/registry/stream', ifNoneMatch: undefined, corrId: undefined };
+  /** The front's way: the app answers what is not ready. */
+  const ask = async (lastEventId?: string): Promise<number> => {
+    const stream = app.readyReads.stream({ ...asked, lastEventId }, '127.0.0.1');
+    if (stream !== undefined) return stream.response.status;
+    const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+    return (await app.get('/registry/stream', headers)).status;
+  };
+  assert.deepEqual([await ask('x'), charged], [400, 1]);
+  assert.deepEqual([await ask(), charged], [200, 2]);
+  assert.deepEqual([await ask(), charged], [429, 3]);
+});
+
+test('a stream that its limit refuses is not left open', async () => {
+  const app = await openAt(1, {
+    deps: { consumeRead: () => ({ ok: false, retryAfterSeconds: 60 }) },
+  });
+  const asked = { target: '/registry/stream', ifNoneMatch: undefined, corrId: undefined };
+  const lastEventId = undefined;
+  assert.equal(app.readyReads.stream({ ...asked, lastEventId }, '127.0.0.1'), undefined);
+  assert.equal(app.registry.feed.subscribers, 0);
+  assert.equal((await app.get('/registry/stream')).status, 429);
+});

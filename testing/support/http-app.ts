@@ -4,6 +4,7 @@ import type { Hono } from 'hono';
 import { ERROR_CODES, type ErrorCode } from '../../src/core/error.ts';
 import { createHttp } from '../../src/http/app.ts';
 import type { HttpDeps } from '../../src/http/deps.ts';
+import type { ReadyReads } from '../../src/http/ready-reads.ts';
 import { COMPRESS } from '../../src/server/compress.ts';
 import { createMetrics } from '../../src/telemetry/create-metrics.ts';
 import type { LogFields } from '../../src/telemetry/log.ts';
@@ -18,6 +19,8 @@ export interface Line {
 
 export interface TestApp extends TestRegistry {
   readonly app: Hono;
+  /** What stands before the app. */
+  readonly readyReads: ReadyReads;
   readonly lines: Line[];
   /** Connections the app asked to destroy. */
   readonly hungUp: () => number;
@@ -58,7 +61,7 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
   const real = await openTestRegistry({ metrics, log, ...options.registry });
   let hungUp = 0;
   let corrIds = 0;
-  const { app } = createHttp({
+  const { app, readyReads } = createHttp({
     registry: real.registry,
     metrics,
     log,
@@ -82,6 +85,7 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
   return {
     ...real,
     app,
+    readyReads,
     lines,
     hungUp: () => hungUp,
     send,
