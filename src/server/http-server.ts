@@ -12,7 +12,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { Address, SocketPath } from './config-values.ts';
 import { framingFault } from './framing.ts';
 import { Front, type FrontOptions } from './front/front.ts';
@@ -125,8 +125,21 @@ export class HttpServer {
     this.#front?.close();
     for (const response of this.#answers) announceClose(response);
     const cut = setTimeout(() => this.#cut(), deadlineMs);
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#server.once('close', () => resolve()));
+    // Not the close of node:http, which begins with ending what it thinks is idle.
+    NetServer.prototype.close.call(this.#server);
+    this.#closeIdle();
+    await closed;
     clearTimeout(cut);
+    // For what node:http keeps going: the clock of its timeouts.
+    this.#server.close();
+  }
+
+  /** Waits while an answer is made and not yet taken: to node:http its connection is idle. */
+  #closeIdle(): void {
+    const isTaken = ({ writableEnded, writableFinished }: ServerResponse) =>
+      !writableEnded || writableFinished;
+    if ([...this.#answers].every(isTaken)) this.#server.closeIdleConnections();
   }
 
   #bind(address: Address): Promise<void> {
@@ -138,15 +151,15 @@ export class HttpServer {
   /** In front of node's own listener: what is over a cap costs no parser and no handshake. */
   #guardConnections(): void {
     const serve = this.#server.listeners('connection');
-    const toNode = (socket: Socket) => {
+    const toNode = (socket: Socket, { isUsed } = { isUsed: false }) => {
       for (const next of serve) next.call(this.#server, socket);
       // With TLS, what is asked comes on the connection above this one.
-      if (this.#options.tls === undefined) this.#open(socket);
+      if (this.#options.tls === undefined) this.#open(socket, { isUsed });
     };
     this.#server.removeAllListeners('connection').on('connection', (socket: Socket) => {
       if (!this.#admit(socket)) refuseConnection(socket);
       else if (this.#front === undefined) toNode(socket);
-      else this.#front.take(socket, () => toNode(socket));
+      else this.#front.take(socket, (state) => toNode(socket, state));
     });
   }
 
@@ -166,12 +179,13 @@ export class HttpServer {
     return this.#isUnixSocket || socket.remoteAddress !== undefined;
   }
 
-  #open(socket: Socket): void {
+  /** `isUsed`: something was asked and answered on it. */
+  #open(socket: Socket, { isUsed } = { isUsed: false }): void {
     if (this.#isClosing || !this.#isKnown(socket)) {
       socket.destroy();
       return;
     }
-    this.#silent.add(socket);
+    if (!isUsed) this.#silent.add(socket);
     socket.once('close', () => this.#silent.delete(socket));
     socket.once('end', () => {
       const grace = setTimeout(() => socket.destroy(), HALF_CLOSED_GRACE_MS);
@@ -213,7 +227,7 @@ export class HttpServer {
     this.#answers.delete(response);
     this.#turns.next(response.req.socket);
     // `close` ended the connections that were idle then; that of a stream has become so since.
-    if (this.#isClosing) setImmediate(() => this.#server.closeIdleConnections());
+    if (this.#isClosing) setImmediate(() => this.#closeIdle());
   }
 
   /** Idle, or not reading. An answer that is only long in the making is waited for. */

@@ -25,6 +25,9 @@ export interface FrontOptions {
   readonly timeouts: { readonly keepAliveMs: number; readonly stalledMs: number };
 }
 
+/** Gives the connection to node:http, with every byte that was not answered. `isUsed`: some were. */
+export type HandOver = (state: { readonly isUsed: boolean }) => void;
+
 export class Front {
   readonly #options: FrontOptions;
   readonly #wire: Wire;
@@ -39,16 +42,17 @@ export class Front {
     this.#clock = setInterval(() => this.#sweep(), TICK_MS).unref();
   }
 
-  /** `handOver`: gives the connection to node:http, with every byte that was not answered. */
-  take(socket: Socket, handOver: () => void): void {
+  take(socket: Socket, handOver: HandOver): void {
     if (this.#options.isProxy(socket.remoteAddress)) {
-      handOver();
+      handOver({ isUsed: false });
       return;
     }
+    const { readyReads, timeouts } = this.#options;
     const connection = new FrontConnection(socket, {
-      readyReads: this.#options.readyReads,
+      readyReads,
       wire: this.#wire,
       tick: () => this.#tick,
+      stalledMs: timeouts.stalledMs,
       handOver,
       onLeave: () => this.#connections.delete(connection),
     });
@@ -64,11 +68,9 @@ export class Front {
   #sweep(): void {
     this.#tick++;
     this.#wire.tellTime();
-    const { keepAliveMs, stalledMs } = this.#options.timeouts;
     const limits = {
       first: ticks(FIRST_REQUEST_MS),
-      idle: ticks(keepAliveMs + KEEP_ALIVE_GRACE_MS),
-      stalled: ticks(stalledMs),
+      idle: ticks(this.#options.timeouts.keepAliveMs + KEEP_ALIVE_GRACE_MS),
     };
     for (const connection of this.#connections) connection.check(limits);
   }
@@ -81,16 +83,17 @@ function ticks(ms: number): number {
 /** In ticks. */
 interface Limits {
   readonly first: number;
+  /** Since the last answer has gone. */
   readonly idle: number;
-  /** A reader that does not take its answer; node:http gives it as long. */
-  readonly stalled: number;
 }
 
 interface ConnectionOptions {
   readonly readyReads: ReadyReads;
   readonly wire: Wire;
   readonly tick: () => number;
-  readonly handOver: () => void;
+  /** Nothing of an answer has moved for so long; node:http gives a reader as long. */
+  readonly stalledMs: number;
+  readonly handOver: HandOver;
   readonly onLeave: () => void;
 }
 
@@ -125,15 +128,30 @@ class FrontConnection {
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
+    socket.on('timeout', this.#onTimeout);
   }
 
-  check({ first, idle, stalled }: Limits): void {
+  check({ first, idle }: Limits): void {
     // A stream has times of its own.
     if (this.#events !== undefined) return;
-    const unused = this.#options.tick() - this.#usedAt;
-    if (!this.#isUsed) {
-      if (unused > first) this.#leave();
-    } else if (unused > (this.#socket.writableLength > 0 ? stalled : idle)) this.#socket.destroy();
+    if (this.#socket.writableLength > 0) this.#waitForReader();
+    else if (this.#unused > (this.#isUsed ? idle : first)) this.#giveUp();
+  }
+
+  get #unused(): number {
+    return this.#options.tick() - this.#usedAt;
+  }
+
+  /** Few answers are still there at a tick, so only theirs get a timer: node's, which sees what moves. */
+  #waitForReader(): void {
+    const { stalledMs, tick } = this.#options;
+    this.#usedAt = tick();
+    if (this.#socket.timeout !== stalledMs) this.#socket.setTimeout(stalledMs);
+  }
+
+  #giveUp(): void {
+    if (this.#isUsed) this.#socket.destroy();
+    else this.#leave();
   }
 
   /** Now, or when its stream has ended. */
@@ -149,6 +167,8 @@ class FrontConnection {
       this.#keep(chunk);
       return;
     }
+    // A new request must not end the answer that is still on its way.
+    if (this.#isClosing) return;
     const read = this.#understand(chunk);
     if (read === undefined || !this.#answer(read)) this.#leave(chunk);
     else this.#usedAt = this.#options.tick();
@@ -210,6 +230,10 @@ class FrontConnection {
     this.#socket.destroy();
   };
 
+  readonly #onTimeout = (): void => {
+    if (this.#events === undefined && this.#socket.writableLength > 0) this.#socket.destroy();
+  };
+
   readonly #onClose = (): void => {
     this.#events?.closed();
     this.#options.onLeave();
@@ -222,9 +246,10 @@ class FrontConnection {
     socket.off('end', this.#onEnd);
     socket.off('error', this.#onError);
     socket.off('close', this.#onClose);
+    socket.off('timeout', this.#onTimeout);
     this.#options.onLeave();
     if (chunk !== undefined) socket.unshift(chunk);
-    this.#options.handOver();
+    this.#options.handOver({ isUsed: this.#isUsed });
     socket.resume();
   }
 }
