@@ -61,7 +61,9 @@ async function look(place: SnapshotPlace, file: PlacedFile): Promise<ListedSnaps
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
     if (error.code === 'not_found') return undefined;
-    if (error.code.startsWith('storage_')) return { ...file, damage: error };
+    // One that a place elsewhere cannot give is no reason to list no other.
+    if (error.code.startsWith('storage_') || error.code === 'unexpected_answer')
+      return { ...file, damage: error };
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import { RegistryError } from '../../../core/error.ts';
 import { isSnapshotName } from '../header.ts';
 import type { PlacedFile, SnapshotPlace } from '../place.ts';
 import { parseS3Address } from './address.ts';
+import { boundAnswers } from './bounded-answers.ts';
 import { ask, type Bucket, objectOf } from './bucket.ts';
 import { download } from './download.ts';
 import { unexpectedAnswer } from './failure.ts';
@@ -77,7 +78,7 @@ async function createClient(
 ): Promise<S3Client> {
   const { endpoint, region, isPathStyle, credentials } = readS3Settings(env);
   const { S3 } = await loadS3();
-  return new S3({
+  const client = new S3({
     ...(endpoint !== undefined && { endpoint }),
     ...(region !== undefined && { region }),
     ...(credentials !== undefined && { credentials }),
@@ -88,6 +89,8 @@ async function createClient(
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
+  boundAnswers(client);
+  return client;
 }
 
 async function list(bucket: Bucket): Promise<readonly PlacedFile[]> {
@@ -104,6 +107,9 @@ async function list(bucket: Bucket): Promise<readonly PlacedFile[]> {
     const page = await ask(bucket, `to list ${description}`, (options) =>
       client.listObjectsV2(request, options),
     );
+    // As the package reads what is no list at all.
+    if (page.Name === undefined && page.IsTruncated === undefined)
+      throw unexpectedAnswer(`the names in ${description}`, 'something else');
     for (const { Key = '', Size = -1 } of page.Contents ?? []) {
       const name = Key.slice(address.prefix.length);
       if (Key.startsWith(address.prefix) && isSnapshotName(name)) found.push({ name, bytes: Size });
