@@ -35,7 +35,7 @@ export interface RowRange {
 
 /** Collects the rows of a whole set, in any order. */
 export class SetRows {
-  #bytes: Uint8Array;
+  #bytes: Uint8Array<ArrayBuffer>;
   #count = 0;
 
   /** `expected`: how many there will probably be. */
@@ -54,7 +54,7 @@ export class SetRows {
     return this.#count;
   }
 
-  get bytes(): Uint8Array {
+  get bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#count * ROW_BYTES);
   }
 

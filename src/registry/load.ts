@@ -40,7 +40,7 @@ export async function loadChain(store: ChainStore, pins: Pins = {}): Promise<Loa
 
 /** Throws `storage_damaged`. */
 export async function withSet(store: ChainStore, loaded: Loaded): Promise<Loaded> {
-  const set = await loadSet(store, loaded.headLeaf);
+  const set = await makeSet(await readSetRows(store, loaded.headLeaf), loaded.headLeaf);
   return { ...loaded, chain: { ...loaded.chain, set } };
 }
 
@@ -103,12 +103,24 @@ export async function loadGovernance(
 /** Rows that take a few milliseconds. */
 const ROWS_AT_ONCE = 128;
 
-/** The set after `leaf`, of its rows. `pause`: called between steps with how many were read. Throws `storage_damaged`, or what `pause` throws. */
-export async function loadSet(
+/** For who reads the set at the head elsewhere. */
+export interface SetRead {
+  /** How many descriptors there will probably be. */
+  readonly size: number;
+  readonly signal: AbortSignal;
+  /** How many were read so far. */
+  readonly onProgress: (read: number) => void;
+}
+
+/**
+ * What `SetRows` has of the set after `leaf`: each value hash is that of the value's bytes, and nothing more is
+ * known. `pause`: called between steps with how many were read. Throws `storage_damaged`, or what `pause` throws.
+ */
+export async function readSetRows(
   store: Pick<Store, 'set'>,
-  { version, set_root, set_size }: Leaf,
+  { version, set_size }: Leaf,
   pause?: (read: number) => Promise<void>,
-): Promise<SetTree> {
+): Promise<Uint8Array> {
   const rows = new SetRows(set_size);
   for await (const page of store.set(version))
     for (const row of page) {
@@ -116,9 +128,25 @@ export async function loadSet(
       rows.add(descriptorPath(row), row.valueHash);
       if (rows.count % ROWS_AT_ONCE === 0) await pause?.(rows.count);
     }
-  const making = SetTree.inSteps(rows.bytes, ROWS_AT_ONCE);
-  let made = making.next();
-  for (; made.done !== true; made = making.next()) await pause?.(rows.count);
+  return rows.bytes;
+}
+
+/** The set after `leaf`, of its rows, which it keeps. `pause`: called between steps. Throws like `readSetRows`. */
+export async function makeSet(
+  rows: Uint8Array,
+  { version, set_root, set_size }: Leaf,
+  pause?: () => Promise<void>,
+): Promise<SetTree> {
+  const making = SetTree.inSteps(rows, ROWS_AT_ONCE);
+  const step = () => {
+    try {
+      return making.next();
+    } catch (cause) {
+      throw damaged(`expected each descriptor at version ${version} once, got one twice`, cause);
+    }
+  };
+  let made = step();
+  for (; made.done !== true; made = step()) await pause?.();
   const set = made.value;
   if (set.root !== set_root || set.size !== set_size)
     throw damaged(

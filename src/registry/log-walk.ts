@@ -6,6 +6,7 @@ import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import type { RegistryOptions } from './options.ts';
 import { scrubLog, type Walk } from './scrub.ts';
+import { isOfStore } from './stored.ts';
 
 /** Entries that are read in less time than a thread takes to start: of such a log writes need not wait at all. */
 const SHORT = 1_024;
@@ -82,8 +83,4 @@ export class LogWalk {
   async idle(): Promise<void> {
     await this.#walking;
   }
-}
-
-function isOfStore(error: unknown): boolean {
-  return error instanceof RegistryError && error.code.startsWith('storage_');
 }

@@ -9,6 +9,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
 import type { OpenCosigner } from './cosigners.ts';
 import type { WriteGate } from './gates.ts';
+import type { SetRead } from './load.ts';
 import type { Pins } from './pins.ts';
 import type { Walk } from './scrub.ts';
 
@@ -68,6 +69,8 @@ export interface RegistryOptions {
   readonly verifier: Verifier;
   /** As `scrubLog` over the store, which is the default; a long log may be walked elsewhere. */
   readonly walk?: (walk: Walk) => Promise<void>;
+  /** As `readSetRows` of the store's head, which is the default; a large set may be read elsewhere. */
+  readonly readSet?: (read: SetRead) => Promise<Uint8Array>;
   /** As `decodePayload`, which is the default; large payloads may be checked elsewhere. */
   readonly decode?: (bytes: Uint8Array) => Promise<ReadPayload>;
   readonly metrics: Metrics;

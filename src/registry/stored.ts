@@ -70,6 +70,11 @@ export function damaged(message: string, cause?: unknown): RegistryError {
   return new RegistryError('storage_damaged', message, { cause });
 }
 
+/** Whether it says something of the store, and not of who read it. */
+export function isOfStore(error: unknown): boolean {
+  return error instanceof RegistryError && error.code.startsWith('storage_');
+}
+
 export function isDamage(error: unknown): boolean {
   return codeOf(error) === 'storage_damaged';
 }

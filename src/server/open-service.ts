@@ -31,6 +31,7 @@ import type { SetFiles } from './prepared-sets/set-files.ts';
 import { snapshotCoverage } from './retention/coverage.ts';
 import { RetentionRun } from './retention/retention.ts';
 import type { Closers } from './running.ts';
+import { readSetInThread } from './set-read.ts';
 import { Snapshots, snapshotDirectory } from './snapshot/snapshots.ts';
 import { TIMERS } from './timers.ts';
 
@@ -115,7 +116,10 @@ export async function openService(parts: ServiceParts): Promise<Service> {
       collector?.note(bytes);
       return payloads.decode(bytes);
     },
-    ...(isKept && { walk: walkInThread(databasePath(config.dataDir)) }),
+    ...(isKept && {
+      walk: walkInThread(databasePath(config.dataDir)),
+      readSet: readSetInThread(databasePath(config.dataDir)),
+    }),
     metrics,
     log,
     now: Date.now,

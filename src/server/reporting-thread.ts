@@ -102,21 +102,26 @@ export async function runBoth<A, B>(
   return Promise.all(running);
 }
 
-/** The other side: what `run` answers or throws is the thread's outcome. `onProgress` throws when it is to stop. */
+/**
+ * The other side: what `run` answers or throws is the thread's outcome. `onProgress` throws when it is to stop.
+ * `givenAway`: memory of the outcome that is handed over instead of copied.
+ */
 export function reportOutcome<D, O>(
   run: (data: D, onProgress: (progress: ThreadProgress) => void) => Promise<O>,
+  givenAway: (outcome: O) => readonly ArrayBuffer[] = () => [],
 ): void {
   if (parentPort === null) return;
   const port = parentPort;
   const { data, stop } = workerData as Asked<D>;
-  const report = (message: Report<O>): void => port.postMessage(message);
+  const report = (message: Report<O>, memory: readonly ArrayBuffer[] = []): void =>
+    port.postMessage(message, memory);
   const onProgress = (progress: ThreadProgress): void => {
     if (Atomics.load(stop, 0) !== 0)
       throw new RegistryError('unavailable', 'expected to go on, got a request to stop');
     report({ type: 'progress', progress });
   };
   run(data, onProgress).then(
-    (outcome) => report({ type: 'done', outcome }),
+    (outcome) => report({ type: 'done', outcome }, givenAway(outcome)),
     (error: unknown) => {
       const first = firstError(error);
       const message = first instanceof Error ? first.message : `${first}`;

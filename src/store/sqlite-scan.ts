@@ -7,7 +7,7 @@
 import type Database from 'better-sqlite3';
 import { storageError } from './sqlite-errors.ts';
 import { assertSound } from './sqlite-integrity.ts';
-import { openReadOnly } from './sqlite-open.ts';
+import { openReadOnly, type ReadOnlyOptions } from './sqlite-open.ts';
 
 /** Bytes of several rows, one behind the other; of a column of hashes 32 each. */
 type Piece = Buffer;
@@ -64,6 +64,15 @@ export interface EndedColumns {
   readonly keys: Piece;
 }
 
+/** Of the set at the head, in no order that says anything. A key is `kind/id`. */
+export interface SetPage {
+  readonly keyLengths: Numbers;
+  readonly lengths: Numbers;
+  readonly keys: Piece;
+  readonly hashes: Piece;
+  readonly bytes: Piece;
+}
+
 /** Of one level of the tree. */
 export interface NodePage {
   /** Sorted. */
@@ -75,6 +84,8 @@ export interface NodePage {
 const PAGE_VERSIONS = 16;
 /** Of one level of the tree. */
 export const PAGE_NODES = 1024;
+/** A value has up to a mebibyte. */
+const PAGE_VALUES = 64;
 
 const ENTRIES = `SELECT ${[
   ...['version', 'json_quote(type)', ...['leaf', 'payload', 'approvals'].map(lengthOf)].map(list),
@@ -98,6 +109,14 @@ FROM (SELECT end_version, kind || '/' || id AS key
   FROM spans CROSS JOIN descriptors USING (descriptor)
   WHERE end_version >= ? AND end_version < ? ORDER BY end_version, kind, id)`;
 
+const SET = `SELECT max(descriptor), ${[
+  ...['key', 'bytes'].map(lengthOf).map(list),
+  ...['key', 'value_hash', 'bytes'].map(piece),
+]}
+FROM (SELECT descriptor, kind || '/' || id AS key, value_hash, bytes
+  FROM spans INDEXED BY spans_current CROSS JOIN descriptors USING (descriptor)
+  WHERE end_version IS NULL AND descriptor > ? ORDER BY descriptor LIMIT ${PAGE_VALUES})`;
+
 const NODES = `SELECT ${[list('place'), piece('hash')]}
 FROM (SELECT place, hash FROM nodes WHERE level = ? AND place >= ? AND place < ? ORDER BY place)`;
 
@@ -107,8 +126,8 @@ export class DatabaseScan implements Disposable {
   readonly #nodes: PageReader;
 
   /** Throws what `openReadOnly` throws. */
-  constructor(path: string) {
-    this.#db = openReadOnly(path);
+  constructor(path: string, options: ReadOnlyOptions = {}) {
+    this.#db = openReadOnly(path, options);
     this.#path = path;
     this.#nodes = this.#reader(NODES);
   }
@@ -153,6 +172,24 @@ export class DatabaseScan implements Disposable {
         payloads,
         values: valueColumns(readValues(from, to)),
         ended: endedColumns(readEnded(from, to)),
+      };
+    }
+  }
+
+  /** From the first descriptor up to where there are no more. */
+  *setPages(): Generator<SetPage> {
+    const read = this.#reader(SET);
+    for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+      const page = read(after);
+      const last = page.number(0);
+      if (last === null) return;
+      after = last;
+      yield {
+        keyLengths: page.list<number>(1),
+        lengths: page.list<number>(2),
+        keys: page.piece(3),
+        hashes: page.piece(4),
+        bytes: page.piece(5),
       };
     }
   }
@@ -203,7 +240,7 @@ export class DatabaseScan implements Disposable {
 }
 
 type PageReader = (...parameters: readonly number[]) => Page;
-type Cell = string | Buffer | null;
+type Cell = number | string | Buffer | null;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -218,6 +255,11 @@ class Page {
   /** Of numbers or texts, as SQLite wrote them: what a row lacks is not in it. */
   list<T>(column: number): readonly T[] {
     return JSON.parse(`[${this.#cells[column] ?? ''}]`) as readonly T[];
+  }
+
+  number(column: number): number | null {
+    const cell = this.#cells[column];
+    return typeof cell === 'number' ? cell : null;
   }
 
   piece(column: number): Piece {
