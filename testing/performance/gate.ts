@@ -4,7 +4,7 @@
  * caller measures again. A figure that stays noisy is worse only by more than its noise; when it is not
  * worse it is undecided, and so is one that was measured beside busy neighbours; and that is said.
  */
-import type { Figure, Kind } from './figure.ts';
+import type { Figure, Kind, Profile } from './figure.ts';
 
 /** How much worse than its baseline a figure may be, as a share. */
 export const LIMITS: Readonly<Record<Kind, number>> = {
@@ -34,6 +34,7 @@ export type Baseline = Readonly<Record<string, BaselineFigure>>;
 
 /** A figure that may be worse, because somebody has looked at the cause. */
 export interface Waiver {
+  readonly profile: Profile;
   readonly figure: string;
   readonly cause: string;
   /** What it is held against instead. */
@@ -64,7 +65,9 @@ export interface Judgement {
   readonly failures: readonly string[];
   /** What the machine was too busy to decide, a line each. */
   readonly undecided: readonly string[];
-  /** The steady figures were decided: without them a run has no verdict. */
+  /** What nothing was held against, and waivers that waive nothing, a line each. */
+  readonly remarks: readonly string[];
+  /** There were baselines, and the steady figures were decided: without them a run has no verdict. */
   readonly isDecided: boolean;
 }
 
@@ -73,9 +76,9 @@ export function isTooNoisy({ isGated, kind, noise }: Figure): boolean {
   return isGated && (noise === null || noise > LIMITS[kind] * REPEAT_NOISE_SHARE);
 }
 
-/** Noise alone fills the limit: that it is not worse says little. */
-function isUnsteady({ kind, noise }: Figure): boolean {
-  return noise === null || noise > LIMITS[kind];
+/** Noise alone fills the limit, here or in the baseline: that it is not worse says little. */
+function isUnsteady({ kind, noise }: Figure, baseline: BaselineFigure): boolean {
+  return noise === null || Math.max(noise, baseline.noise) > LIMITS[kind];
 }
 
 /** Busy neighbours make everything slower but memory larger. */
@@ -113,9 +116,28 @@ export function judge(
     judged,
     missing,
     failures,
-    undecided: undecided.map(({ figure }) => undecidedLine(figure)),
-    isDecided: !undecided.some(({ figure: { kind } }) => STEADY.has(kind)),
+    undecided: undecided.map(undecidedLine),
+    remarks: [
+      ...judged.flatMap(newLine),
+      ...waivers.flatMap((one) => idleLine(one, measured, today)),
+    ],
+    isDecided:
+      !undecided.some(({ figure: { kind } }) => STEADY.has(kind)) &&
+      (judged.length === 0 || judged.some(({ verdict }) => verdict !== 'new')),
   };
+}
+
+function newLine({ figure, verdict }: Judged): string[] {
+  return verdict === 'new' ? [`${figure.name}: has no baseline, held against nothing`] : [];
+}
+
+function idleLine(
+  { figure, until }: Waiver,
+  measured: ReadonlySet<string>,
+  today: string,
+): string[] {
+  if (today > until) return [`${figure}: its waiver ended on ${until}`];
+  return measured.has(figure) ? [] : [`${figure}: has a waiver, not measured by that name`];
 }
 
 function judgeOne(
@@ -128,7 +150,7 @@ function judgeOne(
   if (baseline === undefined) return { ...base, verdict: 'new' };
   if (isDisturbed(figure)) return { ...base, verdict: 'undecided' };
   if (without.worsening <= without.allowed) {
-    if (isUnsteady(figure)) return { ...base, verdict: 'undecided' };
+    if (isUnsteady(figure, baseline)) return { ...base, verdict: 'undecided' };
     return { ...base, verdict: without.worsening < 1 / without.allowed ? 'better' : 'as before' };
   }
   if (waiver === undefined) return { ...base, verdict: 'worse' };
@@ -153,10 +175,12 @@ function failureOf({ figure, worsening, allowed, verdict }: Judged): string[] {
   return [`${figure.name}: ${percent(worsening - 1)} worse than its baseline, ${allowance}`];
 }
 
-function undecidedLine(figure: Figure): string {
-  const { name, rounds, noise, disturbed } = figure;
+function undecidedLine({ figure, baseline }: Judged): string {
+  const { name, kind, rounds, noise, disturbed } = figure;
   if (isDisturbed(figure))
     return `${name}: in ${disturbed} of ${rounds} rounds others had too much of the machine`;
+  if (noise !== null && baseline !== undefined && noise <= LIMITS[kind])
+    return `${name}: noise of ${percent(baseline.noise)} in its baseline is too much to judge by`;
   const size = noise === null ? 'of unknown size' : `of ${percent(noise)}`;
   return `${name}: noise ${size} after ${rounds} rounds is too much to judge by`;
 }
@@ -165,14 +189,33 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-/** Throws unless it is a list of waivers, each with a cause and an end. */
+/** Throws unless each figure has a ratio above 0 and a noise: anything else would compare with anything. */
+export function parseBaseline(text: string): Baseline {
+  const { figures } = JSON.parse(text) as { readonly figures?: unknown };
+  if (typeof figures !== 'object' || figures === null)
+    throw new Error('expected a baseline with figures, got none');
+  for (const [name, figure] of Object.entries(figures)) {
+    const { ratio, noise } = (figure ?? {}) as Partial<Record<keyof BaselineFigure, unknown>>;
+    if (!isRatio(ratio) || !(noise === 0 || isRatio(noise)))
+      throw new Error(
+        `expected a ratio above 0 and a noise of ${name} in the baseline, got ${JSON.stringify(figure)}`,
+      );
+  }
+  return figures as Baseline;
+}
+
+function isRatio(value: unknown): value is number {
+  return typeof value === 'number' && value > 0 && Number.isFinite(value);
+}
+
+/** Throws unless it is a list of waivers, each with a profile, a cause and an end. */
 export function parseWaivers(text: string): readonly Waiver[] {
   const value: unknown = JSON.parse(text);
   if (!Array.isArray(value)) throw new Error('expected a list of waivers, got something else');
   return value.map((entry: unknown) => {
     if (!isWaiver(entry))
       throw new Error(
-        `expected a waiver with figure, cause, ratio and until (2026-12-31), got ${JSON.stringify(entry)}`,
+        `expected a waiver with profile, figure, cause, ratio and until (2026-12-31), got ${JSON.stringify(entry)}`,
       );
     return entry;
   });
@@ -180,15 +223,16 @@ export function parseWaivers(text: string): readonly Waiver[] {
 
 function isWaiver(value: unknown): value is Waiver {
   if (typeof value !== 'object' || value === null) return false;
-  const { figure, cause, ratio, until } = value as Partial<Record<keyof Waiver, unknown>>;
+  const { profile, figure, cause, ratio, until } = value as Partial<Record<keyof Waiver, unknown>>;
   return (
+    (profile === 'micronode' || profile === 'macronode') &&
     typeof figure === 'string' &&
     typeof cause === 'string' &&
     cause.trim().length >= 10 &&
-    typeof ratio === 'number' &&
-    ratio > 0 &&
+    isRatio(ratio) &&
     typeof until === 'string' &&
-    /^\d{4}-\d\d-\d\d$/.test(until)
+    /^\d{4}-\d\d-\d\d$/.test(until) &&
+    !Number.isNaN(Date.parse(until))
   );
 }
 

@@ -171,6 +171,12 @@ test('a report says what was left out, what a bound exceeds and which metric is 
   assert.match(page, /\*\*worse:\*\* the golden metric x is missing/);
 });
 
+test('a report says what was held against nothing, not that nothing is worse', () => {
+  const page = formatReport(reportOf(runOf({ good: 1, bad: 1, other: 7 })));
+  assert.match(page, /^- \*\*not judged:\*\* other: has no baseline/m);
+  assert.doesNotMatch(page, /Nothing is worse/);
+});
+
 test('each plot that a report shows is a file beside it', () => {
   const report = reportOf(runOf({ good: 1 }));
   const shown = [...formatReport(report).matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, at]) => at);

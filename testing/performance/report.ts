@@ -7,6 +7,9 @@ import type { Curve, RunFile } from './run-file.ts';
 import { lineChart } from './svg.ts';
 import { figuresTable } from './table.ts';
 
+/** The page, in the directory of the runs. */
+export const REPORT = 'report.md';
+
 /** Older runs are not drawn. */
 const TREND_RUNS = 30;
 /** More lines in one plot cannot be told apart. */
@@ -23,7 +26,7 @@ export interface Report {
 export function writeReport(directory: string, report: Report): string {
   mkdirSync(directory, { recursive: true });
   for (const { file, content } of plotsOf(report)) writeFileSync(join(directory, file), content);
-  const path = join(directory, 'report.md');
+  const path = join(directory, REPORT);
   writeFileSync(path, formatReport(report));
   return path;
 }
@@ -107,6 +110,7 @@ function verdictLines({ run, judgements }: Report): string[] {
   const lines = [
     ...[...worse, ...run.failures].map((line) => `- **worse:** ${line}`),
     ...undecided.map((line) => `- **undecided:** ${line}`),
+    ...all.flatMap(({ remarks }) => remarks).map((line) => `- **not judged:** ${line}`),
     ...waived.map(
       ({ waiver }) => `- **waived** until ${waiver?.until}: ${waiver?.figure}: ${waiver?.cause}`,
     ),

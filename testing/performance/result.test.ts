@@ -9,13 +9,22 @@ import {
   judge,
   LIMITS,
   missingMetrics,
+  parseBaseline,
   parseWaivers,
   type Waiver,
 } from './gate.ts';
+import { assertWhole, PROFILES, readBaseline, readWaivers } from './run-file.ts';
 import { exponentOf, median, noiseOf, quantile, spreadOf } from './statistics.ts';
 
 const KINDS = Object.keys(LIMITS) as Kind[];
 const TODAY = '2026-11-21';
+const WAIVER: Waiver = {
+  profile: 'macronode',
+  figure: 'a',
+  cause: 'checks every token',
+  ratio: 1.3,
+  until: TODAY,
+};
 
 /** A gated figure of five rounds, of the same ratio each, or of those given. */
 function figure(ratios: number | readonly number[], kind: Kind = 'time', name = 'a'): Figure {
@@ -158,9 +167,25 @@ test('a figure that is not gated is neither judged nor repeated', () => {
   assert.deepEqual(judged([free], { baseline: {} }).judged, []);
 });
 
-test('a figure without a baseline is new and fails nothing', () => {
-  assert.equal(verdictOf(figure(9), { baseline: {} }), 'new');
-  assert.deepEqual(judged([figure(9)], { baseline: {} }).failures, []);
+test('a figure without a baseline is new and fails nothing, and is named', () => {
+  const b = figure(9, 'time', 'b');
+  const { judged: verdicts, failures, remarks, isDecided } = judged([figure(1), b]);
+  assert.equal(verdicts[1]?.verdict, 'new');
+  assert.deepEqual([failures, isDecided], [[], true]);
+  assert.deepEqual(remarks, ['b: has no baseline, held against nothing']);
+});
+
+test('without any baseline a run has no verdict', () => {
+  assert.equal(judged([figure(9)], { baseline: {} }).isDecided, false);
+  assert.ok(judged([], { baseline: {} }).isDecided);
+});
+
+test('a figure whose baseline has more noise than its limit is worse by more than that, else undecided', () => {
+  const baseline = { a: { ratio: 1, noise: 0.28 } };
+  assert.equal(verdictOf(figure(1.4), { baseline }), 'undecided');
+  assert.equal(verdictOf(figure(1.6), { baseline }), 'worse');
+  const { undecided } = judged([figure(1.4)], { baseline });
+  assert.match(undecided.join(), /^a: noise of 28\.0 % in its baseline is too much/);
 });
 
 test('a baseline that nothing was measured for is named, and fails a run that measured everything', () => {
@@ -171,7 +196,7 @@ test('a baseline that nothing was measured for is named, and fails a run that me
 });
 
 test('a waiver holds until its day, for its figure, up to its ratio', () => {
-  const waiver = { figure: 'a', cause: 'checks every token', ratio: 1.3, until: TODAY };
+  const waiver = WAIVER;
   const waivers = [waiver];
   assert.equal(verdictOf(figure(1.35), { waivers }), 'waived');
   assert.deepEqual(judged([figure(1.35)], { waivers }).failures, []);
@@ -182,19 +207,56 @@ test('a waiver holds until its day, for its figure, up to its ratio', () => {
 });
 
 test('a waiver without a cause, a ratio or an end is refused', () => {
-  const good = { figure: 'a', cause: 'checks every token', ratio: 1.3, until: TODAY };
+  const good = WAIVER;
   assert.deepEqual(parseWaivers(JSON.stringify([good])), [good]);
   const wrong = [
     { ...good, cause: ' ' },
     { ...good, ratio: 0 },
     { ...good, ratio: '1.3' },
     { ...good, until: 'never' },
+    { ...good, until: '2026-99-99' },
+    { ...good, profile: 'both' },
     { cause: good.cause },
     null,
   ];
   for (const one of wrong)
     assert.throws(() => parseWaivers(JSON.stringify([one])), /expected a waiver with/);
   assert.throws(() => parseWaivers('{}'), /expected a list of waivers/);
+  const endless = JSON.stringify([good]).replace('1.3', '1e999');
+  assert.throws(() => parseWaivers(endless), /expected a waiver with/);
+});
+
+test('a waiver that has ended, or whose figure nobody measures, is named', () => {
+  const remarks = (waiver: Waiver) => judged([figure(1)], { waivers: [waiver] }).remarks;
+  assert.deepEqual(remarks(WAIVER), []);
+  assert.match(remarks({ ...WAIVER, until: '2026-11-20' }).join(), /^a: its waiver ended on/);
+  assert.match(remarks({ ...WAIVER, figure: 'A' }).join(), /^A: has a waiver, not measured/);
+});
+
+test('a baseline that would compare with anything is refused', () => {
+  const good = { a: { ratio: 1.3, noise: 0 } };
+  const text = (figures: unknown) => JSON.stringify({ figures });
+  assert.deepEqual(parseBaseline(text(good)), good);
+  const wrong = [{}, { ratio: 0, noise: 0 }, { ratio: 1 }, { ratio: 1, noise: -1 }, null];
+  for (const one of [...wrong, { ratio: '1', noise: 0 }, { ratio: 1, noise: null }])
+    assert.throws(() => parseBaseline(text({ a: one })), /expected a ratio above 0 .* of a /);
+  assert.throws(() => parseBaseline('{}'), /expected a baseline with figures/);
+});
+
+test('both baselines in force can be compared with, and so can the waivers', () => {
+  for (const profile of PROFILES) {
+    assert.ok(Object.keys(readBaseline(profile)).length > 10, profile);
+    assert.ok(Array.isArray(readWaivers(profile)), profile);
+  }
+});
+
+test("a run that leaves something out, as a developer's of a micronode does, makes no baseline", () => {
+  const baseline = { a: { ratio: 1, noise: 0 }, b: { ratio: 1, noise: 0 } };
+  assert.throws(
+    () => assertWhole(baseline, [figure(1)]),
+    /expected a run that measures .* without b/,
+  );
+  assertWhole(baseline, [figure(1), figure(1, 'time', 'b'), figure(1, 'time', 'c')]);
 });
 
 test('a golden metric is missing when the page has no type line of it', () => {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Figure, Profile } from './figure.ts';
-import { type Baseline, parseWaivers, type Waiver } from './gate.ts';
+import { type Baseline, parseBaseline, parseWaivers, type Waiver } from './gate.ts';
 import type { Machine } from './machine.ts';
 
 export const PROFILES: readonly Profile[] = ['micronode', 'macronode'];
@@ -64,14 +64,23 @@ export function readRuns(directory: string, kind: RunKind): readonly RunFile[] {
 
 export function readBaseline(profile: Profile): Baseline {
   const path = baselinePath(profile);
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).figures : {};
+  return existsSync(path) ? parseBaseline(readFileSync(path, 'utf8')) : {};
 }
 
-/** Gated figures alone: nothing else is compared. Throws when others had too much of the machine meanwhile. */
+/**
+ * Gated figures alone: nothing else is compared. Throws when others had too much of the machine meanwhile,
+ * or when a developer's run would drop what it did not measure.
+ */
 export function writeBaseline(
   profile: Profile,
-  { figures, machine, at }: { figures: readonly Figure[]; machine: Machine; at: string },
+  {
+    kind,
+    figures,
+    machine,
+    at,
+  }: Pick<RunFile, 'kind' | 'machine' | 'at'> & { readonly figures: readonly Figure[] },
 ): void {
+  if (kind === 'perf') assertWhole(readBaseline(profile), figures);
   const gated = figures.filter(({ isGated }) => isGated);
   const bad = gated.find(({ noise, disturbed }) => noise === null || disturbed > 0);
   if (bad !== undefined)
@@ -92,10 +101,21 @@ export function writeBaseline(
   );
 }
 
+/** Throws when something of the baseline is not among the figures. */
+export function assertWhole(baseline: Baseline, figures: readonly Figure[]): void {
+  const measured = new Set(figures.map(({ name }) => name));
+  const dropped = Object.keys(baseline).filter((name) => !measured.has(name));
+  if (dropped.length > 0)
+    throw new Error(
+      `expected a run that measures all of the baseline, got one without ${dropped.join('; ')}: use scripts/perf-nightly --update`,
+    );
+}
+
 function baselinePath(profile: Profile): string {
   return join(import.meta.dirname, 'baselines', `${profile}.json`);
 }
 
-export function readWaivers(): readonly Waiver[] {
-  return parseWaivers(readFileSync(join(import.meta.dirname, 'waivers.json'), 'utf8'));
+export function readWaivers(profile: Profile): readonly Waiver[] {
+  const waivers = parseWaivers(readFileSync(join(import.meta.dirname, 'waivers.json'), 'utf8'));
+  return waivers.filter((waiver) => waiver.profile === profile);
 }

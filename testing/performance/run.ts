@@ -1,8 +1,10 @@
 /**
  * `scripts/perf` and `scripts/perf-nightly`: measures, writes one JSON and a report, and holds the figures
  * against the baselines. Exit status 0: all is as before. 1: something is worse, or is no longer measured.
- * 2: the machine was too busy for a verdict.
+ * 2: the machine was too busy for a verdict, or a profile has no baseline.
  */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs, styleText } from 'node:util';
 import { type BenchWatch, formatProgress, MAX_OTHERS, parseShare } from './bench.ts';
 import { profileServer } from './culprit.ts';
@@ -13,7 +15,7 @@ import { findMissingMetrics } from './golden.ts';
 import { describeMachine, endOnSignals, pinLoad } from './machine.ts';
 import { findMissing } from './missing.ts';
 import { LONG, plansOf, runPlans, SHORT } from './plans.ts';
-import { writeReport } from './report.ts';
+import { REPORT, writeReport } from './report.ts';
 import {
   type Curve,
   PROFILES,
@@ -110,7 +112,7 @@ function judgeProfile(run: RunFile, profile: Profile): Judgement {
   const figures = run.profiles[profile] ?? [];
   const judgement = judge(figures, {
     baseline: readBaseline(profile),
-    waivers: readWaivers(),
+    waivers: readWaivers(profile),
     today: run.at.slice(0, 10),
     // A developer's run leaves out what a night has time for.
     isComplete: run.kind === 'nightly',
@@ -130,6 +132,8 @@ function conclude(run: RunFile, judgements: readonly Judgement[]): number {
   const undecided = judgements.flatMap((one) => one.undecided);
   for (const line of failures) console.log(styleText('red', `worse: ${line}`));
   for (const line of undecided) console.log(styleText('yellow', `undecided: ${line}`));
+  for (const line of judgements.flatMap(({ remarks }) => remarks))
+    console.log(styleText('yellow', line));
   if (failures.length > 0) return 1;
   if (!judgements.every(({ isDecided }) => isDecided)) return 2;
   console.log(styleText('green', 'nothing is worse than its baseline allows'));
@@ -143,8 +147,14 @@ if (kind === 'nightly' && missing.length > 0)
   throw new Error('expected all references and two cores for the nightly run, got less');
 const profiles = PROFILES.filter((name) => values.profile === undefined || name === values.profile);
 if (profiles.length === 0) throw new Error(`expected a profile, got ${values.profile}`);
+if (values.update && kind === 'perf' && profiles.includes('micronode'))
+  throw new Error(
+    'expected --profile macronode or scripts/perf-nightly to make a baseline, got a run that measures little of a micronode',
+  );
 pinLoad();
 endOnSignals();
+// Of a run that breaks off, that of the run before would be taken for its own.
+rmSync(join(values.output, REPORT), { force: true });
 const run = await measure(kind, profiles);
 const file = writeRun(values.output, run);
 if (values.update)
@@ -154,10 +164,10 @@ const judgements = new Map(profiles.map((profile) => [profile, judgeProfile(run,
 const runs = readRuns(values.output, kind);
 const page = writeReport(values.output, { run, judgements, runs });
 console.log(`\n${run.seconds} s; all figures are in ${file}, the report is ${page}`);
+process.exitCode = conclude(run, [...judgements.values()]);
 if (kind === 'nightly')
   for (const [profile, { failures }] of judgements)
     if (failures.length > 0) {
       const written = await profileServer(profile, values.output);
       console.log(`to see where the time goes, beside it: ${written.join(', ')}`);
     }
-process.exitCode = conclude(run, [...judgements.values()]);
