@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { cleanedUp, RegistryError } from '../../core/error.ts';
 import { syncDirectory } from '../sync-directory.ts';
 import { isSnapshotName } from './header.ts';
-import type { PlacedFile, SnapshotPlace } from './place.ts';
+import type { CheckWritten, PlacedFile, SnapshotPlace } from './place.ts';
 import { storageFailure } from './storage-failure.ts';
 import type { Chunks } from './unpack.ts';
 
@@ -18,11 +18,11 @@ export function createDirectoryPlace(directory: string): SnapshotPlace {
     description: directory,
     list: () => list(directory),
     read: async (name, { offset }) => readFrom(pathOf(directory, name), offset),
-    write: async (name, chunks) => {
+    write: async (name, chunks, check) => {
       const path = pathOf(directory, name);
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 });
-        return await writeWhole(path, chunks);
+        return await writeWhole(path, chunks, check);
       } catch (cause) {
         throw storageFailure(cause, `to write a snapshot in ${directory}`);
       }
@@ -94,15 +94,19 @@ const UNFINISHED = '.unfinished-';
 const FORGOTTEN_MS = 86_400_000;
 
 /** As a place's `write`, for any path in a directory that is there. Throws what the file system throws, in its words. */
-export async function writeFileAt(path: string, chunks: Chunks): Promise<number> {
+export async function writeFileAt(
+  path: string,
+  chunks: Chunks,
+  check?: CheckWritten,
+): Promise<number> {
   try {
-    return await writeWhole(path, chunks);
+    return await writeWhole(path, chunks, check);
   } catch (cause) {
     throw storageFailure(cause, `to write a snapshot at ${path}`);
   }
 }
 
-async function writeWhole(path: string, chunks: Chunks): Promise<number> {
+async function writeWhole(path: string, chunks: Chunks, check?: CheckWritten): Promise<number> {
   const directory = dirname(path);
   await removeForgotten(directory);
   const unfinished = join(directory, `${UNFINISHED}${randomBytes(6).toString('hex')}`);
@@ -114,6 +118,8 @@ async function writeWhole(path: string, chunks: Chunks): Promise<number> {
       bytes += chunk.length;
     }
     await file.sync();
+    // What stands under the name may be the only copy there is.
+    await check?.(readFrom(unfinished, 0));
     await rename(unfinished, path);
     await syncDirectory(directory);
     return bytes;

@@ -9,6 +9,8 @@ export interface PlacedFile {
   readonly bytes: number;
 }
 
+export type CheckWritten = (written: Chunks) => Promise<void>;
+
 /** Rejects with `storage_failed`, `read_only` (no room), `forbidden`, or `unavailable` (a place elsewhere). */
 export interface SnapshotPlace {
   /** As people know it. */
@@ -19,9 +21,10 @@ export interface SnapshotPlace {
   read(name: string, options: { readonly offset: number }): Promise<Chunks>;
   /**
    * Whole and durable when it resolves, with how many bytes; a name that is taken is replaced, or refused with
-   * `conflict`. Before that, and when it rejects, nothing new stands under the name.
+   * `conflict`. Before that, and when it rejects, nothing new stands under the name. `check` gets what was written:
+   * where it can be read without a name before it has one, else after.
    */
-  write(name: string, chunks: Chunks): Promise<number>;
+  write(name: string, chunks: Chunks, check?: CheckWritten): Promise<number>;
   /** Resolves also when there is nothing of that name. */
   remove(name: string): Promise<void>;
 }

@@ -54,10 +54,12 @@ export async function openS3Place(
     description,
     list: () => list(bucket),
     read: async (name, { offset }) => download(bucket, checked(name), { offset, pause }),
-    write: async (name, chunks) => {
+    write: async (name, chunks, check) => {
       checked(name);
       await abortForgotten(bucket, { isSnapshotName, beforeMs: now() - FORGOTTEN_MS });
-      return upload(bucket, name, chunks, { partBytes });
+      const bytes = await upload(bucket, name, chunks, { partBytes });
+      await check?.(download(bucket, name, { offset: 0, pause }));
+      return bytes;
     },
     remove: async (name) => {
       const object = objectOf(bucket, checked(name));
