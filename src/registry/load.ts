@@ -6,6 +6,7 @@
 import { isEqualBytes } from '../core/bytes.ts';
 import type { Chain } from '../core/chain.ts';
 import { descriptorPath, descriptorValueHash } from '../core/descriptor.ts';
+import { RegistryError } from '../core/error.ts';
 import { assertSuccession, type Governance, type SignerKeys } from '../core/governance.ts';
 import { type Hash, parseHash } from '../core/hash.ts';
 import type { Leaf } from '../core/leaf.ts';
@@ -142,6 +143,7 @@ export async function makeSet(
     try {
       return making.next();
     } catch (cause) {
+      if (!(cause instanceof RegistryError)) throw cause;
       throw damaged(`expected each descriptor at version ${version} once, got one twice`, cause);
     }
   };
