@@ -1,4 +1,5 @@
 /** The key an approval is made with: its options, its passphrase, and whose it is. */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Approval } from '../core/approval.ts';
 import { encodeBase64 } from '../core/bytes.ts';
@@ -78,6 +79,11 @@ async function idBeside(
   { keyPath, key }: { readonly keyPath: string; readonly key: KeyPair },
 ): Promise<string> {
   const path = signerPath(keyPath);
+  if (!existsSync(path))
+    throw new RegistryError(
+      'invalid_request',
+      `expected to find whose key ${keyPath} is in ${path}, got no such file: is it the key of a signer? Else --id says whose it is`,
+    );
   const { signer_id, public_key } = await readSigner(io, path);
   if (public_key !== encodeBase64(key.publicKey))
     throw new RegistryError(

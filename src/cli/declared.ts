@@ -46,7 +46,11 @@ function declaredItems(text: string, path: string): readonly Json[] {
     return lines.map((line, i) => parseJson(line, `${path}: line ${i + 1}`));
   const whole = parseJson(text, path);
   const items = Array.isArray(whole) ? whole : check.object(whole, '').items;
-  return check.array(items, '/items', { min: 0, max: Number.MAX_SAFE_INTEGER });
+  if (Array.isArray(items)) return items;
+  throw new RegistryError(
+    'invalid_payload',
+    `expected a declared set in ${path}, which is an array of {"kind","id","spec"}, an object with such items, or one item a line, got something else`,
+  );
 }
 
 function isJsonObject(line: string): boolean {

@@ -36,12 +36,12 @@ export function reasonsAgainst({ entry, current }: ErasureTarget): readonly stri
   ];
 }
 
-/** Throws `fence_broken`. */
+/** Throws `invalid_request`: nothing that could be proposed. */
 export function assertErasableNow(version: number, target: ErasureTarget): void {
   const [reason] = reasonsAgainst(target);
   if (reason !== undefined)
     throw new RegistryError(
-      'fence_broken',
+      'invalid_request',
       `expected version ${version} to be one that can be erased, got another: ${reason}`,
       { details: { version } },
     );

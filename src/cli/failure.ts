@@ -190,7 +190,8 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   unwitnessed:
     'its witnesses have not all signed yet: try again in a moment, then ask its operator',
   stale: 'the registry may be cut off or kept from you: try another network or --url',
-  storage_damaged: 'restore the database from a replica or a backup, then verify again',
+  storage_damaged:
+    'take another copy, or restore the database from a replica, a snapshot or a backup, then verify again',
   unavailable: 'is it running, and is --url right? `quorate serve` starts one',
   not_ready: 'try again in a moment',
   frozen: 'an operator has frozen the registry: ask when it is thawed',

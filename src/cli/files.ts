@@ -21,17 +21,18 @@ export async function readInput(io: Pick<Io, 'stdin'>, path: string): Promise<st
   }
 }
 
-/** `-` is standard output. */
+/** `-` is standard output. `isNew`: what stands there already is left as it is. */
 export async function writeOutput(
   io: Pick<Io, 'stdout'>,
   path: string,
   bytes: Uint8Array,
+  { isNew = false }: { readonly isNew?: boolean } = {},
 ): Promise<void> {
   if (path === '-') return io.stdout.write(new TextDecoder().decode(bytes));
   try {
-    await writeFile(path, bytes);
+    await writeFile(path, bytes, { flag: isNew ? 'wx' : 'w' });
   } catch (cause) {
-    throw fileError(`to write ${path}`, cause);
+    throw fileError(`to write ${path}${isNew ? ', which must not exist yet' : ''}`, cause);
   }
 }
 

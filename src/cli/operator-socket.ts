@@ -98,6 +98,6 @@ function unreachable(socketPath: string, cause: unknown): RegistryError {
   return new RegistryError(
     'unavailable',
     `expected a server at the operator socket ${socketPath}, got ${code}: is it running, and is --socket right?`,
-    { cause },
+    { cause, details: { place: socketPath } },
   );
 }

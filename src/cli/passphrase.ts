@@ -1,5 +1,6 @@
 /** Where a passphrase comes from: a file, or somebody at a terminal. Never an argument, which others can see. */
 import { RegistryError } from '../core/error.ts';
+import type { Context } from './context.ts';
 import { usageError } from './failure.ts';
 import { readInput } from './files.ts';
 import type { Io } from './io.ts';
@@ -29,13 +30,18 @@ export async function knownPassphrase(
   return io.terminal.askSecret(`passphrase of ${keyPath}: `);
 }
 
-/** For a new key. `undefined`: it shall not be encrypted. */
+/** For a new key. `undefined`: it is not encrypted, because somebody said so or nobody could be asked. */
 export async function newPassphrase(
-  io: Io,
+  { io, say }: Pick<Context, 'io' | 'say'>,
   { keyPath, file }: { readonly keyPath: string; readonly file: string | undefined },
 ): Promise<string | undefined> {
   if (file !== undefined) return readPassphraseFile(io, file);
-  if (io.terminal === undefined) return undefined;
+  if (io.terminal === undefined) {
+    await say(
+      `warning: ${keyPath} is not encrypted: nobody is at a terminal to be asked for a passphrase; --passphrase-file names one, --plain says that there is none`,
+    );
+    return undefined;
+  }
   const first = await io.terminal.askSecret(`new passphrase for ${keyPath} (empty for none): `);
   if (first === '') return undefined;
   if ((await io.terminal.askSecret('once more: ')) !== first)

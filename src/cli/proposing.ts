@@ -35,8 +35,9 @@ export async function writePayload(
   { io, say }: Context,
   path: string,
   { bytes, payloadB3 }: DecodedPayload,
+  options: { readonly isNew?: boolean } = {},
 ): Promise<void> {
-  await writeOutput(io, path, bytes);
+  await writeOutput(io, path, bytes, options);
   await say(`wrote ${path === '-' ? 'the payload' : path}: ${payloadB3}`);
 }
 

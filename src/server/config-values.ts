@@ -35,7 +35,7 @@ export function parseDuration(text: string): number | undefined {
 
 /** `64MiB` to bytes; `undefined` for anything else. */
 export function parseBytes(text: string): number | undefined {
-  const [, digits = '', unit = ''] = /^(\d{1,6})(B|[KMGTP]iB)$/.exec(text) ?? [];
+  const [, digits = '', unit = ''] = /^(\d{1,15})(B|[KMGTP]iB)$/.exec(text) ?? [];
   const factor = BYTES[unit];
   return factor === undefined ? undefined : Number(digits) * factor;
 }

@@ -146,6 +146,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   });
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
+  if (signers.length > 0) warnOfCheckpoint(registry, log);
   const snapshots = openSnapshots(parts, store);
   const retention = retentionOf(parts, { store, registry, audit, snapshots });
   closers.push(async () => retention?.[Symbol.asyncDispose]());
@@ -161,6 +162,13 @@ export async function openService(parts: ServiceParts): Promise<Service> {
     retention,
     isAfterCrash: isCrashed,
   };
+}
+
+/** A wrong key is a slip of a start: whoever looks at its log sees it there. */
+function warnOfCheckpoint(registry: Registry, log: Log): void {
+  const { missing = null } =
+    registry.readiness().checks.find(({ name }) => name === 'checkpoint') ?? {};
+  if (missing !== null) log.warn('nothing is written until checkpoints are signed', { missing });
 }
 
 function openSnapshots({ config, log }: ServiceParts, store: Store): Snapshots {

@@ -111,6 +111,10 @@ test('a log key that governance does not name signs nothing', async (t) => {
   const registry = await beginOver(clientOf(first.url));
   await first.stop();
   const second = await start(t, data, NEXT_KEY);
+  const warned = ({ records }: TestServer) => records.filter(({ level }) => level === 'warn');
+  assert.deepEqual(warned(first), []);
+  assert.equal(warned(second).length, 1);
+  assert.match(String(warned(second)[0]?.missing), /got only others: configure `log_key`/);
   const { write_ready, missing } = await readinessOf(second);
   assert.equal(write_ready, false);
   assert.match(missing.join('\n'), /got only others: configure `log_key`/);

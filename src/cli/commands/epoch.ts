@@ -68,7 +68,11 @@ export function defineEpoch(command: Command, context: Context): void {
     .option('--signer <file...>', 'other signers: NAME.pub.json of each; default: the same')
     .option('--threshold <count>', 'how many must approve; default: as many', parseCount)
     .option('--set <file>', 'write the old descriptor set here, as `propose -f` takes it')
-    .option('-o, --output <file>', 'the genesis payload; - is stdout', 'genesis.json')
+    .option(
+      '-o, --output <file>',
+      'the genesis payload, which must not exist yet; - is stdout',
+      'genesis.json',
+    )
     .action((options: EpochOptions) => beginEpoch(context, options));
   command
     .command('verify')
@@ -99,7 +103,7 @@ async function beginEpoch(context: Context, options: EpochOptions): Promise<void
   nextGovernance(null, proposal);
   assertAdmitted(null, proposal, createFullVerifier());
   await say(showHandover(previous).join('\n'));
-  await writePayload(context, output, proposal);
+  await writePayload(context, output, proposal, { isNew: true });
   if (set !== undefined && descriptors !== undefined) {
     const lines = descriptors.map((item) => `${decodeUtf8(encodeDescriptor(item))}\n`);
     await writeOutput(io, set, encodeUtf8(lines.join('')));

@@ -36,7 +36,11 @@ export function defineInit(command: Command, context: Context): void {
     .option('--threshold <count>', 'how many signers must approve each change', parseCount)
     .option('--signer <file...>', 'the signers: NAME.pub.json of each')
     .option('--log-key <vkey|file...>', 'the keys that sign checkpoints')
-    .option('-o, --output <file>', 'the genesis payload; - is stdout', 'genesis.json')
+    .option(
+      '-o, --output <file>',
+      'the genesis payload, which must not exist yet; - is stdout',
+      'genesis.json',
+    )
     .action((options: InitOptions) => writeGenesis(context, options));
   defineInitCommit(command.command('commit'), context);
 }
@@ -68,10 +72,9 @@ async function writeGenesis(context: Context, options: InitOptions): Promise<voi
     io.now(),
   ))
     await say(`warning: ${warning}`);
-  await writePayload(context, output, proposal);
+  // Another genesis in its place would make worthless what was approved of the first.
+  await writePayload(context, output, proposal, { isNew: true });
   if (globals.isJson && output !== '-')
     await context.printJson({ registry: proposal.payloadB3, output });
-  await say(
-    `next, each of the ${signers.length} signers: quorate approve ${output} --key FILE -o NAME.approval.json`,
-  );
+  await say(`next, each signer: quorate approve ${output} --key FILE -o NAME.approval.json`);
 }

@@ -118,9 +118,9 @@ async function makeServiceKey(
 }
 
 async function passphraseFor(
-  { io }: Context,
+  context: Context,
   { output, passphraseFile, plain }: KeygenOptions,
 ): Promise<string | undefined> {
   if (plain === true) return undefined;
-  return newPassphrase(io, { keyPath: output, file: passphraseFile });
+  return newPassphrase(context, { keyPath: output, file: passphraseFile });
 }

@@ -29,8 +29,7 @@ export async function keygen(
   const publicPath = `${path.replace(/\.pem$/, '')}.pub`;
   const publicKey = await createKeyFile({
     path,
-    passphrase:
-      plain === true ? undefined : await newPassphrase(context.io, { keyPath: path, file }),
+    passphrase: plain === true ? undefined : await newPassphrase(context, { keyPath: path, file }),
     publicPath,
     publicText: (key) => `${formatTokenKey(key)}\n`,
   });

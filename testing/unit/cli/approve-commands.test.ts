@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { type CliStage, makeDirectory, openCliStage, writeKey } from '../../support/cli-stage.ts';
 import { put } from '../../support/registry.ts';
@@ -217,6 +217,11 @@ test('offline the signer id comes from the file beside the key, which must be it
   const mixed = await stage.cli(...approve);
   assert.equal(mixed.code, 1);
   assert.match(mixed.stderr, /expected the public half of .*signer-001\.pem/);
+  assert.equal((await stage.cli(...approve, '--id', 'org:acme#signer-001')).code, 0);
+  rmSync(key.replace('.pem', '.pub.json'));
+  const alone = await stage.cli(...approve);
+  assert.equal(alone.code, 1);
+  assert.match(alone.stderr, /whose key .*pem is in .*pub\.json, got no such file: .*--id says/);
   assert.equal((await stage.cli(...approve, '--id', 'org:acme#signer-001')).code, 0);
 });
 

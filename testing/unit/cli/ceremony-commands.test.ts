@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { hashOf } from '../../../src/core/hash.ts';
 import { encodeVerifierKey, parseVerifierKey } from '../../../src/core/vkey.ts';
@@ -37,8 +37,10 @@ test('keygen writes a key for its owner, and what the ceremony needs beside it',
   const stage = await openCliStage({ isBegun: false });
   const path = stage.file('dave.pem');
   const keygen = ['keygen', '-o', path, '--id', 'org:acme#dave-2026'];
-  const { code, json } = await stage.cli(...keygen);
+  const { code, json, stderr: told } = await stage.cli(...keygen);
   assert.equal(code, 0);
+  // Nobody is at a terminal to be asked.
+  assert.match(told, /^warning: .*dave\.pem is not encrypted: .*--passphrase-file .*--plain/);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.deepEqual(json(), [JSON.parse(readFileSync(stage.file('dave.pub.json'), 'utf8'))]);
   assert.equal(json()[0]?.signer_id, 'org:acme#dave-2026');
@@ -63,7 +65,8 @@ test('at a terminal keygen asks for a passphrase twice, and none is taken for no
   assert.match(pem('a.pem'), /ENCRYPTED/);
   await stage.cliIn({ answers: [''] }, ...keygen('b.pem'));
   assert.doesNotMatch(pem('b.pem'), /ENCRYPTED/);
-  await stage.cliIn({ answers: [] }, ...keygen('c.pem'), '--plain');
+  const plain = await stage.cliIn({ answers: [] }, ...keygen('c.pem'), '--plain');
+  assert.doesNotMatch(plain.stderr, /warning/);
   assert.doesNotMatch(pem('c.pem'), /ENCRYPTED/);
   const wrong = await stage.cliIn({ answers: ['secret', 'other'] }, ...keygen('d.pem'));
   assert.equal(wrong.code, 2);
@@ -112,6 +115,15 @@ test('init writes a canonical genesis whose hash names the registry', async () =
     new RegExp(`registry {2}${hashOf(bytes)} \\(this payload begins it\\)`),
   );
   assert.match(review.stdout, /approvals: 0 of 3 \(every signer\); missing: org:acme#signer-000, /);
+});
+
+test('init leaves a genesis that is there as it is: it may have been approved', async () => {
+  const stage = await openCeremony();
+  const bytes = readFileSync(stage.file('genesis.json'));
+  const again = await init(stage, '--note', 'another');
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /genesis\.json, which must not exist yet, got EEXIST/);
+  assert.deepEqual(readFileSync(stage.file('genesis.json')), bytes);
 });
 
 test('init warns of a threshold that one lost key makes unreachable, or that one key reaches', async () => {
@@ -169,6 +181,7 @@ test('the ceremony begins a database without a service, may be repeated, and is 
   const stage = await openCeremony();
   const data = stage.file('data');
   const commit = async (...options: readonly string[]) => {
+    rmSync(stage.file('genesis.json'), { force: true });
     const { stderr } = await init(stage, ...options);
     assert.match(stderr, /wrote /);
     const approvals: string[] = [];

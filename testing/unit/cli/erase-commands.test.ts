@@ -60,7 +60,7 @@ test('what still stands, stays for ever or is gone already is not erased', async
     /service\/ada still stands as it put it: replace or remove it first/,
   );
   const genesis = await stage.cli('erase', '0', '--reason', 'Other');
-  assert.match(genesis.stderr, /it is of type genesis, which stays for ever/);
+  assert.match(genesis.stderr, /it is of type genesis, which stays for ever\n$/);
   assert.match(
     (await stage.cli('erase', '9', '--reason', 'Other')).stderr,
     /expected a version up to 1/,

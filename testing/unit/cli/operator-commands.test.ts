@@ -227,7 +227,10 @@ test('without a server there is exit code 4', async () => {
   const missing = join(makeDirectory(), 'operator.sock');
   const { code, stderr } = await run({ socketPath: missing }, 'status');
   assert.equal(code, 4);
-  assert.match(stderr, /operator socket .*operator\.sock, got ENOENT: is it running/);
+  assert.match(
+    stderr,
+    /operator socket .*operator\.sock, got ENOENT: is it running, and is --socket right\?\n$/,
+  );
   const closed = await run({ socketPath: missing }, 'snapshot');
   assert.equal(closed.code, 4);
 });

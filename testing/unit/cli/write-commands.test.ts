@@ -52,7 +52,11 @@ test('a kind is filled in where an item says none, and another kind is refused',
 for (const [name, stdin, message] of [
   ['text that is no JSON', 'nonsense', /expected json in -, got/],
   ['a line that is no JSON', '{"kind":"a","id":"b","spec":{}}\n{', /expected json in -: line 2/],
-  ['an object without items', '{\n"a": 1\n}', /expected an array at \/items/],
+  [
+    'an object without items',
+    '{\n"a": 1\n}',
+    /expected a declared set in .*, an object with such items, .*got something else/,
+  ],
   ['an item without a spec', '[{"kind":"a","id":"b"}]', /item 1: expected a member at \/spec/],
   ['a member too many', '[{"kind":"a","id":"b","spec":{},"x":1}]', /expected no member but/],
   ['an id that cannot be one', '[{"kind":"a","id":"../b","spec":{}}]', /expected an id/],

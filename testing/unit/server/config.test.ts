@@ -133,6 +133,16 @@ test('a configuration file that is not there is refused with its path', async ()
   await rm(folder, { recursive: true });
 });
 
+test('a size may be written in bytes as other programs print it', () => {
+  for (const [text, bytes] of [
+    ['64MiB', 64 * 1024 ** 2],
+    ['107374182400B', 100 * 1024 ** 3],
+    ['1058000KiB', 1_058_000 * 1024],
+  ] as const)
+    assert.equal(loadConfig({ flags: { blob_quota: text } }).blobs.quotaBytes, bytes);
+  assert.throws(() => loadConfig({ flags: { blob_quota: '999999999999999PiB' } }));
+});
+
 test('addresses are names, IPv4 and bracketed IPv6, with a port that exists', () => {
   const listen = (text: string) => loadConfig({ flags: { listen: text } }).listen;
   assert.deepEqual(listen('localhost:0'), { host: 'localhost', port: 0 });
