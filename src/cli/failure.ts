@@ -42,6 +42,29 @@ export class Misconfigured extends Error {
   }
 }
 
+/** Its own message says what to do: the hints speak of a registry that is asked. */
+class Explained extends Error {
+  override readonly name = 'Explained';
+  readonly found: RegistryError | Unverified;
+
+  constructor(found: RegistryError | Unverified) {
+    super(found.message, { cause: found });
+    this.found = found;
+  }
+}
+
+/** Awaits the work of a command on files. `hinted`: codes whose hints are right there too. */
+export async function explained<T>(work: Promise<T>, hinted: readonly ErrorCode[]): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const first = firstError(error);
+    if (!(first instanceof RegistryError) && !(first instanceof Unverified)) throw error;
+    const { code } = first instanceof Unverified ? first.found : first;
+    throw hinted.includes(code) ? error : new Explained(first);
+  }
+}
+
 /** Codes that a request gets as a refusal and a verifier as a finding: who asked decides which. */
 const FINDINGS: ReadonlySet<ErrorCode> = new Set([
   'malformed',
@@ -80,6 +103,7 @@ export function usageError(message: string): CommanderError {
 
 export function failureOf(thrown: unknown): Failure {
   const error = firstError(thrown);
+  if (error instanceof Explained) return { ...failureOf(error.found), hint: undefined };
   if (error instanceof CommanderError) return usageFailure(error);
   if (error instanceof Unverified) return registryFailure(error.found, EXIT.unverified);
   if (error instanceof Misconfigured) return registryFailure(error.found, EXIT.usage);

@@ -32,15 +32,27 @@ export async function knownCheckpoints(
 ): Promise<readonly KnownCheckpoint[]> {
   const { io, globals } = context;
   const known: KnownCheckpoint[] = [];
-  const add = (seenBy: string, note: string) =>
-    known.push({ seenBy, checkpoint: readSignedCheckpoint(note) });
-  if (highWater !== undefined) add(`the high-water mark ${highWater}`, await readMark(highWater));
+  const add = async (seenBy: string, note: Promise<string>) =>
+    known.push({ seenBy, checkpoint: await checkpointOf(seenBy, note) });
+  if (highWater !== undefined) await add(`the high-water mark ${highWater}`, readMark(highWater));
   for (const path of checkpoint)
-    add(`the checkpoint in ${path === '-' ? 'standard input' : path}`, await readInput(io, path));
-  if (from !== undefined) add(`the service at ${from}`, await servedNote(context, from));
+    await add(`the checkpoint in ${path === '-' ? 'standard input' : path}`, readInput(io, path));
+  if (from !== undefined) await add(`the service at ${from}`, servedNote(context, from));
   const trusted = registry === undefined ? undefined : await trustedEndOf(registry, globals);
-  if (trusted !== undefined) add('the trusted state of this user', trusted.checkpoint);
+  if (trusted !== undefined)
+    await add('the trusted state of this user', Promise.resolve(trusted.checkpoint));
   return known;
+}
+
+/** What it throws says who was asked. */
+async function checkpointOf(seenBy: string, note: Promise<string>): Promise<SignedCheckpoint> {
+  try {
+    return readSignedCheckpoint(await note);
+  } catch (cause) {
+    if (!(cause instanceof RegistryError)) throw cause;
+    const { code, message, details } = cause;
+    throw new RegistryError(code, `${seenBy}: ${message}`, { cause, details });
+  }
 }
 
 async function readMark(path: string): Promise<string> {

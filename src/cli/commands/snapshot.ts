@@ -1,6 +1,7 @@
 /** `quorate snapshot`: copies of a registry in one file each, made, listed, verified and restored. */
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { explained } from '../failure.ts';
 import { SOCKET } from '../operator-act.ts';
 import { DEFAULT_PLACE, PLACE, WHICH } from '../snapshot-source.ts';
 import { type CreateOptions, createSnapshot } from './snapshot-create.ts';
@@ -27,7 +28,7 @@ export function defineSnapshot(command: Command, context: Context): void {
       'List the snapshots in a place by their headers and sizes, the newest first. Whether one is whole, `snapshot verify` shows.',
     )
     .argument('[place]', PLACE, DEFAULT_PLACE)
-    .action((where: string) => listPlace(context, where));
+    .action((where: string) => explained(listPlace(context, where), []));
   command
     .command('verify')
     .summary('check everything in one, without a server')
@@ -41,7 +42,9 @@ export function defineSnapshot(command: Command, context: Context): void {
       'where there is room for the database; default: the temporary directory',
     )
     .option('--quick', 'of approvals only those of governances and after the checkpoint')
-    .action((which: string, flags: VerifyFlags) => verifySnapshot(context, which, flags));
+    .action((which: string, flags: VerifyFlags) =>
+      explained(verifySnapshot(context, which, flags), ['fork', 'pruned']),
+    );
   defineRestore(command, context, place);
 }
 
@@ -61,5 +64,7 @@ function defineRestore(command: Command, context: Context, place: string): void 
     .option('--from <url>', 'compare with what a replica or mirror serves')
     .option('--catch-up <url>', 'append what a replica or mirror has more, each entry verified')
     .option('--accept-rollback', 'restore it though others have seen more, or nobody can be asked')
-    .action((which: string, flags: RestoreFlags) => restore(context, which, flags));
+    .action((which: string, flags: RestoreFlags) =>
+      explained(restore(context, which, flags), ['fork']),
+    );
 }

@@ -78,7 +78,9 @@ function isMissing(cause: unknown): boolean {
 /** Throws `not_found`, or `storage_failed`, when it is read. */
 export async function* readFrom(path: string, offset: number): AsyncGenerator<Uint8Array> {
   try {
-    const stream = createReadStream(path, { start: offset, highWaterMark: CHUNK_BYTES });
+    // From the beginning without a place: a pipe has none.
+    const start = offset === 0 ? {} : { start: offset };
+    const stream = createReadStream(path, { ...start, highWaterMark: CHUNK_BYTES });
     for await (const chunk of stream as AsyncIterable<Uint8Array>) yield chunk;
   } catch (cause) {
     if (isMissing(cause))

@@ -62,16 +62,31 @@ export async function unpackVerified(
       signal,
     },
   );
-  assertBounded(path);
-  if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
-  const facts = await verifyInThreads(path, {
-    isForeign: true,
-    onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
-    signal,
-  });
-  assertFacts(header, facts);
+  try {
+    assertBounded(path);
+    if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
+    const facts = await verifyInThreads(path, {
+      isForeign: true,
+      onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
+      signal,
+    });
+    assertFacts(header, facts);
+  } catch (cause) {
+    throw inSnapshot(cause);
+  }
   await removeBeside(path);
   return { id, header, path };
+}
+
+/** Damage that came with it: no registry here is hurt. */
+function inSnapshot(cause: unknown): unknown {
+  if (!(cause instanceof RegistryError) || cause.code !== 'storage_damaged') return cause;
+  const { code, message, details } = cause;
+  return new RegistryError(
+    code,
+    `in the snapshot: ${message}; take another copy of it, or another snapshot`,
+    { cause, details },
+  );
 }
 
 function assertRegistry({ origin, registry }: SnapshotHeader, pin: Hash | undefined): void {
