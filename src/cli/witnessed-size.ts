@@ -45,14 +45,16 @@ export async function witnessedSizes(asked: AskedWitnesses): Promise<readonly Wi
   const sizes = await Promise.all(
     policy.witnesses.map(async (witness) => ({
       name: witness.name,
-      size: await ask(asked, { witness, old: asked.checkpoint.size }),
+      size: await ask(asked, { witness, old: asked.checkpoint.size, elsewhere: 0 }),
     })),
   );
   const heard = new Set(sizes.flatMap(({ name, size }) => (size === undefined ? [] : [name])));
-  const isEnough =
-    policy.quorum === null ? heard.size === sizes.length : isSatisfied(policy, heard);
-  if (isEnough) return sizes;
   const missing = sizes.filter(({ name }) => !heard.has(name)).map(({ name }) => name);
+  const isEnough =
+    policy.quorum === null
+      ? missing.length === 0
+      : isSatisfied(policy, heard) && !isSatisfied(policy, new Set(missing));
+  if (isEnough) return sizes;
   throw new RegistryError(
     'unavailable',
     `expected enough witnesses to say how far they have seen this log, got no such answer from ${missing.join(', ') || 'any'}`,
@@ -60,10 +62,18 @@ export async function witnessedSizes(asked: AskedWitnesses): Promise<readonly Wi
   );
 }
 
-async function ask(
-  asked: AskedWitnesses,
-  { witness, old }: { readonly witness: PolicyWitness; readonly old: number },
-): Promise<number | undefined> {
+/** Proven from the size that it names first, an honest one signs, or has seen more meanwhile. */
+const MAX_ELSEWHERE = 2;
+
+interface Question {
+  readonly witness: PolicyWitness;
+  readonly old: number;
+  /** How often it has named another size. */
+  readonly elsewhere: number;
+}
+
+async function ask(asked: AskedWitnesses, question: Question): Promise<number | undefined> {
+  const { witness, old, elsewhere } = question;
   const { checkpoint, size, post, signal, prove } = asked;
   const { name, url } = witness;
   if (url === null) return undefined;
@@ -83,9 +93,10 @@ async function ask(
     case 'ahead':
       return verdict.size;
     case 'elsewhere':
-      if (verdict.size >= checkpoint.size) return verdict.size;
-      // It has seen less: proven from there, it says so with its signature.
-      return verdict.size < old ? ask(asked, { witness, old: verdict.size }) : undefined;
+      // It has seen less: proven from there, it says so with its signature. Without that anybody on the way
+      // could say that it has seen no more; also of entries after the checkpoint, which it cannot be asked about.
+      if (verdict.size >= checkpoint.size || elsewhere === MAX_ELSEWHERE) return undefined;
+      return ask(asked, { witness, old: verdict.size, elsewhere: elsewhere + 1 });
     case 'fork':
       throw new RegistryError(
         'fork',

@@ -52,9 +52,7 @@ export async function restore(context: Context, which: string, flags: RestoreFla
     registry,
   );
   if (known.length === 0 && globals.witnessPolicy === undefined && flags.acceptRollback !== true)
-    throw usageError(
-      'expected somebody who knows how far the log went: --high-water, --checkpoint, --from, --catch-up or --witness-policy; --accept-rollback restores it without',
-    );
+    throw nobodyKnows();
   const judging = new Judging(context, flags, known);
   const { id, header } = await untilInterrupted(context, async () => {
     const source = await openSource(context, which, flags.in);
@@ -93,6 +91,12 @@ export async function restore(context: Context, which: string, flags: RestoreFla
   await context.say(NEXT);
 }
 
+function nobodyKnows(): Error {
+  return usageError(
+    'expected somebody who knows how far the log went: --high-water, --checkpoint, --from, --catch-up or --witness-policy; --accept-rollback restores it without',
+  );
+}
+
 const NEXT =
   'next: put the log key and the configuration in place, which no snapshot holds, and start the server; clients go on from what they trust';
 
@@ -127,6 +131,9 @@ class Judging {
         left ??
         (entries > this.appended ? { seenBy, entries: entries - this.appended } : undefined);
     }
+    if (this.comparedWith.length === 0 && this.#flags.acceptRollback !== true)
+      // A policy without witnesses asks nobody.
+      throw nobodyKnows();
     if (this.ahead === undefined) return;
     const message = rollbackText(snapshot, this.ahead, this.appended, this.#context.io.now());
     if (this.#flags.acceptRollback !== true)

@@ -1,10 +1,13 @@
 /** What others know of a log when a snapshot of it is restored: witnesses, and entries that erase. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import Database from 'better-sqlite3';
+import { SIZE_MEDIA_TYPE } from '../../../src/core/tlog/add-checkpoint.ts';
 import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { verifyCopy } from '../../../src/server/snapshot/verify-copy.ts';
 import { type RunningWitness, startWitness } from '../../../src/server/witness-server.ts';
@@ -110,6 +113,80 @@ test('a witness that signs with another key has not answered', async (t) => {
   );
   assert.equal(code, 4);
   assert.match(stderr, /got no such answer from w1/);
+});
+
+/** Says sizes and signs nothing, as anybody on the way to a witness may. */
+async function openTeller(t: TestContext, sizeOf: (asked: number) => number) {
+  let asked = 0;
+  const server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(409, { 'content-type': SIZE_MEDIA_TYPE });
+    response.end(`${sizeOf(asked++)}\n`);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return { url: `http://127.0.0.1:${address.port}`, asked: () => asked };
+}
+
+test('a size that nobody signed is no word of a witness that it has seen no more', async (t) => {
+  const stage = await openStored(t);
+  await stage.grow(60);
+  const behind = await copyNow(stage);
+  await stage.grow(3);
+  // Three entries after the checkpoint.
+  const path = join(makeDirectory(), 'registry.db');
+  await stage.store.snapshot({ path });
+  const { vkey } = await openWitness(t, stage);
+  const entries = 61;
+  for (const [database, sizeOf] of [
+    [behind, () => entries],
+    [path, () => entries + 1],
+    [path, () => entries + 3],
+    [behind, (asked: number) => Math.max(entries - asked - 1, 0)],
+  ] as const) {
+    const { path: snapshot } = await packTest(database);
+    const { url, asked } = await openTeller(t, sizeOf);
+    const { code, stderr, data } = await restore(stage, snapshot, policyOf({ vkey, url }));
+    assert.deepEqual([code, existsSync(data)], [4, false], stderr);
+    assert.match(stderr, /got no such answer from w1/);
+    assert.ok(asked() <= 3, `it was asked ${asked()} times`);
+  }
+});
+
+test('a witness that is silent is missed where it alone is a quorum', async (t) => {
+  const stage = await openStored(t);
+  await stage.grow(3);
+  const { path } = await packTest(await copyNow(stage));
+  const [heard, silent] = [await openWitness(t, stage), await openWitness(t, stage)];
+  await silent.stop();
+  const lines = [
+    `witness w1 ${heard.vkey} ${heard.url}`,
+    `witness w2 ${silent.vkey} ${silent.url}`,
+    'group any 1 w1 w2',
+    'quorum any',
+  ];
+  const policy = join(makeDirectory(), 'policy.txt');
+  writeFileSync(policy, `${lines.join('\n')}\n`);
+  const { code, stderr, data } = await restore(stage, path, ['--witness-policy', policy]);
+  assert.deepEqual([code, existsSync(data)], [4, false], stderr);
+  assert.match(stderr, /got no such answer from w2/);
+});
+
+test('a policy without a witness is nobody who knows how far the log went', async (t) => {
+  const stage = await openStored(t);
+  const { path } = await packTest(await copyNow(stage));
+  const policy = join(makeDirectory(), 'policy.txt');
+  writeFileSync(policy, 'quorum none\n');
+  const nobody = await restore(stage, path, ['--witness-policy', policy]);
+  assert.deepEqual([nobody.code, existsSync(nobody.data)], [2, false]);
+  assert.match(nobody.stderr, /expected somebody who knows how far the log went/);
+  const told = await restore(stage, path, ['--witness-policy', policy, '--from', URL_BASE]);
+  assert.equal(told.code, 0, told.stderr);
 });
 
 test('an erasure among the entries that are missing erases in the restored database', async (t) => {
