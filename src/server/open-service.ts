@@ -201,6 +201,7 @@ function retentionOf(
     newCorrId,
     timers: TIMERS,
     now: Date.now,
+    monotonicMs,
     log,
   });
 }

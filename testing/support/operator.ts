@@ -89,6 +89,7 @@ export async function openOperator(
         newCorrId: () => 'retention',
         timers: real.timers,
         now: () => real.timers.now(),
+        monotonicMs: () => real.timers.now(),
         log,
       });
   t.after(() => retention?.[Symbol.asyncDispose]());

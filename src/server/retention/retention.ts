@@ -34,6 +34,8 @@ export interface RetentionParts {
   readonly timers: RegistryTimers;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonicMs: () => number;
   readonly log: Log;
 }
 
@@ -53,16 +55,20 @@ export interface Pruned {
 /** After a start, and between two looks at the policy. */
 const FIRST_MS = 60_000;
 const AGAIN_MS = 3_600_000;
+/** A clock that is corrected by less is taken as it is. */
+const JUMP_MS = 3_600_000;
 
 export class RetentionRun implements AsyncDisposable {
   readonly #parts: RetentionParts;
   readonly #ended = new AbortController();
+  readonly #started: { readonly now: number; readonly monotonicMs: number };
   #working: Promise<unknown> = Promise.resolve();
   #timer: unknown;
 
   /** A pruning that a crash cut short goes on at once. */
   constructor(parts: RetentionParts) {
     this.#parts = parts;
+    this.#started = { now: parts.now(), monotonicMs: parts.monotonicMs() };
     this.#inTurn(() => this.#goOn()).catch((cause: unknown) =>
       parts.log.error('what was to be pruned is not', { cause }),
     );
@@ -125,14 +131,18 @@ export class RetentionRun implements AsyncDisposable {
   }
 
   async #prune({ oldest: asked, signal }: PruneAsked): Promise<Pruned> {
-    const { registry, store, policy, now } = this.#parts;
+    const { registry, store, policy } = this.#parts;
     const head = registry.head()?.version;
     const { oldest: before } = registry.retention();
     const nothing = { before, oldest: before, snapshot: null };
     if (head === undefined) return nothing;
-    const range = { reader: registry.reader, head, oldest: before, now: now() };
+    const range = { reader: registry.reader, head, oldest: before, now: this.#now() };
     const horizon = asked ?? (await horizonOf(policy(), range));
-    if (horizon <= before) return nothing;
+    if (horizon <= before) {
+      // What an earlier one that was given up has left.
+      await this.#goOn();
+      return nothing;
+    }
     const checkpoint = registry.checkpoint();
     const covered = (checkpoint?.size ?? 0) - 1;
     if (checkpoint === undefined || horizon > covered)
@@ -146,6 +156,19 @@ export class RetentionRun implements AsyncDisposable {
     const snapshot = await this.#cover({ oldest: before, horizon }, both);
     await registry.prune(horizon, { signal: both });
     return { before, oldest: horizon, snapshot };
+  }
+
+  /** What a clock that is set forward adds, by mistake perhaps, makes nothing older before the next start. */
+  #now(): number {
+    const { now, monotonicMs, log } = this.#parts;
+    const { now: startedAt, monotonicMs: startedMs } = this.#started;
+    const expected = startedAt + (monotonicMs() - startedMs);
+    const jumpedMs = now() - expected;
+    if (jumpedMs <= JUMP_MS) return now();
+    log.warn('the clock was set forward: ages are counted without that until the next start', {
+      jumpedMs: Math.round(jumpedMs),
+    });
+    return expected;
   }
 
   async #cover(

@@ -7,6 +7,7 @@ import { type Coverage, RetentionRun } from '../../../src/server/retention/reten
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { Store } from '../../../src/store/store.ts';
 import type { AuditEvent } from '../../../src/telemetry/audit.ts';
+import { lying } from '../../support/lying-store.ts';
 import { openTestRegistry, put, SILENT_LOG, type TestRegistry } from '../../support/registry.ts';
 
 const NONE: RetentionPolicy = { ageMs: 0, entries: 0, bytes: 0 };
@@ -73,7 +74,14 @@ function openRun(
     policy = NONE,
     covers = -1,
     madeCovers = 5,
-  }: { policy?: RetentionPolicy; covers?: number; madeCovers?: number } = {},
+    aheadMs = () => 0,
+  }: {
+    policy?: RetentionPolicy;
+    covers?: number;
+    madeCovers?: number;
+    /** How wrong the clock is. */
+    aheadMs?: () => number;
+  } = {},
 ): Run {
   const asked: { oldest: number; horizon: number }[] = [];
   const events: AuditEvent[] = [];
@@ -98,7 +106,8 @@ function openRun(
     audit: { record: async (event) => void events.push(event) },
     newCorrId: () => 'c',
     timers: real.timers,
-    now: () => real.timers.now(),
+    now: () => real.timers.now() + aheadMs(),
+    monotonicMs: () => real.timers.now(),
     log: SILENT_LOG,
   });
   t.after(() => run[Symbol.asyncDispose]());
@@ -194,4 +203,33 @@ test('a pruning that was cut short before any byte went is finished at the next 
   await run.prune({ signal });
   assert.equal((await store.entry(1))?.payload.length, 0);
   assert.notEqual((await store.entry(4))?.payload.length, 0);
+});
+
+test('a clock that is set forward by years makes nothing older', async (t) => {
+  const real = await openDays();
+  let aheadMs = 0;
+  const policy = { ...NONE, ageMs: 3.5 * DAY_MS };
+  const { run } = openRun(t, real, { policy, aheadMs: () => aheadMs });
+  aheadMs = 3 * 365 * DAY_MS;
+  // Versions 0 and 1 are old enough without it.
+  assert.equal((await run.prune({ signal })).oldest, 2);
+  real.timers.advance(DAY_MS);
+  assert.equal((await run.prune({ signal })).oldest, 3);
+  aheadMs = -10 * DAY_MS;
+  real.timers.advance(DAY_MS);
+  assert.deepEqual(await run.prune({ signal }), { before: 3, oldest: 3, snapshot: null });
+});
+
+test('a pruning that was given up is ended by asking once more', async (t) => {
+  const store = createMemoryStore();
+  let isGivenUp = true;
+  const prune: Store['prune'] = async () => (isGivenUp ? undefined : store.prune());
+  const real = await openDays(lying(store, { prune }));
+  const { run } = openRun(t, real);
+  await run.prune({ oldest: 4, signal });
+  assert.equal(real.registry.retention().oldest, 4);
+  assert.notEqual((await store.entry(1))?.payload.length, 0, 'given up before any byte went');
+  isGivenUp = false;
+  assert.equal((await run.prune({ oldest: 4, signal })).oldest, 4);
+  assert.equal((await store.entry(1))?.payload.length, 0);
 });
