@@ -36,7 +36,7 @@ export function createContext(
         output: io.stderr,
         label,
         now: io.now,
-        isShown: io.stderr.isTerminal && !context.globals.isQuiet,
+        isShown: !context.globals.isQuiet,
       }),
     client: () => {
       client ??= connect(context);

@@ -1,14 +1,18 @@
-/** A bar with its pace on a terminal's standard error, redrawn in place at most ten times a second. */
+/**
+ * How far something is, with its pace, on standard error: at a terminal a bar, redrawn in place at most ten times a
+ * second; elsewhere, in a log, a line every few seconds of what takes longer.
+ */
 import type { Output } from './io.ts';
 
 export interface Progress {
   show(done: number, total: number): void;
-  /** Wipes the bar, so that what is printed next stands on an empty line. */
+  /** Wipes a bar, so that what is printed next stands on an empty line. */
   end(): Promise<void>;
 }
 
 const WIDTH = 30;
 const INTERVAL_MS = 100;
+const LINE_INTERVAL_MS = 5_000;
 
 export function createProgress({
   output,
@@ -21,6 +25,7 @@ export function createProgress({
   readonly now: () => number;
   readonly isShown: boolean;
 }): Progress {
+  const { isTerminal } = output;
   let drawnAt: number | undefined;
   let began: { readonly at: number; readonly done: number } | undefined;
   // Drawn in order, but nobody waits for a bar: only `end` does.
@@ -30,14 +35,20 @@ export function createProgress({
   };
   return {
     show: (done, total) => {
-      if (!isShown || (drawnAt !== undefined && now() - drawnAt < INTERVAL_MS)) return;
-      drawnAt = now();
-      began ??= { at: drawnAt, done };
-      draw(`\r${bar(done, total)} ${label} ${done}/${total}${pace(began, done, drawnAt)}\x1b[K`);
+      if (!isShown) return;
+      const at = now();
+      began ??= { at, done };
+      // What is over soon needs no line.
+      const last = drawnAt ?? (isTerminal ? undefined : began.at);
+      if (last !== undefined && at - last < (isTerminal ? INTERVAL_MS : LINE_INTERVAL_MS)) return;
+      drawnAt = at;
+      const text = `${label} ${done}/${total}${pace(began, done, at)}`;
+      draw(isTerminal ? `\r${bar(done, total)} ${text}\x1b[K` : `${text}\n`);
     },
     end: async () => {
-      if (drawnAt !== undefined) draw('\r\x1b[K');
+      if (isTerminal && drawnAt !== undefined) draw('\r\x1b[K');
       drawnAt = undefined;
+      began = undefined;
       await drawing;
     },
   };

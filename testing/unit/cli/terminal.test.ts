@@ -66,6 +66,26 @@ test('a bar is drawn at most ten times a second, and wiped at the end', async ()
   assert.match(drawn[5] ?? '', /\[#{30}\] entries 0\/0/);
 });
 
+test('without a terminal what takes longer says so in a line every five seconds, and leaves no bar', async () => {
+  let now = 1_000;
+  const drawn: string[] = [];
+  const output = {
+    write: async (text: string) => {
+      drawn.push(text);
+    },
+    isTerminal: false,
+    columns: 80,
+  };
+  const progress = createProgress({ output, label: 'entries', now: () => now, isShown: true });
+  for (let done = 0; done <= 120; done++, now += 100) progress.show(done, 120);
+  await progress.end();
+  assert.deepEqual(drawn, ['entries 50/120, 10/s\n', 'entries 100/120, 10/s\n']);
+  // What comes next is timed for itself.
+  for (let done = 0; done < 50; done++, now += 100) progress.show(done, 50);
+  await progress.end();
+  assert.equal(drawn.length, 2);
+});
+
 test('a bar that is not shown writes nothing', async () => {
   const output = { write: () => assert.fail('written'), isTerminal: false, columns: 80 };
   const bar = createProgress({ output, label: 'entries', now: Date.now, isShown: false });
