@@ -16,6 +16,7 @@ import type { Config } from './config.ts';
 import { newCorrId } from './corr-id.ts';
 import { openCosigners } from './cosigners.ts';
 import { releaseAtStart } from './health/ballast.ts';
+import { reservedBytes } from './health/disk-marks.ts';
 import { freeBytesAt, openHealthGates } from './health/gates.ts';
 import { isAfterCrash } from './health/observe.ts';
 import { watchStore } from './health/watched-store.ts';
@@ -171,9 +172,10 @@ function warnOfCheckpoint(registry: Registry, log: Log): void {
   if (missing !== null) log.warn('nothing is written until checkpoints are signed', { missing });
 }
 
-function openSnapshots({ config, log }: ServiceParts, store: Store): Snapshots {
+function openSnapshots({ config, live, log }: ServiceParts, store: Store): Snapshots {
   const dataDir = config.profile === 'macronode' ? config.dataDir : null;
-  return new Snapshots({ store, dataDir, log, now: Date.now, monotonicMs });
+  const minFreeBytes = () => reservedBytes(live.current.shed);
+  return new Snapshots({ store, dataDir, minFreeBytes, log, now: Date.now, monotonicMs });
 }
 
 function retentionOf(

@@ -7,7 +7,9 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -15,10 +17,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
 import { checkLog } from '../support/check-log.ts';
+import { runCli } from '../support/cli-io.ts';
 import { lying } from '../support/lying-store.ts';
 import { mountSmall } from '../support/mount.ts';
 import { openOperator } from '../support/operator.ts';
 import { put } from '../support/registry.ts';
+import { beginOver, clientOf, commitOver, startTestServer } from '../support/server-start.ts';
+import { descriptorsPayload } from '../support/signers.ts';
 import { unpackTest } from '../support/snapshot.ts';
 import { cellsOf } from '../support/store-cells.ts';
 import { makeDirectory } from '../support/store-sqlite.ts';
@@ -139,3 +144,24 @@ function poke(path: string, at: number, byte: number): void {
   writeSync(descriptor, Uint8Array.of(byte), 0, 1, at);
   closeSync(descriptor);
 }
+
+test('a snapshot that would leave less than writes need is refused, and no write is', async (t) => {
+  const data = mountSmall(t, '200m');
+  if (data === undefined) return;
+  const server = await startTestServer(t, { profile: 'macronode', data, ballast: '0B' });
+  const client = clientOf(server.url);
+  const registry = await beginOver(client);
+  const { bavail, bsize } = statfsSync(data);
+  // 11 MiB above the mark at which writes are refused: more than the snapshot takes.
+  const filler = join(data, 'filler');
+  writeFileSync(filler, new Uint8Array(bavail * bsize - 75 * 1024 * 1024));
+  const create = ['--json', 'snapshot', 'create', '--socket', join(data, 'operator.sock')];
+  const refused = await runCli(create);
+  assert.equal(refused.code, 4);
+  assert.match(refused.stderr, /bytes free for a snapshot, got \d+: make room/);
+  const payload = descriptorsPayload(registry, [put('a', {})], { createdAt: Date.now() });
+  await commitOver(client, payload);
+  truncateSync(filler, 0);
+  const made = await runCli(create);
+  assert.equal(made.code, 0, made.stderr);
+});

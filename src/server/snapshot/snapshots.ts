@@ -21,6 +21,8 @@ export interface SnapshotParts {
   readonly store: Pick<Store, 'snapshot' | 'storageBytes'>;
   /** `null`: nothing is on disk. */
   readonly dataDir: string | null;
+  /** What it leaves free, so that nobody is refused because one is made. Default: 0. */
+  readonly minFreeBytes?: () => number;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -100,10 +102,10 @@ export class Snapshots {
   }
 
   async #make(directory: string, signal: AbortSignal): Promise<Omit<Snapshot, 'seconds'>> {
-    const { store } = this.#parts;
+    const { store, minFreeBytes = () => 0 } = this.#parts;
     await this.#cleaned;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await assertRoom(directory, await store.storageBytes());
+    await assertRoom(directory, 2 * (await store.storageBytes()) + minFreeBytes());
     const unfinished = join(directory, UNFINISHED);
     await mkdir(unfinished, { mode: 0o700 });
     try {
@@ -177,10 +179,10 @@ export class Snapshots {
   }
 }
 
-/** For the copy and, should nothing compress, as much again for the file. */
+/** `bytes`: for the copy and, should nothing compress, as much again for the file; and what is to be left. */
 async function assertRoom(directory: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
-  const needed = 2 * bytes + RESERVE_BYTES;
+  const needed = bytes + RESERVE_BYTES;
   if (bavail * bsize < needed)
     throw new RegistryError(
       'read_only',
