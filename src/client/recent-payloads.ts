@@ -23,6 +23,11 @@ export class RecentPayloads {
     return new RecentPayloads(new Map(entries), new Map());
   }
 
+  /** Of what is kept; some of it may have expired. */
+  get size(): number {
+    return this.#older.size + this.#newer.size;
+  }
+
   has(payloadB3: Hash): boolean {
     return this.#newer.has(payloadB3) || this.#older.has(payloadB3);
   }

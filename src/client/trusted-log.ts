@@ -4,7 +4,7 @@
  * at a time.
  */
 import { isEqualBytes } from '../core/bytes.ts';
-import { RegistryError } from '../core/error.ts';
+import { cleanedUp, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import type { Chain } from '../core/rules.ts';
 import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
@@ -20,6 +20,7 @@ import type { RequestBounds } from './transport.ts';
 import {
   type AdvanceOptions,
   headOf,
+  type TrustedCheckpoint,
   type TrustedState,
   type WalkedState,
 } from './trusted-state.ts';
@@ -27,6 +28,8 @@ import { decodeTrustedState, encodeTrustedState } from './trusted-text.ts';
 
 /** Hashes of past versions are a convenience: without them `entry` asks for a proof. */
 const MAX_KNOWN_HASHES = 100_000;
+/** A save writes the whole state: while catching up it is due when the entries since the last are this share of it. */
+const SAVE_SHARE = 1 / 4;
 
 export interface TrustedLogOptions
   extends AdvanceOptions,
@@ -59,6 +62,8 @@ export class TrustedLog {
   readonly #hashes = new Map<number, Hash>();
   #isLoaded = false;
   #state: TrustedState | null = null;
+  /** Verified by the catching up that is under way, and not saved yet: nobody else sees it. */
+  #ahead: TrustedState | null = null;
 
   constructor(options: TrustedLogOptions) {
     this.#options = options;
@@ -79,7 +84,7 @@ export class TrustedLog {
 
   /** The entry hash of a version that was verified, if it is remembered. */
   hashAt(version: number): Hash | undefined {
-    const chain = this.#state?.chain;
+    const chain = this.#reached?.chain;
     return version === chain?.version ? chain.entryHash : this.#hashes.get(version);
   }
 
@@ -107,11 +112,7 @@ export class TrustedLog {
   catchUp(bounds: RequestBounds = {}): Promise<TrustedState> {
     return this.#lane.run(async () => {
       const claim = await this.#claims.prove(undefined, await this.#load(), bounds);
-      while (this.#nextVersion < claim.size) {
-        const { steps } = await this.#verifyPage(claim, bounds);
-        await this.#keep(claim, steps);
-        this.#options.onProgress?.({ version: this.#nextVersion - 1, head: claim.size - 1 });
-      }
+      await this.#walkTo(claim, bounds);
       await this.#adopt(claim);
       if (this.#state === null)
         throw new RegistryError('internal', 'expected trusted state after catching up, got none');
@@ -156,7 +157,51 @@ export class TrustedLog {
   }
 
   get #nextVersion(): number {
-    return (this.#state?.chain.version ?? -1) + 1;
+    return (this.#reached?.chain.version ?? -1) + 1;
+  }
+
+  get #reached(): TrustedState | null {
+    return this.#ahead ?? this.#state;
+  }
+
+  /** What was verified before something went wrong is saved, and believed, as what came before it. */
+  async #walkTo(claim: ProvenClaim, bounds: RequestBounds): Promise<void> {
+    let unsaved = 0;
+    try {
+      while (this.#nextVersion < claim.size) {
+        const { steps } = await this.#verifyPage(claim, bounds);
+        this.#hold(claim, steps);
+        unsaved += steps.length;
+        if (this.#nextVersion >= claim.size || unsaved >= sizeOf(this.#ahead) * SAVE_SHARE) {
+          await this.#settle();
+          unsaved = 0;
+        }
+        this.#options.onProgress?.({ version: this.#nextVersion - 1, head: claim.size - 1 });
+      }
+    } catch (error) {
+      throw await cleanedUp(error, () => this.#settle());
+    }
+  }
+
+  #hold({ size, root, note, freshAt }: Claim, steps: readonly Step[]): void {
+    const walked = steps.at(-1)?.next ?? null;
+    if (walked === null) return;
+    this.#tellFirstUse(walked);
+    this.#ahead = { ...walked, checkpoint: { size, root, note, freshAt } };
+    for (const { next } of steps) if (next !== null) this.#remember(next.chain);
+  }
+
+  /** What cannot be saved is not believed. */
+  async #settle(): Promise<void> {
+    const ahead = this.#ahead;
+    this.#ahead = null;
+    if (ahead === null) return;
+    try {
+      await this.#save(ahead, ahead.checkpoint);
+    } catch (error) {
+      this.#hashes.clear();
+      throw error;
+    }
   }
 
   async #load(): Promise<TrustedState | null> {
@@ -179,7 +224,7 @@ export class TrustedLog {
    * `invalid_proof`, and `pruned` unless that is accepted: then what was passed over is saved.
    */
   async #verifyPage(claim: ProvenClaim, bounds: RequestBounds): Promise<Page> {
-    const { page, gap, ...reached } = await this.#claims.reach(claim, this.#state, bounds);
+    const { page, gap, ...reached } = await this.#claims.reach(claim, this.#reached, bounds);
     const skipped =
       gap === null ? null : { gap, head: await this.#pass(claim, reached.state, bounds) };
     const states: WalkedState[] = [];
@@ -236,10 +281,13 @@ export class TrustedLog {
   }
 
   async #trust(walked: WalkedState, claim: Claim): Promise<TrustedState> {
-    const { origin, registry } = walked.chain;
-    if (this.#state === null && this.#options.registry === undefined)
-      this.#options.onFirstUse?.({ origin, registry });
+    this.#tellFirstUse(walked);
     return this.#save(walked, claim);
+  }
+
+  #tellFirstUse({ chain: { origin, registry } }: WalkedState): void {
+    if (this.#reached === null && this.#options.registry === undefined)
+      this.#options.onFirstUse?.({ origin, registry });
   }
 
   async #adopt(claim: Claim): Promise<void> {
@@ -251,10 +299,14 @@ export class TrustedLog {
     if (isNews && isEqualBytes(chain.tree.root, claim.root)) await this.#save(state, claim);
   }
 
-  async #save(walked: WalkedState, { size, root, note, freshAt }: Claim): Promise<TrustedState> {
+  async #save(
+    walked: WalkedState,
+    { size, root, note, freshAt }: TrustedCheckpoint,
+  ): Promise<TrustedState> {
     const state = { ...walked, checkpoint: { size, root, note, freshAt } };
     await this.#options.trust.save(encodeTrustedState(state));
     this.#state = state;
+    this.#ahead = null;
     return state;
   }
 
@@ -263,4 +315,9 @@ export class TrustedLog {
     const [oldest] = this.#hashes.keys();
     if (this.#hashes.size > MAX_KNOWN_HASHES && oldest !== undefined) this.#hashes.delete(oldest);
   }
+}
+
+/** In what a save writes most of. */
+function sizeOf(state: TrustedState | null): number {
+  return state === null ? 0 : state.chain.set.size + state.recent.size;
 }

@@ -58,6 +58,53 @@ test('catching up goes page by page, reports progress, and saves once for each p
   assert.equal(saves(), 2);
 });
 
+/** A set beside which a page is small: a save writes all of it. */
+async function openLargeStage() {
+  const stage = await openStage();
+  await stage.change(...Array.from({ length: 3_000 }, (_, i) => put(`large-${i}`, { i })));
+  await stage.grow(600);
+  return stage;
+}
+
+test('pages that are small beside the set are saved together, and believed when they are', async () => {
+  const stage = await openLargeStage();
+  const trusted: unknown[] = [];
+  const { client, saves } = openClient(stage, {
+    onProgress: () => trusted.push(client.trusted()?.version),
+  });
+  assert.equal((await client.head()).version, 601);
+  assert.deepEqual(trusted, [undefined, undefined, 601]);
+  assert.equal(saves(), 1);
+});
+
+test('of pages that are saved together what was verified before an error is kept', async () => {
+  const stage = await openLargeStage();
+  stage.lie((path, honest) => (path.includes('from=512') ? Response.error() : honest()));
+  const { client, saves, saved } = openClient(stage);
+  await assert.rejects(client.head());
+  assert.deepEqual([client.trusted()?.version, saves()], [511, 1]);
+  stage.lie(undefined);
+  const again = openClient(stage, { trust: memoryTrust(await saved()) });
+  stage.requests.length = 0;
+  assert.equal((await again.client.head()).version, 601);
+  assert.ok(!stage.requests.some((request) => request.includes('from=0')));
+});
+
+test('of pages that are saved together none is believed that cannot be saved', async () => {
+  const stage = await openLargeStage();
+  let isFull = true;
+  const kept = memoryTrust();
+  const trust = {
+    load: kept.load,
+    save: (text: string) => (isFull ? Promise.reject(new Error('no space')) : kept.save(text)),
+  };
+  const { client } = openClient(stage, { trust });
+  await assert.rejects(client.head(), /no space/);
+  assert.equal(client.trusted(), undefined);
+  isFull = false;
+  assert.equal((await client.head()).version, 601);
+});
+
 test('an entry past the head that was claimed waits for a head that claims it', async () => {
   const stage = await openStage();
   await stage.grow(1);
