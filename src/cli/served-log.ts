@@ -43,18 +43,22 @@ export interface ServedLogOptions {
   readonly signal: AbortSignal;
   /** Leaves alone will do where the entries were pruned; else they are refused with `pruned`. */
   readonly isPrunedAccepted: boolean;
+  /** Below it leaves alone will do in any case. Default: 0. */
+  readonly neededFrom?: number;
 }
 
 export class ServedLog {
   readonly #transport: Transport;
   readonly #signal: AbortSignal;
   readonly #isPrunedAccepted: boolean;
+  readonly #neededFrom: number;
   readonly #answers: Answers;
 
-  constructor({ transport, signal, isPrunedAccepted }: ServedLogOptions) {
+  constructor({ transport, signal, isPrunedAccepted, neededFrom = 0 }: ServedLogOptions) {
     this.#transport = transport;
     this.#signal = signal;
     this.#isPrunedAccepted = isPrunedAccepted;
+    this.#neededFrom = neededFrom;
     this.#answers = new Answers(transport);
   }
 
@@ -140,7 +144,8 @@ export class ServedLog {
     } catch (refusal) {
       const oldest = oldestOf(refusal, { from, size });
       if (oldest === undefined) throw refusal;
-      if (!this.#isPrunedAccepted) throw notAccepted(refusal, { from, oldest });
+      if (!this.#isPrunedAccepted && oldest > this.#neededFrom)
+        throw notAccepted(refusal, { from: Math.max(from, this.#neededFrom), oldest });
       const left = from + count - oldest;
       return left <= 0 ? [] : this.#lines(oldest, left);
     }

@@ -12,7 +12,9 @@ import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { verifyCopy } from '../../../src/server/snapshot/verify-copy.ts';
 import { type RunningWitness, startWitness } from '../../../src/server/witness-server.ts';
 import { openSqliteReader, openSqliteStore } from '../../../src/store/sqlite.ts';
+import { checkLog } from '../../support/check-log.ts';
 import { runCli } from '../../support/cli-io.ts';
+import { forgetting } from '../../support/client-gone.ts';
 import { openStage, type Stage, URL_BASE } from '../../support/client-server.ts';
 import { keepCheckpoint, put, SILENT_LOG } from '../../support/registry.ts';
 import { erasePayload } from '../../support/signers.ts';
@@ -222,6 +224,29 @@ test('a snapshot from before what was erased since cannot go past it, and says s
   const { code, stderr, data } = await restore(stage, snapshot.path, ['--catch-up', URL_BASE]);
   assert.deepEqual([code === 0, existsSync(data)], [false, false]);
   assert.match(stderr, /version 1 without/);
+});
+
+test('what a service has pruned is missed only where the snapshot lacks it too', async (t) => {
+  const stage = await openStored(t);
+  await stage.grow(6);
+  const snapshot = await packTest(await copyNow(stage));
+  await stage.grow(5);
+  const size = (stage.registry.head()?.version ?? 0) + 1;
+  t.after(() => stage.lie(undefined));
+  for (const oldest of [1, snapshot.header.version, snapshot.header.version + 1]) {
+    stage.lie(forgetting({ oldest }));
+    const { code, stderr, data } = await restore(stage, snapshot.path, ['--catch-up', URL_BASE]);
+    assert.equal(code, 0, stderr);
+    await using store = openSqliteReader({ path: join(data, 'registry.db') });
+    assert.equal((await checkLog(store))?.version, size - 1);
+  }
+  stage.lie(forgetting({ oldest: snapshot.header.version + 3, archive: 'the attic' }));
+  const { code, stderr, data } = await restore(stage, snapshot.path, ['--catch-up', URL_BASE]);
+  assert.deepEqual([code, existsSync(data)], [1, false]);
+  assert.match(
+    stderr,
+    /the entries from version 7 on .* before 9 were pruned there: restore a newer snapshot, or .*attic/,
+  );
 });
 
 /** As a program of schema version 2 packed it. */
