@@ -10,6 +10,9 @@ import { readProblem } from './problem.ts';
 import { type Failure, isWorthRepeating, jitteredDelayMs, parseRetryAfter } from './retry.ts';
 
 const MAX_PROBLEM_BYTES = 64 * 1024;
+const MAX_CAUSES = 8;
+/** Such as ECONNREFUSED; our own codes are lower case. */
+const SYSTEM_CODE = /^[A-Z][A-Z0-9_]{2,63}$/;
 
 /** Part of a content type, and the header that asks for it. */
 const ACCEPT = {
@@ -243,9 +246,19 @@ function noAnswer({ method, path }: Request, cause: unknown): RegistryError {
   if (cause instanceof RegistryError) return cause;
   return new RegistryError(
     'unavailable',
-    `expected an answer to ${method} ${path}, got a broken connection`,
+    `expected an answer to ${method} ${path}, got a broken connection${reasonOf(cause)}`,
     { cause },
   );
+}
+
+/** What the system calls it, where it is asked: who reads it sees a refused connection from a certificate. */
+function reasonOf(error: unknown): string {
+  let at = error;
+  for (let depth = 0; at instanceof Error && depth < MAX_CAUSES; depth++) {
+    if ('code' in at && SYSTEM_CODE.test(String(at.code))) return ` (${at.code})`;
+    at = at.cause;
+  }
+  return '';
 }
 
 /** The last error, and for a write without an answer the one thing its caller must know. */
@@ -258,7 +271,7 @@ function afterAttempts(
   const advice = method === 'POST' ? '; its outcome is unknown, and repeating it is safe' : '';
   return new RegistryError(
     'unavailable',
-    `expected an answer to ${method} ${path}, got none in ${attempts} attempts${advice}`,
+    `expected an answer to ${method} ${path}, got none in ${attempts} attempts${reasonOf(error)}${advice}`,
     {
       cause: error,
       details: { ...error.details, attempts },

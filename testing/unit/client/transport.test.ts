@@ -102,6 +102,13 @@ for (const [name, step, count] of [
     for (const request of requests) assert.equal(await request.text(), '{}');
   });
 
+test('what the system calls the failure is told, as of a certificate that nobody knows', async () => {
+  const refused = Object.assign(new Error('self-signed'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  const { transport } = script([() => Promise.reject(new TypeError('fetch', { cause: refused }))]);
+  const error = await errorOf(transport.get('/x', GET));
+  assert.match(String(error), /GET \/x, got none in 4 attempts \(DEPTH_ZERO_SELF_SIGNED_CERT\)$/);
+});
+
 test('attempts end, and the error says how many there were and why the last one failed', async () => {
   const { transport, requests } = script([broken]);
   const error = await errorOf(transport.get('/x', GET));
