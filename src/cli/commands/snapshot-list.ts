@@ -1,12 +1,21 @@
 /** `quorate snapshot list`: what a place has, by headers and sizes. */
-import { escapeText } from '../../core/error.ts';
+import { existsSync } from 'node:fs';
+import { escapeText, RegistryError } from '../../core/error.ts';
 import { isSound, listSnapshots } from '../../server/snapshot/catalogue.ts';
+import { isS3Address } from '../../server/snapshot/s3/address.ts';
 import type { Context } from '../context.ts';
 import { listedJson, showListed } from '../show-snapshot.ts';
-import { openPlace } from '../snapshot-source.ts';
+import { DEFAULT_PLACE, openPlace } from '../snapshot-source.ts';
 
 export async function listPlace(context: Context, where: string): Promise<void> {
   const { globals, io, print, printJson, say } = context;
+  // A server makes its own when it first takes one; anywhere else a slip would look like a backup that is empty.
+  if (!isS3Address(where) && where !== DEFAULT_PLACE && !existsSync(where))
+    throw new RegistryError(
+      'not_found',
+      `expected a directory of snapshots at ${escapeText(where)}, got none`,
+      { details: { place: where } },
+    );
   const listed = await listSnapshots(await openPlace(context, where));
   if (globals.isJson) {
     for (const one of listed) await printJson(listedJson(one));
