@@ -93,6 +93,8 @@ export async function* readFrom(path: string, offset: number): AsyncGenerator<Ui
 
 /** Not yet, or never, a snapshot. */
 const UNFINISHED = '.unfinished-';
+/** Of ours: a directory that is written to may have names of others in it. */
+const UNFINISHED_NAME = /^\.unfinished-[0-9a-f]{12}$/;
 const FORGOTTEN_MS = 86_400_000;
 
 /** As a place's `write`, for any path in a directory that is there. Throws what the file system throws, in its words. */
@@ -133,7 +135,7 @@ async function writeWhole(path: string, chunks: Chunks, check?: CheckWritten): P
 /** What a crash left. Another process may be writing another one: that is younger. */
 async function removeForgotten(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
-    if (!name.startsWith(UNFINISHED)) continue;
+    if (!UNFINISHED_NAME.test(name)) continue;
     const path = join(directory, name);
     const found = await stat(path).catch(() => undefined);
     if (found !== undefined && found.mtimeMs < Date.now() - FORGOTTEN_MS)
