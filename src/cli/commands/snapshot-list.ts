@@ -1,6 +1,6 @@
 /** `quorate snapshot list`: what a place has, by headers and sizes. */
 import { existsSync } from 'node:fs';
-import { escapeText, RegistryError } from '../../core/error.ts';
+import { escapeText } from '../../core/error.ts';
 import { isSound, listSnapshots } from '../../server/snapshot/catalogue.ts';
 import { isS3Address } from '../../server/snapshot/s3/address.ts';
 import type { Context } from '../context.ts';
@@ -9,13 +9,9 @@ import { DEFAULT_PLACE, openPlace } from '../snapshot-source.ts';
 
 export async function listPlace(context: Context, where: string): Promise<void> {
   const { globals, io, print, printJson, say } = context;
-  // A server makes its own when it first takes one; anywhere else a slip would look like a backup that is empty.
+  // The first snapshot makes it: none yet is no error. But a slip must not look like a backup that is empty.
   if (!isS3Address(where) && where !== DEFAULT_PLACE && !existsSync(where))
-    throw new RegistryError(
-      'not_found',
-      `expected a directory of snapshots at ${escapeText(where)}, got none`,
-      { details: { place: where } },
-    );
+    return say(`no snapshots: there is no directory ${escapeText(where)}`);
   const listed = await listSnapshots(await openPlace(context, where));
   if (globals.isJson) {
     for (const one of listed) await printJson(listedJson(one));
