@@ -49,7 +49,7 @@ function declaredItems(text: string, path: string): readonly Json[] {
   if (Array.isArray(items)) return items;
   throw new RegistryError(
     'invalid_payload',
-    `expected a declared set in ${path}, which is an array of {"kind","id","spec"}, an object with such items, or one item a line, got something else`,
+    `expected an array at /items: a declared set, here in ${path}, is an array of {"kind","id","spec"}, an object with such items, or one item a line`,
   );
 }
 

@@ -21,18 +21,17 @@ export async function readInput(io: Pick<Io, 'stdin'>, path: string): Promise<st
   }
 }
 
-/** `-` is standard output. `isNew`: what stands there already is left as it is. */
+/** `-` is standard output. */
 export async function writeOutput(
   io: Pick<Io, 'stdout'>,
   path: string,
   bytes: Uint8Array,
-  { isNew = false }: { readonly isNew?: boolean } = {},
 ): Promise<void> {
   if (path === '-') return io.stdout.write(new TextDecoder().decode(bytes));
   try {
-    await writeFile(path, bytes, { flag: isNew ? 'wx' : 'w' });
+    await writeFile(path, bytes);
   } catch (cause) {
-    throw fileError(`to write ${path}${isNew ? ', which must not exist yet' : ''}`, cause);
+    throw fileError(`to write ${path}`, cause);
   }
 }
 

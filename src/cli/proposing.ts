@@ -1,4 +1,5 @@
 /** What the commands that write payloads share: their options, and where the payload goes. */
+import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Client, QuorumJson } from '../client/client.ts';
 import { encodeUtf8 } from '../core/bytes.ts';
@@ -35,10 +36,22 @@ export async function writePayload(
   { io, say }: Context,
   path: string,
   { bytes, payloadB3 }: DecodedPayload,
-  options: { readonly isNew?: boolean } = {},
 ): Promise<void> {
-  await writeOutput(io, path, bytes, options);
+  await writeOutput(io, path, bytes);
   await say(`wrote ${path === '-' ? 'the payload' : path}: ${payloadB3}`);
+}
+
+/** As `writePayload`. The ceremony may be repeated, but what was approved of an earlier genesis is worthless then. */
+export async function writeGenesisPayload(
+  context: Context,
+  path: string,
+  proposal: DecodedPayload,
+): Promise<void> {
+  if (path !== '-' && existsSync(path))
+    await context.say(
+      `warning: another genesis takes the place of ${path}: approvals of that one do not count for it`,
+    );
+  await writePayload(context, path, proposal);
 }
 
 /** Posts the payload and prints its id: the one thing the signers need. */

@@ -34,7 +34,7 @@ import {
   addEnvelopeOptions,
   type EnvelopeOptions,
   envelopeOf,
-  writePayload,
+  writeGenesisPayload,
 } from '../proposing.ts';
 import { showHandover } from '../show-governance.ts';
 import { readSigner, readVerifierKey } from '../signer-file.ts';
@@ -68,11 +68,7 @@ export function defineEpoch(command: Command, context: Context): void {
     .option('--signer <file...>', 'other signers: NAME.pub.json of each; default: the same')
     .option('--threshold <count>', 'how many must approve; default: as many', parseCount)
     .option('--set <file>', 'write the old descriptor set here, as `propose -f` takes it')
-    .option(
-      '-o, --output <file>',
-      'the genesis payload, which must not exist yet; - is stdout',
-      'genesis.json',
-    )
+    .option('-o, --output <file>', 'the genesis payload; - is stdout', 'genesis.json')
     .action((options: EpochOptions) => beginEpoch(context, options));
   command
     .command('verify')
@@ -103,7 +99,7 @@ async function beginEpoch(context: Context, options: EpochOptions): Promise<void
   nextGovernance(null, proposal);
   assertAdmitted(null, proposal, createFullVerifier());
   await say(showHandover(previous).join('\n'));
-  await writePayload(context, output, proposal, { isNew: true });
+  await writeGenesisPayload(context, output, proposal);
   if (set !== undefined && descriptors !== undefined) {
     const lines = descriptors.map((item) => `${decodeUtf8(encodeDescriptor(item))}\n`);
     await writeOutput(io, set, encodeUtf8(lines.join('')));

@@ -13,7 +13,7 @@ import {
   addEnvelopeOptions,
   type EnvelopeOptions,
   envelopeOf,
-  writePayload,
+  writeGenesisPayload,
 } from '../proposing.ts';
 import { readSigner, readVerifierKey } from '../signer-file.ts';
 import { payloadWarnings } from '../warnings.ts';
@@ -36,11 +36,7 @@ export function defineInit(command: Command, context: Context): void {
     .option('--threshold <count>', 'how many signers must approve each change', parseCount)
     .option('--signer <file...>', 'the signers: NAME.pub.json of each')
     .option('--log-key <vkey|file...>', 'the keys that sign checkpoints')
-    .option(
-      '-o, --output <file>',
-      'the genesis payload, which must not exist yet; - is stdout',
-      'genesis.json',
-    )
+    .option('-o, --output <file>', 'the genesis payload; - is stdout', 'genesis.json')
     .action((options: InitOptions) => writeGenesis(context, options));
   defineInitCommit(command.command('commit'), context);
 }
@@ -72,8 +68,7 @@ async function writeGenesis(context: Context, options: InitOptions): Promise<voi
     io.now(),
   ))
     await say(`warning: ${warning}`);
-  // Another genesis in its place would make worthless what was approved of the first.
-  await writePayload(context, output, proposal, { isNew: true });
+  await writeGenesisPayload(context, output, proposal);
   if (globals.isJson && output !== '-')
     await context.printJson({ registry: proposal.payloadB3, output });
   await say(`next, each signer: quorate approve ${output} --key FILE -o NAME.approval.json`);

@@ -55,7 +55,7 @@ for (const [name, stdin, message] of [
   [
     'an object without items',
     '{\n"a": 1\n}',
-    /expected a declared set in .*, an object with such items, .*got something else/,
+    /expected an array at \/items: a declared set, here in -, is an array of .* one item a line/,
   ],
   ['an item without a spec', '[{"kind":"a","id":"b"}]', /item 1: expected a member at \/spec/],
   ['a member too many', '[{"kind":"a","id":"b","spec":{},"x":1}]', /expected no member but/],
