@@ -36,12 +36,12 @@ export function reasonsAgainst({ entry, current }: ErasureTarget): readonly stri
   ];
 }
 
-/** Throws `invalid_request`: nothing that could be proposed. */
-export function assertErasableNow(version: number, target: ErasureTarget): void {
+/** Rejects `fence_broken`, as the registry would. */
+export async function assertErasableNow(version: number, target: ErasureTarget): Promise<void> {
   const [reason] = reasonsAgainst(target);
   if (reason !== undefined)
     throw new RegistryError(
-      'invalid_request',
+      'fence_broken',
       `expected version ${version} to be one that can be erased, got another: ${reason}`,
       { details: { version } },
     );

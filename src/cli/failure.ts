@@ -53,7 +53,7 @@ class Explained extends Error {
   }
 }
 
-/** Awaits the work of a command on files. `hinted`: codes whose hints are right there too. */
+/** Awaits work whose errors say what to do. `hinted`: codes whose hints are right there too. */
 export async function explained<T>(work: Promise<T>, hinted: readonly ErrorCode[]): Promise<T> {
   try {
     return await work;

@@ -5,7 +5,7 @@ import { parseVersion } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { draftErase } from '../draft.ts';
 import { assertErasableNow, findErasureTarget } from '../erasure-target.ts';
-import { verified } from '../failure.ts';
+import { explained, verified } from '../failure.ts';
 import {
   addEnvelopeOptions,
   type EnvelopeOptions,
@@ -30,7 +30,8 @@ async function erase(context: Context, version: number, options: EraseOptions): 
   const client = await context.client();
   const head = await verified(client.head());
   const target = await findErasureTarget(client, version);
-  assertErasableNow(version, target);
+  // What to do is in its reason; a proposal that lost a race is told something else.
+  await explained(assertErasableNow(version, target), []);
   const act = { erases: target.entry.entryHash, version, reason: options.reason };
   const proposal = draftErase(head, act, envelopeOf(context, options));
   if (options.output !== undefined) return writePayload(context, options.output, proposal);

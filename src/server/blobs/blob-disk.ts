@@ -33,8 +33,14 @@ export class BlobDisk {
   /** Room for so many bytes, to be given back. Throws `read_only`. */
   async share(declaredBytes: number): Promise<DiskShare> {
     const mine: Arriving = { allowedBytes: 0, writtenBytes: 0 };
-    await this.#allow(mine, declaredBytes);
+    // Among the others before it is allowed anything: none may look in between and not see it.
     this.#arriving.add(mine);
+    try {
+      await this.#allow(mine, declaredBytes);
+    } catch (error) {
+      this.#arriving.delete(mine);
+      throw error;
+    }
     let looked = 0;
     return {
       atLeast: async (bytes) => {

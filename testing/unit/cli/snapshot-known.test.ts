@@ -1,9 +1,7 @@
 /** What others know of a log when a snapshot of it is restored: witnesses, and entries that erase. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import Database from 'better-sqlite3';
@@ -16,6 +14,7 @@ import { checkLog } from '../../support/check-log.ts';
 import { runCli } from '../../support/cli-io.ts';
 import { forgetting } from '../../support/client-gone.ts';
 import { openStage, type Stage, URL_BASE } from '../../support/client-server.ts';
+import { openPlainServer } from '../../support/plain-server.ts';
 import { keepCheckpoint, put, SILENT_LOG } from '../../support/registry.ts';
 import { erasePayload } from '../../support/signers.ts';
 import { packTest, type TestSnapshot, withHeader } from '../../support/snapshot.ts';
@@ -120,19 +119,11 @@ test('a witness that signs with another key has not answered', async (t) => {
 /** Says sizes and signs nothing, as anybody on the way to a witness may. */
 async function openTeller(t: TestContext, sizeOf: (asked: number) => number) {
   let asked = 0;
-  const server = createServer((request, response) => {
-    request.resume();
+  const url = await openPlainServer(t, (_, response) => {
     response.writeHead(409, { 'content-type': SIZE_MEDIA_TYPE });
     response.end(`${sizeOf(asked++)}\n`);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
   });
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return { url: `http://127.0.0.1:${address.port}`, asked: () => asked };
+  return { url, asked: () => asked };
 }
 
 test('a size that nobody signed is no word of a witness that it has seen no more', async (t) => {

@@ -1,11 +1,12 @@
 /** What a server for S3 may answer instead of what it was asked: no such answer fills the memory, or stands for another. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { isSound, listSnapshots } from '../../../src/server/snapshot/catalogue.ts';
 import type { SnapshotPlace } from '../../../src/server/snapshot/place.ts';
 import { openS3Place } from '../../../src/server/snapshot/s3/place.ts';
+import { openPlainServer } from '../../support/plain-server.ts';
 
 const NAMES = ['1-0123456789abcdef.qsnap', '2-0123456789abcdef.qsnap'];
 const PIECE = Buffer.alloc(1024 * 1024, ' ');
@@ -16,19 +17,8 @@ async function openPlace(
   t: TestContext,
   answer: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<SnapshotPlace> {
-  const server = createServer((request, response) => {
-    request.resume();
-    answer(request, response);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
   const env = {
-    AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${address.port}`,
+    AWS_ENDPOINT_URL_S3: await openPlainServer(t, answer),
     AWS_ACCESS_KEY_ID: 'a',
     AWS_SECRET_ACCESS_KEY: 'b',
   };
