@@ -1,7 +1,8 @@
 /**
  * Reads at a fixed rate, whatever becomes of them: what they take and what they cost the server, alone and
  * beside commits. Latencies count from when a request was due, in the client, beside bare node:http at the
- * same rate from the same client.
+ * same rate from the same client. The p95 is the middle one of short moments, in turns with it: where all stands
+ * still now and then, that of a whole turn says who was asked at that time.
  */
 import { createBenchClock } from '../../src/cli/bench/clock.ts';
 import type { Latency } from '../../src/cli/bench/histogram.ts';
@@ -20,11 +21,16 @@ import {
   type RegistryProcessOptions,
   startRegistry,
 } from './registry-process.ts';
+import { median } from './statistics.ts';
 
 const BARE = 'bare node:http';
 export const HEAD = '/registry/head';
 const CONNECTIONS = 32;
 const WARMUP_MS = 250;
+/** Of each server in a round. */
+const MOMENTS = 10;
+const MOMENT_MS = 200;
+const MOMENT_WARMUP_MS = 50;
 const TIMEOUT_MS = 30_000;
 const NEVER = new AbortController().signal;
 
@@ -57,9 +63,10 @@ export async function openPaced(plan: PacedPlan): Promise<Bench> {
     const round = async () => {
       const alone = await readAt(ours, HEAD, plan);
       const theirs = await readAt(bare, HEAD, plan);
+      const p95 = await momentsOf({ ours, theirs: bare }, plan.perSecond);
       const beside = await readBesideCommits(ours, { ...plan, firstId: made });
       made += plan.commitsPerSecond * plan.seconds;
-      return [...samplesOf(plan, alone, theirs), besideSample(plan, beside, alone)];
+      return [...samplesOf(plan, { alone, theirs, p95 }), besideSample(plan, beside, alone)];
     };
     return { pids: [ours.pid, bare.pid], round, [Symbol.asyncDispose]: () => stack.disposeAsync() };
   } catch (error) {
@@ -77,22 +84,62 @@ export async function readAt(
   using sender = senderTo(server);
   const before = cpuUs(server.pid);
   const began = performance.now();
+  const load = { path, perSecond, warmupMs: WARMUP_MS, durationMs: seconds * 1_000 };
+  const seen = await readSteadily(sender, load);
+  const cpuShare = (cpuUs(server.pid) - before) / ((performance.now() - began) * 1_000);
+  return { ...seen, cpuShare, mib: residentMib(server.pid) };
+}
+
+interface SteadyLoad {
+  readonly path: string;
+  readonly perSecond: number;
+  readonly warmupMs: number;
+  readonly durationMs: number;
+}
+
+/** Throws unless every answer was good. */
+async function readSteadily(
+  sender: HttpSender,
+  { path, perSecond, ...times }: SteadyLoad,
+): Promise<Pick<PacedTurn, 'perSecond' | 'latency'>> {
   const seen = await runReads({
     sender,
     paths: [path],
     isConditional: false,
     clock: createBenchClock(),
-    warmupMs: WARMUP_MS,
-    durationMs: seconds * 1_000,
+    ...times,
     rate: perSecond,
     connections: CONNECTIONS,
     signal: NEVER,
   });
-  const cpuShare = (cpuUs(server.pid) - before) / ((performance.now() - began) * 1_000);
   if (seen.failed > 0 || seen.latency_us === null)
     throw new Error(`expected only good answers of ${path}, got ${JSON.stringify(seen.errors)}`);
-  const mib = residentMib(server.pid);
-  return { perSecond: seen.rate, latency: seen.latency_us, cpuShare, mib };
+  return { perSecond: seen.rate, latency: seen.latency_us };
+}
+
+/** Microseconds. */
+interface Compared {
+  readonly ours: number;
+  readonly theirs: number;
+}
+
+async function momentsOf(
+  servers: { readonly ours: ChildServer; readonly theirs: ChildServer },
+  perSecond: number,
+): Promise<Compared> {
+  using ours = senderTo(servers.ours);
+  using theirs = senderTo(servers.theirs);
+  const times = { warmupMs: MOMENT_WARMUP_MS, durationMs: MOMENT_MS };
+  const seen = new Map<HttpSender, number[]>([
+    [ours, []],
+    [theirs, []],
+  ]);
+  for (let i = 0; i < MOMENTS; i++)
+    for (const sender of i % 2 === 0 ? [ours, theirs] : [theirs, ours]) {
+      const { latency } = await readSteadily(sender, { path: HEAD, perSecond, ...times });
+      seen.get(sender)?.push(latency.p95);
+    }
+  return { ours: median(seen.get(ours) ?? []), theirs: median(seen.get(theirs) ?? []) };
 }
 
 type LoadPlan = Pick<PacedPlan, 'perSecond' | 'seconds' | 'commitsPerSecond'>;
@@ -159,28 +206,47 @@ function senderTo({ url }: ChildServer): HttpSender {
   return new HttpSender({ url, connections: CONNECTIONS, timeoutMs: TIMEOUT_MS });
 }
 
-function samplesOf(plan: PacedPlan, ours: PacedTurn, theirs: PacedTurn): Sample[] {
+interface Alone {
+  readonly alone: PacedTurn;
+  readonly theirs: PacedTurn;
+  readonly p95: Compared;
+}
+
+function samplesOf(plan: PacedPlan, { alone, theirs, p95 }: Alone): Sample[] {
   const at = `head at ${plan.perSecond.toLocaleString('en-US')}/s`;
-  const sample = (
+  const compared = (
     [what, kind, unit]: readonly [string, Kind, string],
-    figure: (turn: PacedTurn) => number,
+    figures: Compared,
     isGated = true,
-  ): Sample => ({
-    name: `${at}: ${what}`,
-    kind,
-    unit,
-    reference: BARE,
-    ours: figure(ours),
+  ): Sample => ({ name: `${at}: ${what}`, kind, unit, reference: BARE, ...figures, isGated });
+  const both = (figure: (turn: PacedTurn) => number): Compared => ({
+    ours: figure(alone),
     theirs: figure(theirs),
-    isGated,
   });
   return [
-    sample(['p50', 'latency', 'us'], ({ latency }) => latency.p50, false),
-    sample(['p95', 'latency', 'us'], ({ latency }) => latency.p95),
-    sample(['p99', 'latency', 'us'], ({ latency }) => latency.p99, false),
-    sample(['throughput', 'throughput', 'requests/s'], ({ perSecond }) => perSecond),
-    sample(['processor', 'cpu', '% of a core'], ({ cpuShare }) => cpuShare * 100),
-    sample(['memory', 'memory', 'MiB'], ({ mib }) => mib),
+    compared(
+      ['p50', 'latency', 'us'],
+      both(({ latency }) => latency.p50),
+      false,
+    ),
+    compared(['p95', 'latency', 'us'], p95),
+    compared(
+      ['p99', 'latency', 'us'],
+      both(({ latency }) => latency.p99),
+      false,
+    ),
+    compared(
+      ['throughput', 'throughput', 'requests/s'],
+      both(({ perSecond }) => perSecond),
+    ),
+    compared(
+      ['processor', 'cpu', '% of a core'],
+      both(({ cpuShare }) => cpuShare * 100),
+    ),
+    compared(
+      ['memory', 'memory', 'MiB'],
+      both(({ mib }) => mib),
+    ),
   ];
 }
 
