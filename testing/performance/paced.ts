@@ -1,8 +1,8 @@
 /**
  * Reads at a fixed rate, whatever becomes of them: what they take and what they cost the server, alone and
  * beside commits. Latencies count from when a request was due, in the client, beside bare node:http at the
- * same rate from the same client. The p95 is the middle one of short moments, in turns with it: where all stands
- * still now and then, that of a whole turn says who was asked at that time.
+ * same rate from the same client. The p95 that is judged is that of short moments, in turns with it: where all
+ * stands still now and then, that of a whole turn says who was asked at that time.
  */
 import { createBenchClock } from '../../src/cli/bench/clock.ts';
 import type { Latency } from '../../src/cli/bench/histogram.ts';
@@ -21,7 +21,7 @@ import {
   type RegistryProcessOptions,
   startRegistry,
 } from './registry-process.ts';
-import { median } from './statistics.ts';
+import { quantile } from './statistics.ts';
 
 const BARE = 'bare node:http';
 export const HEAD = '/registry/head';
@@ -31,6 +31,8 @@ const WARMUP_MS = 250;
 const MOMENTS = 10;
 const MOMENT_MS = 200;
 const MOMENT_WARMUP_MS = 50;
+/** A machine makes moments slower and never faster; what a change costs, it costs in all of them. */
+const UNDISTURBED = 0.25;
 const TIMEOUT_MS = 30_000;
 const NEVER = new AbortController().signal;
 
@@ -63,10 +65,11 @@ export async function openPaced(plan: PacedPlan): Promise<Bench> {
     const round = async () => {
       const alone = await readAt(ours, HEAD, plan);
       const theirs = await readAt(bare, HEAD, plan);
-      const p95 = await momentsOf({ ours, theirs: bare }, plan.perSecond);
+      const moments = await momentsOf({ ours, theirs: bare }, plan.perSecond);
       const beside = await readBesideCommits(ours, { ...plan, firstId: made });
       made += plan.commitsPerSecond * plan.seconds;
-      return [...samplesOf(plan, { alone, theirs, p95 }), besideSample(plan, beside, alone)];
+      const turns = { ours: alone, theirs };
+      return [...samplesOf(plan, turns, moments), besideSample(plan, beside, alone)];
     };
     return { pids: [ours.pid, bare.pid], round, [Symbol.asyncDispose]: () => stack.disposeAsync() };
   } catch (error) {
@@ -82,12 +85,8 @@ export async function readAt(
   { perSecond, seconds }: Pick<PacedPlan, 'perSecond' | 'seconds'>,
 ): Promise<PacedTurn> {
   using sender = senderTo(server);
-  const before = cpuUs(server.pid);
-  const began = performance.now();
   const load = { path, perSecond, warmupMs: WARMUP_MS, durationMs: seconds * 1_000 };
-  const seen = await readSteadily(sender, load);
-  const cpuShare = (cpuUs(server.pid) - before) / ((performance.now() - began) * 1_000);
-  return { ...seen, cpuShare, mib: residentMib(server.pid) };
+  return await turnOf(server, sender, load);
 }
 
 interface SteadyLoad {
@@ -97,11 +96,13 @@ interface SteadyLoad {
   readonly durationMs: number;
 }
 
-/** Throws unless every answer was good. */
-async function readSteadily(
+async function turnOf(
+  server: ChildServer,
   sender: HttpSender,
   { path, perSecond, ...times }: SteadyLoad,
-): Promise<Pick<PacedTurn, 'perSecond' | 'latency'>> {
+): Promise<PacedTurn> {
+  const before = cpuUs(server.pid);
+  const began = performance.now();
   const seen = await runReads({
     sender,
     paths: [path],
@@ -112,34 +113,49 @@ async function readSteadily(
     connections: CONNECTIONS,
     signal: NEVER,
   });
+  const cpuShare = (cpuUs(server.pid) - before) / ((performance.now() - began) * 1_000);
   if (seen.failed > 0 || seen.latency_us === null)
     throw new Error(`expected only good answers of ${path}, got ${JSON.stringify(seen.errors)}`);
-  return { perSecond: seen.rate, latency: seen.latency_us };
+  const mib = residentMib(server.pid);
+  return { perSecond: seen.rate, latency: seen.latency_us, cpuShare, mib };
 }
 
-/** Microseconds. */
-interface Compared {
-  readonly ours: number;
-  readonly theirs: number;
+/** Of all moments of one server. */
+interface Moments {
+  /** Microseconds, of those that nothing disturbed. */
+  readonly p95: number;
+  /** Share of one core, of all of them: garbage is not collected in each. */
+  readonly cpuShare: number;
 }
 
-async function momentsOf(
-  servers: { readonly ours: ChildServer; readonly theirs: ChildServer },
-  perSecond: number,
-): Promise<Compared> {
+interface Both<T> {
+  readonly ours: T;
+  readonly theirs: T;
+}
+
+/** In turns, so that whatever the machine does meets both. */
+async function momentsOf(servers: Both<ChildServer>, perSecond: number): Promise<Both<Moments>> {
   using ours = senderTo(servers.ours);
   using theirs = senderTo(servers.theirs);
-  const times = { warmupMs: MOMENT_WARMUP_MS, durationMs: MOMENT_MS };
-  const seen = new Map<HttpSender, number[]>([
-    [ours, []],
-    [theirs, []],
-  ]);
-  for (let i = 0; i < MOMENTS; i++)
-    for (const sender of i % 2 === 0 ? [ours, theirs] : [theirs, ours]) {
-      const { latency } = await readSteadily(sender, { path: HEAD, perSecond, ...times });
-      seen.get(sender)?.push(latency.p95);
-    }
-  return { ours: median(seen.get(ours) ?? []), theirs: median(seen.get(theirs) ?? []) };
+  const load = {
+    path: HEAD,
+    perSecond,
+    warmupMs: MOMENT_WARMUP_MS,
+    durationMs: MOMENT_MS,
+  };
+  const turns: Both<PacedTurn[]> = { ours: [], theirs: [] };
+  for (let i = 0; i < MOMENTS; i++) {
+    const ourTurn = async () => turns.ours.push(await turnOf(servers.ours, ours, load));
+    const theirTurn = async () => turns.theirs.push(await turnOf(servers.theirs, theirs, load));
+    for (const turn of i % 2 === 0 ? [ourTurn, theirTurn] : [theirTurn, ourTurn]) await turn();
+  }
+  return { ours: summaryOf(turns.ours), theirs: summaryOf(turns.theirs) };
+}
+
+function summaryOf(turns: readonly PacedTurn[]): Moments {
+  const p95s = turns.map(({ latency }) => latency.p95);
+  const shares = turns.reduce((sum, { cpuShare }) => sum + cpuShare, 0);
+  return { p95: quantile(p95s, UNDISTURBED), cpuShare: shares / turns.length };
 }
 
 type LoadPlan = Pick<PacedPlan, 'perSecond' | 'seconds' | 'commitsPerSecond'>;
@@ -206,48 +222,50 @@ function senderTo({ url }: ChildServer): HttpSender {
   return new HttpSender({ url, connections: CONNECTIONS, timeoutMs: TIMEOUT_MS });
 }
 
-interface Alone {
-  readonly alone: PacedTurn;
-  readonly theirs: PacedTurn;
-  readonly p95: Compared;
-}
-
-function samplesOf(plan: PacedPlan, { alone, theirs, p95 }: Alone): Sample[] {
+function samplesOf(plan: PacedPlan, turns: Both<PacedTurn>, moments: Both<Moments>): Sample[] {
   const at = `head at ${plan.perSecond.toLocaleString('en-US')}/s`;
   const compared = (
     [what, kind, unit]: readonly [string, Kind, string],
-    figures: Compared,
+    figures: Both<number>,
     isGated = true,
   ): Sample => ({ name: `${at}: ${what}`, kind, unit, reference: BARE, ...figures, isGated });
-  const both = (figure: (turn: PacedTurn) => number): Compared => ({
-    ours: figure(alone),
-    theirs: figure(theirs),
-  });
   return [
     compared(
       ['p50', 'latency', 'us'],
-      both(({ latency }) => latency.p50),
+      each(turns, ({ latency }) => latency.p50),
       false,
     ),
-    compared(['p95', 'latency', 'us'], p95),
+    compared(
+      ['p95', 'latency', 'us'],
+      each(moments, ({ p95 }) => p95),
+    ),
+    compared(
+      ['p95 of whole turns', 'latency', 'us'],
+      each(turns, ({ latency }) => latency.p95),
+      false,
+    ),
     compared(
       ['p99', 'latency', 'us'],
-      both(({ latency }) => latency.p99),
+      each(turns, ({ latency }) => latency.p99),
       false,
     ),
     compared(
       ['throughput', 'throughput', 'requests/s'],
-      both(({ perSecond }) => perSecond),
+      each(turns, ({ perSecond }) => perSecond),
     ),
     compared(
       ['processor', 'cpu', '% of a core'],
-      both(({ cpuShare }) => cpuShare * 100),
+      each(moments, ({ cpuShare }) => cpuShare * 100),
     ),
     compared(
       ['memory', 'memory', 'MiB'],
-      both(({ mib }) => mib),
+      each(turns, ({ mib }) => mib),
     ),
   ];
+}
+
+function each<T>({ ours, theirs }: Both<T>, figure: (of: T) => number): Both<number> {
+  return { ours: figure(ours), theirs: figure(theirs) };
 }
 
 function besideSample(plan: PacedPlan, ours: PacedTurn, theirs: PacedTurn): Sample {
