@@ -23,6 +23,11 @@ import {
 import type { Bench } from './bench.ts';
 import { smallPairs } from './core-parts.ts';
 import type { Sample } from './figure.ts';
+import { quantile } from './statistics.ts';
+
+const SLICES = 6;
+/** A machine makes slices slower and never faster; what a change costs, it costs in all of them. */
+const UNDISTURBED = 0.25;
 
 export interface Pair {
   readonly name: string;
@@ -46,26 +51,38 @@ export async function openCore(timeMs: number): Promise<Bench> {
   };
 }
 
+/** In slices, in turns: a machine that is slow for a while is so for both, and what counts are slices in which it was not. */
 async function measurePair({ name, run, bare }: Pair, timeMs: number): Promise<Sample> {
-  // One for the two: what disturbs the one disturbs the other.
-  const timing = new Timing({ time: timeMs, warmupTime: timeMs / 4 });
-  timing.add(name, run).add(bare.name, bare.run);
-  await timing.run();
+  const ours = timingOf(run, timeMs);
+  const theirs = timingOf(bare.run, timeMs);
+  const slices: (readonly [ours: number, theirs: number])[] = [];
+  for (let i = 0; i < SLICES; i++) slices.push([await sliceUs(ours), await sliceUs(theirs)]);
+  const typical = (which: 0 | 1) =>
+    quantile(
+      slices.map((slice) => slice[which]),
+      UNDISTURBED,
+    );
   return {
     name,
     kind: 'cpu',
     unit: 'us',
     reference: bare.name,
-    ours: typicalUs(timing, name),
-    theirs: typicalUs(timing, bare.name),
+    ours: typical(0),
+    theirs: typical(1),
     isGated: true,
   };
 }
 
-function typicalUs(timing: Timing, name: string): number {
-  const result = timing.getTask(name)?.result;
+function timingOf(run: () => unknown, timeMs: number): Timing {
+  const time = timeMs / SLICES;
+  return new Timing({ time, warmupTime: time / 4 }).add('timed', run);
+}
+
+async function sliceUs(timing: Timing): Promise<number> {
+  await timing.run();
+  const result = timing.getTask('timed')?.result;
   if (result?.state !== 'completed')
-    throw new Error(`expected ${name} to run to its end, got ${result?.state}`);
+    throw new Error(`expected a part to run to its end, got ${result?.state}`);
   return result.latency.p50 * 1000;
 }
 

@@ -1,12 +1,13 @@
 /**
  * Reads over HTTP, as fast as they are answered: the registry in turns with nginx, bare node:http and a raw
- * socket, all with the same bytes and headers. Beside requests a second it takes the processor time that
- * each request cost the server, which neighbours on the machine disturb least.
+ * socket, all with the same bytes and headers. What is judged is the processor time of a request, of the registry
+ * and of bare node:http at once, on one core: a machine that runs at half its speed for a second does so for both,
+ * and of the references this one suffers from it as much as the registry.
  */
 import type { Bench } from './bench.ts';
 import type { ChildServer } from './child.ts';
 import { entryOf, writeEntry } from './entries.ts';
-import type { Profile, Sample } from './figure.ts';
+import type { Kind, Profile, Sample } from './figure.ts';
 import { runLoad } from './load.ts';
 import { cpuUs } from './machine.ts';
 import { Poster } from './poster.ts';
@@ -16,6 +17,10 @@ import type { Turn } from './wrk.ts';
 
 export const CONNECTIONS = 64;
 const HEAD = '/registry/head';
+const BARE = 'bare node:http';
+/** Until then what V8 compiles as it runs is compiled, on the same core. */
+const WARMUP_SECONDS = 4;
+const TURN_SECONDS = 1;
 
 export interface ReadCase {
   readonly name: string;
@@ -23,36 +28,20 @@ export interface ReadCase {
   readonly references: readonly Reference[];
   /** Asks for what it already has: every answer is a 304. */
   readonly isConditional?: boolean;
-  /** Names the reference by whose figures the gate judges. */
-  readonly gatedBy?: Reference;
 }
 
 export const READ_CASES: readonly ReadCase[] = [
-  {
-    name: 'head 200',
-    path: HEAD,
-    references: ['nginx', 'bare node:http', 'raw socket'],
-    gatedBy: 'nginx',
-  },
-  { name: 'head 304', path: HEAD, references: ['nginx'], isConditional: true, gatedBy: 'nginx' },
-  {
-    name: 'version of 4 KB',
-    path: '/registry/1',
-    references: ['nginx', 'bare node:http'],
-    gatedBy: 'nginx',
-  },
-  {
-    name: 'version of 64 KB',
-    path: '/registry/2',
-    references: ['nginx', 'bare node:http'],
-    gatedBy: 'nginx',
-  },
+  { name: 'head 200', path: HEAD, references: ['nginx', BARE, 'raw socket'] },
+  { name: 'head 304', path: HEAD, references: ['nginx'], isConditional: true },
+  { name: 'version of 4 KB', path: '/registry/1', references: ['nginx', BARE] },
+  { name: 'version of 64 KB', path: '/registry/2', references: ['nginx', BARE] },
 ];
 
 export interface ReadsPlan extends RegistryProcessOptions {
   readonly profile: Profile;
   readonly cases: readonly ReadCase[];
-  readonly secondsPerTurn: number;
+  /** Turns of each case beside the bare server in a round, of which the middle one counts; none: nothing is judged. */
+  readonly besideTurns: number;
 }
 
 interface Measured extends Turn {
@@ -70,16 +59,16 @@ export async function openReads(plan: ReadsPlan): Promise<Bench> {
     using poster = new Poster(ours.url, 4);
     await writeEntry(poster, entryOf(ours, { id: 'four', bytes: 4_096 }));
     await writeEntry(poster, entryOf(ours, { id: 'sixty-four', bytes: 65_536 }));
-    const servers = new Map<Target, ChildServer>([['ours', ours]]);
-    const wanted = new Set(plan.cases.flatMap(({ references }) => references));
+    const wanted = new Set([BARE, ...plan.cases.flatMap(({ references }) => references)] as const);
     // The head first: the raw socket knows no other.
     const paths = new Set([HEAD, ...plan.cases.map(({ path }) => path)]);
     const references = await startReferences(wanted, { url: ours.url, paths }, stack);
-    for (const [name, server] of references) servers.set(name, server);
-    const bench = new Reads(plan, servers);
+    const bare = references.get(BARE);
+    if (bare === undefined) throw new Error(`expected ${BARE} to start, it did not`);
+    const bench = new Reads(plan, { ours, bare, references });
     await bench.warmUp();
     return {
-      pids: [...servers.values()].map(({ pid }) => pid),
+      pids: [ours, ...references.values()].map(({ pid }) => pid),
       round: () => bench.round(),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
@@ -89,22 +78,30 @@ export async function openReads(plan: ReadsPlan): Promise<Bench> {
   }
 }
 
+interface Servers {
+  readonly ours: ChildServer;
+  readonly bare: ChildServer;
+  readonly references: ReadonlyMap<Reference, ChildServer>;
+}
+
 class Reads {
   readonly #plan: ReadsPlan;
-  readonly #servers: ReadonlyMap<Target, ChildServer>;
+  readonly #servers: Servers;
   #rounds = 0;
 
-  constructor(plan: ReadsPlan, servers: ReadonlyMap<Target, ChildServer>) {
+  constructor(plan: ReadsPlan, servers: Servers) {
     this.#plan = plan;
     this.#servers = servers;
   }
 
-  /** Programs that compile as they run are slower at first: ours in each of its paths, a bare one in its only one. */
   async warmUp(): Promise<void> {
-    const [first] = this.#plan.cases;
-    for (const [target, server] of this.#servers)
-      for (const one of this.#plan.cases)
-        if (target === 'ours' || (target !== 'nginx' && one === first)) await turn(server, one, 1);
+    const { ours, bare, references } = this.#servers;
+    const [first, ...rest] = this.#plan.cases;
+    if (first === undefined) throw new Error('expected cases of reads, got none');
+    await Promise.all([ours, bare].map((server) => turn(server, first, WARMUP_SECONDS)));
+    for (const one of rest) await turn(ours, one);
+    const raw = references.get('raw socket');
+    if (raw !== undefined) await turn(raw, first);
   }
 
   async round(): Promise<readonly Sample[]> {
@@ -112,20 +109,47 @@ class Reads {
     // Every other round in the other order: nobody is always the one after the rest.
     const isReversed = this.#rounds++ % 2 === 1;
     for (const one of this.#plan.cases) {
-      const targets: Target[] = ['ours', ...one.references];
-      const measured = new Map<Target, Measured>();
-      for (const target of isReversed ? targets.toReversed() : targets) {
-        const server = this.#servers.get(target);
-        if (server !== undefined)
-          measured.set(target, await turn(server, one, this.#plan.secondsPerTurn));
-      }
-      samples.push(...samplesOf(one, measured));
+      samples.push(...(await this.#alone(one, isReversed)));
+      if (this.#plan.besideTurns > 0) samples.push(await this.#beside(one));
     }
     return samples;
   }
+
+  async #alone(one: ReadCase, isReversed: boolean): Promise<readonly Sample[]> {
+    if (one.references.length === 0) return [];
+    const targets: Target[] = ['ours', ...one.references];
+    const measured = new Map<Target, Measured>();
+    for (const target of isReversed ? targets.toReversed() : targets) {
+      const { ours, references } = this.#servers;
+      const server = target === 'ours' ? ours : references.get(target);
+      if (server !== undefined) measured.set(target, await turn(server, one));
+    }
+    return samplesOf(one, measured);
+  }
+
+  /** Turns wait for each other, so that a moment in which the machine stands still is in one of them. */
+  async #beside(one: ReadCase): Promise<Sample> {
+    const turns: (readonly [ours: number, theirs: number])[] = [];
+    for (let i = 0; i < this.#plan.besideTurns; i++) {
+      const { ours, bare } = this.#servers;
+      const [our, their] = await Promise.all([turn(ours, one), turn(bare, one)]);
+      turns.push([our.cpuUs, their.cpuUs]);
+    }
+    const sorted = turns.toSorted((a, b) => a[0] / a[1] - b[0] / b[1]);
+    const [ours, theirs] = sorted[sorted.length >> 1] ?? [Number.NaN, Number.NaN];
+    return {
+      name: `${one.name}: processor time, beside ${BARE}`,
+      kind: 'time',
+      unit: 'us/request',
+      reference: BARE,
+      ours,
+      theirs,
+      isGated: true,
+    };
+  }
 }
 
-async function turn(server: ChildServer, one: ReadCase, seconds: number): Promise<Measured> {
+async function turn(server: ChildServer, one: ReadCase, seconds = TURN_SECONDS): Promise<Measured> {
   const url = server.url + one.path;
   const headers: Record<string, string> = {};
   if (one.isConditional === true)
@@ -135,40 +159,27 @@ async function turn(server: ChildServer, one: ReadCase, seconds: number): Promis
   return { ...seen, cpuUs: (cpuUs(server.pid) - before) / seen.requests };
 }
 
-function samplesOf(one: ReadCase, measured: ReadonlyMap<Target, Measured>): Sample[] {
+function samplesOf(one: ReadCase, measured: ReadonlyMap<Target, Measured>): readonly Sample[] {
   const ours = measured.get('ours');
   if (ours === undefined) throw new Error('expected the registry to be measured, it was not');
   return one.references.flatMap((reference) => {
     const theirs = measured.get(reference);
     if (theirs === undefined) return [];
-    const name = (what: string) => `${one.name}: ${what}, of ${reference}`;
-    const isGated = one.gatedBy === reference;
+    const sample = (
+      [what, kind, unit]: readonly [string, Kind, string],
+      figure: (of: Measured) => number,
+    ): Sample => ({
+      name: `${one.name}: ${what}, of ${reference}`,
+      kind,
+      unit,
+      reference,
+      ours: figure(ours),
+      theirs: figure(theirs),
+    });
     return [
-      {
-        name: name('throughput'),
-        kind: 'throughput',
-        unit: 'requests/s',
-        reference,
-        ours: ours.perSecond,
-        theirs: theirs.perSecond,
-      },
-      {
-        name: name('p99'),
-        kind: 'latency',
-        unit: 'us',
-        reference,
-        ours: ours.latencyUs['99'],
-        theirs: theirs.latencyUs['99'],
-      },
-      {
-        name: name('processor time'),
-        kind: 'time',
-        unit: 'us/request',
-        reference,
-        ours: ours.cpuUs,
-        theirs: theirs.cpuUs,
-        isGated,
-      },
+      sample(['throughput', 'throughput', 'requests/s'], ({ perSecond }) => perSecond),
+      sample(['p99', 'latency', 'us'], ({ latencyUs }) => latencyUs['99']),
+      sample(['processor time', 'time', 'us/request'], ({ cpuUs }) => cpuUs),
     ];
   });
 }
