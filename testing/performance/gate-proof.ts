@@ -70,19 +70,24 @@ function measure(
   return runPlans(plans, WATCH);
 }
 
-/** What must be planted so that the figure becomes worse by a fifth: a trial, and as much more or less. */
+/** How much must be planted so that the figure becomes worse by a fifth: on the line through what two trials show. */
 async function plantedFor(proved: Proved, before: readonly Figure[]): Promise<Planted> {
   const { by } = WAYS[proved];
   const unchanged = figureOf(proved, before);
-  const guess = { ...NOTHING_PLANTED, [by]: SHARE * unchanged.ours };
-  const trial = figureOf(proved, await measure([proved], guess, true));
-  const shown = trial.ratio / unchanged.ratio - 1;
-  if (!(shown > SHARE / 4))
-    throw new Error(`expected ${guess[by]} of ${by} to show, got ${percent(shown)}`);
-  const planted = { ...guess, [by]: (guess[by] * SHARE) / shown };
-  const said = `${by} ${guess[by].toFixed(1)} shows as ${percent(shown)}`;
-  console.log(`${proved}: ${said}, so ${planted[by].toFixed(1)} are planted`);
-  return planted;
+  const shownOf = async (amount: number): Promise<number> => {
+    const trial = await measure([proved], { ...NOTHING_PLANTED, [by]: amount }, true);
+    const shown = figureOf(proved, trial).ratio / unchanged.ratio - 1;
+    console.log(`${proved}: ${by} ${amount.toFixed(1)} shows as ${percent(shown)}`);
+    return shown;
+  };
+  const much = SHARE * unchanged.ours;
+  const little = much / 2;
+  const [atMuch, atLittle] = [await shownOf(much), await shownOf(little)];
+  const amount = much + ((SHARE - atMuch) * (much - little)) / (atMuch - atLittle);
+  if (!(amount > 0 && amount < 2 * much))
+    throw new Error(`expected more of ${by} to show as more, got ${amount} for a fifth`);
+  console.log(`${proved}: so ${by} ${amount.toFixed(1)} is planted`);
+  return { ...NOTHING_PLANTED, [by]: amount };
 }
 
 async function prove(
