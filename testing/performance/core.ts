@@ -23,11 +23,8 @@ import {
 import type { Bench } from './bench.ts';
 import { smallPairs } from './core-parts.ts';
 import type { Sample } from './figure.ts';
-import { quantile } from './statistics.ts';
 
 const SLICES = 6;
-/** A machine makes slices slower and never faster; what a change costs, it costs in all of them. */
-const UNDISTURBED = 0.25;
 
 export interface Pair {
   readonly name: string;
@@ -44,33 +41,30 @@ export async function openCore(timeMs: number): Promise<Bench> {
     pids: [],
     round: async () => {
       const samples: Sample[] = [];
-      for (const pair of pairs) samples.push(await measurePair(pair, timeMs));
+      for (const pair of pairs) samples.push(...(await measurePair(pair, timeMs)));
       return samples;
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
 
-/** In slices, in turns: a machine that is slow for a while is so for both, and what counts are slices in which it was not. */
-async function measurePair({ name, run, bare }: Pair, timeMs: number): Promise<Sample> {
+/** In slices, in turns with what it is held against: a sample of each. */
+async function measurePair({ name, run, bare }: Pair, timeMs: number): Promise<readonly Sample[]> {
   const ours = timingOf(run, timeMs);
   const theirs = timingOf(bare.run, timeMs);
-  const slices: (readonly [ours: number, theirs: number])[] = [];
-  for (let i = 0; i < SLICES; i++) slices.push([await sliceUs(ours), await sliceUs(theirs)]);
-  const typical = (which: 0 | 1) =>
-    quantile(
-      slices.map((slice) => slice[which]),
-      UNDISTURBED,
-    );
-  return {
-    name,
-    kind: 'cpu',
-    unit: 'us',
-    reference: bare.name,
-    ours: typical(0),
-    theirs: typical(1),
-    isGated: true,
-  };
+  const samples: Sample[] = [];
+  for (let i = 0; i < SLICES; i++)
+    samples.push({
+      name,
+      kind: 'cpu',
+      unit: 'us',
+      reference: bare.name,
+      ours: await sliceUs(ours),
+      theirs: await sliceUs(theirs),
+      isGated: true,
+      isAtFullSpeed: true,
+    });
+  return samples;
 }
 
 function timingOf(run: () => unknown, timeMs: number): Timing {

@@ -3,7 +3,7 @@
  * was measured over a reference that was measured in the same round. Figures in seconds are kept for
  * reading, never compared.
  */
-import { median, noiseOf, type Spread, spreadOf } from './statistics.ts';
+import { median, noiseOf, quantile, type Spread, spreadOf } from './statistics.ts';
 
 export type Profile = 'micronode' | 'macronode';
 
@@ -22,7 +22,12 @@ export interface Sample {
   readonly theirs: number;
   /** `true`: a baseline decides about it; otherwise it is only reported. */
   readonly isGated?: boolean;
+  /** `true`: it counts only where the reference was about as fast as ever: at other times the machine was slow. */
+  readonly isAtFullSpeed?: boolean;
 }
+
+/** Of what the reference took least: a core whose other half somebody uses takes half as long again and longer. */
+const FULL_SPEED = 1.2;
 
 export interface Figure {
   readonly name: string;
@@ -30,11 +35,14 @@ export interface Figure {
   readonly unit: string;
   readonly reference: string;
   readonly isGated: boolean;
+  /** Samples: one of each round, or more. */
   readonly rounds: number;
   /** Rounds that are not among them, because others had too much of the machine. */
   readonly thrownAway: number;
   /** Rounds that are among them all the same: there were too few others. */
   readonly disturbed: number;
+  /** Samples that are not among them, because the machine was slow. */
+  readonly slow: number;
   /** Medians of the rounds, in `unit`. */
   readonly ours: number;
   readonly theirs: number;
@@ -61,10 +69,18 @@ export function figuresOf(samples: readonly Sample[]): readonly Figure[] {
   return [...byName.values()].map(figureOf);
 }
 
-function figureOf(samples: readonly Sample[]): Figure {
-  const [first] = samples;
+function figureOf(all: readonly Sample[]): Figure {
+  const [first] = all;
   if (first === undefined) throw new Error('expected samples, got none');
-  assertComparable(samples);
+  assertComparable(all);
+  // Not the least of many: one of them may be an accident.
+  const least = quantile(
+    all.map(({ theirs }) => theirs),
+    0.05,
+  );
+  const samples = all.filter(
+    ({ isAtFullSpeed = false, theirs }) => !isAtFullSpeed || theirs <= least * FULL_SPEED,
+  );
   const ratios = samples.map(({ ours, theirs }) => ours / theirs);
   const noise = noiseOf(ratios);
   return {
@@ -76,6 +92,7 @@ function figureOf(samples: readonly Sample[]): Figure {
     rounds: samples.length,
     thrownAway: 0,
     disturbed: 0,
+    slow: all.length - samples.length,
     ours: median(samples.map(({ ours }) => ours)),
     theirs: median(samples.map(({ theirs }) => theirs)),
     ratio: median(ratios),

@@ -15,7 +15,7 @@ export interface Effort extends Partial<Pick<ReadsPlan, 'besideTurns'>> {
   readonly roundsPerStart: number;
 }
 
-export const SHORT: Effort = { rounds: 3, maxRounds: 6, roundsPerStart: 3, besideTurns: 2 };
+export const SHORT: Effort = { rounds: 3, maxRounds: 6, roundsPerStart: 3, besideTurns: 3 };
 /** Each round on its own: what differs between processes is then part of the noise. */
 const PROOF: Effort = { rounds: 4, maxRounds: 6, roundsPerStart: 1, besideTurns: 6 };
 const PROOF_BASELINE: Effort = { ...PROOF, rounds: 10, maxRounds: 10 };

@@ -1,8 +1,8 @@
 /**
  * Reads over HTTP, as fast as they are answered: the registry in turns with nginx, bare node:http and a raw
  * socket, all with the same bytes and headers. What is judged is the processor time of a request, of the registry
- * and of bare node:http at once, on one core: a machine that runs at half its speed for a second does so for both,
- * and of the references this one suffers from it as much as the registry.
+ * and of bare node:http at once, on one core, in seconds in which the machine ran at its full speed: of the references
+ * this one suffers most alike when it does not.
  */
 import type { Bench } from './bench.ts';
 import type { ChildServer } from './child.ts';
@@ -19,7 +19,7 @@ export const CONNECTIONS = 64;
 const HEAD = '/registry/head';
 const BARE = 'bare node:http';
 /** Until then what V8 compiles as it runs is compiled, on the same core. */
-const WARMUP_SECONDS = 4;
+const WARMUP_SECONDS = 6;
 const TURN_SECONDS = 1;
 
 export interface ReadCase {
@@ -40,7 +40,7 @@ export const READ_CASES: readonly ReadCase[] = [
 export interface ReadsPlan extends RegistryProcessOptions {
   readonly profile: Profile;
   readonly cases: readonly ReadCase[];
-  /** Turns of each case beside the bare server in a round, of which the middle one counts; none: nothing is judged. */
+  /** Turns of each case beside the bare server in a round; none: nothing is judged. */
   readonly besideTurns: number;
 }
 
@@ -110,7 +110,7 @@ class Reads {
     const isReversed = this.#rounds++ % 2 === 1;
     for (const one of this.#plan.cases) {
       samples.push(...(await this.#alone(one, isReversed)));
-      if (this.#plan.besideTurns > 0) samples.push(await this.#beside(one));
+      samples.push(...(await this.#beside(one)));
     }
     return samples;
   }
@@ -127,25 +127,23 @@ class Reads {
     return samplesOf(one, measured);
   }
 
-  /** Turns wait for each other, so that a moment in which the machine stands still is in one of them. */
-  async #beside(one: ReadCase): Promise<Sample> {
-    const turns: (readonly [ours: number, theirs: number])[] = [];
+  async #beside(one: ReadCase): Promise<readonly Sample[]> {
+    const { ours, bare } = this.#servers;
+    const samples: Sample[] = [];
     for (let i = 0; i < this.#plan.besideTurns; i++) {
-      const { ours, bare } = this.#servers;
       const [our, their] = await Promise.all([turn(ours, one), turn(bare, one)]);
-      turns.push([our.cpuUs, their.cpuUs]);
+      samples.push({
+        name: `${one.name}: processor time, beside ${BARE}`,
+        kind: 'time',
+        unit: 'us/request',
+        reference: BARE,
+        ours: our.cpuUs,
+        theirs: their.cpuUs,
+        isGated: true,
+        isAtFullSpeed: true,
+      });
     }
-    const sorted = turns.toSorted((a, b) => a[0] / a[1] - b[0] / b[1]);
-    const [ours, theirs] = sorted[sorted.length >> 1] ?? [Number.NaN, Number.NaN];
-    return {
-      name: `${one.name}: processor time, beside ${BARE}`,
-      kind: 'time',
-      unit: 'us/request',
-      reference: BARE,
-      ours,
-      theirs,
-      isGated: true,
-    };
+    return samples;
   }
 }
 

@@ -76,6 +76,23 @@ test('a figure is the median of its rounds, and its ratio the median of their ra
   assert.equal(made?.isGated, false);
 });
 
+test('of a figure at full speed only samples count in which the reference was about as fast as ever', () => {
+  const slow = [
+    [40, 20],
+    [36, 18],
+  ] as const;
+  const pairs = [[10, 10], [11, 10.5], [12.1, 11], ...slow] as const;
+  const [isAtFullSpeed, isNot] = [true, false].map((isAtFullSpeed) => {
+    const one = { name: 'a', kind: 'time', unit: 'us', reference: 'b', isAtFullSpeed } as const;
+    return figuresOf(pairs.map(([ours, theirs]) => ({ ...one, ours, theirs })))[0];
+  });
+  assert.equal(isAtFullSpeed?.rounds, 3);
+  assert.equal(isAtFullSpeed?.slow, slow.length);
+  assert.equal(isAtFullSpeed?.ratio, 11 / 10.5);
+  assert.equal(isNot?.rounds, pairs.length);
+  assert.equal(isNot?.ratio, 12.1 / 11);
+});
+
 test('a figure that is not above 0 fails, it is not compared', () => {
   for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
     assert.throws(() => figure([1, bad, 1]), /expected figures above 0 of a/);

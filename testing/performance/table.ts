@@ -20,21 +20,26 @@ export function rowsOf(figures: readonly Figure[], { judged }: Judgement): reado
 }
 
 function rowOf(figure: Figure, judged: Judged | undefined): string[] {
-  const { name, ours, theirs, unit, ratio, noise, rounds, thrownAway, disturbed } = figure;
+  const { name, ours, theirs, unit, ratio, noise, rounds, thrownAway, disturbed, slow } = figure;
   return [
     name,
     `${amount(ours)} ${unit}`,
     amount(theirs),
     `${ratio.toFixed(2)}x`,
     noise === null ? '?' : `${(noise * 100).toFixed(1)} %`,
-    [String(rounds), ...notes({ thrownAway, disturbed })].join(', '),
+    [String(rounds), ...notes({ thrownAway, disturbed, slow })].join(', '),
     judged?.baseline === undefined ? '' : `${judged.baseline.ratio.toFixed(2)}x`,
     judged?.verdict ?? '',
   ];
 }
 
-function notes({ thrownAway, disturbed }: Pick<Figure, 'thrownAway' | 'disturbed'>): string[] {
+function notes({
+  thrownAway,
+  disturbed,
+  slow,
+}: Pick<Figure, 'thrownAway' | 'disturbed' | 'slow'>): string[] {
   return [
+    ...(slow > 0 ? [`${slow} at half speed`] : []),
     ...(disturbed > 0 ? [`${disturbed} disturbed`] : []),
     ...(thrownAway > 0 ? [`${thrownAway} thrown away`] : []),
   ];
