@@ -24,8 +24,6 @@ import type { Bench } from './bench.ts';
 import { smallPairs } from './core-parts.ts';
 import type { Sample } from './figure.ts';
 
-const SLICES = 6;
-
 export interface Pair {
   readonly name: string;
   readonly run: () => unknown;
@@ -41,42 +39,33 @@ export async function openCore(timeMs: number): Promise<Bench> {
     pids: [],
     round: async () => {
       const samples: Sample[] = [];
-      for (const pair of pairs) samples.push(...(await measurePair(pair, timeMs)));
+      for (const pair of pairs) samples.push(await measurePair(pair, timeMs));
       return samples;
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
 
-/** In slices, in turns with what it is held against: a sample of each. */
-async function measurePair({ name, run, bare }: Pair, timeMs: number): Promise<readonly Sample[]> {
-  const ours = timingOf(run, timeMs);
-  const theirs = timingOf(bare.run, timeMs);
-  const samples: Sample[] = [];
-  for (let i = 0; i < SLICES; i++)
-    samples.push({
-      name,
-      kind: 'cpu',
-      unit: 'us',
-      reference: bare.name,
-      ours: await sliceUs(ours),
-      theirs: await sliceUs(theirs),
-      isGated: true,
-      isAtFullSpeed: true,
-    });
-  return samples;
-}
-
-function timingOf(run: () => unknown, timeMs: number): Timing {
-  const time = timeMs / SLICES;
-  return new Timing({ time, warmupTime: time / 4 }).add('timed', run);
-}
-
-async function sliceUs(timing: Timing): Promise<number> {
+async function measurePair({ name, run, bare }: Pair, timeMs: number): Promise<Sample> {
+  // One for the two: what disturbs the one disturbs the other.
+  const timing = new Timing({ time: timeMs, warmupTime: timeMs / 4 });
+  timing.add(name, run).add(bare.name, bare.run);
   await timing.run();
-  const result = timing.getTask('timed')?.result;
+  return {
+    name,
+    kind: 'cpu',
+    unit: 'us',
+    reference: bare.name,
+    ours: typicalUs(timing, name),
+    theirs: typicalUs(timing, bare.name),
+    isGated: true,
+  };
+}
+
+function typicalUs(timing: Timing, name: string): number {
+  const result = timing.getTask(name)?.result;
   if (result?.state !== 'completed')
-    throw new Error(`expected a part to run to its end, got ${result?.state}`);
+    throw new Error(`expected ${name} to run to its end, got ${result?.state}`);
   return result.latency.p50 * 1000;
 }
 

@@ -39,7 +39,7 @@ function notes({
   slow,
 }: Pick<Figure, 'thrownAway' | 'disturbed' | 'slow'>): string[] {
   return [
-    ...(slow > 0 ? [`${slow} at half speed`] : []),
+    ...(slow > 0 ? [`${slow} while the machine was slow`] : []),
     ...(disturbed > 0 ? [`${disturbed} disturbed`] : []),
     ...(thrownAway > 0 ? [`${thrownAway} thrown away`] : []),
   ];
