@@ -24,10 +24,14 @@ export interface Sample {
   readonly isGated?: boolean;
   /** `true`: it counts only where the reference was about as fast as ever: at other times the machine was slow. */
   readonly isAtFullSpeed?: boolean;
+  /** `true`: it costs the same each time, so that it counts only where both were about as fast as ever. */
+  readonly isConstant?: boolean;
 }
 
 /** Of what the reference took least: a core whose other half somebody uses takes half as long again and longer. */
 const FULL_SPEED = 1.2;
+/** The same of what costs the same each time: code that waits for memory is slower by less than the reference, or more. */
+const AS_EVER = 1.1;
 
 export interface Figure {
   readonly name: string;
@@ -73,13 +77,14 @@ function figureOf(all: readonly Sample[]): Figure {
   const [first] = all;
   if (first === undefined) throw new Error('expected samples, got none');
   assertComparable(all);
-  // Not the least of many: one of them may be an accident.
-  const least = quantile(
-    all.map(({ theirs }) => theirs),
-    0.05,
-  );
+  const least = {
+    ours: leastOf(all.map(({ ours }) => ours)),
+    theirs: leastOf(all.map(({ theirs }) => theirs)),
+  };
   const samples = all.filter(
-    ({ isAtFullSpeed = false, theirs }) => !isAtFullSpeed || theirs <= least * FULL_SPEED,
+    ({ ours, theirs, isAtFullSpeed = false, isConstant = false }) =>
+      (!isAtFullSpeed || theirs <= least.theirs * FULL_SPEED) &&
+      (!isConstant || (ours <= least.ours * AS_EVER && theirs <= least.theirs * AS_EVER)),
   );
   const ratios = samples.map(({ ours, theirs }) => ours / theirs);
   const noise = noiseOf(ratios);
@@ -99,4 +104,9 @@ function figureOf(all: readonly Sample[]): Figure {
     spread: spreadOf(ratios),
     noise: Number.isFinite(noise) ? noise : null,
   };
+}
+
+/** Not the least of many: one of them may be an accident. */
+function leastOf(values: readonly number[]): number {
+  return quantile(values, 0.05);
 }

@@ -15,6 +15,11 @@ import { PROVED, type Proved, proofPlan, runPlans } from './plans.ts';
 import { NOTHING_PLANTED, type Planted } from './planted.ts';
 
 const SHARE = 0.2;
+/** Of what the unchanged server takes: what plants it costs something too. */
+const FIRST_TRIAL = 0.16;
+const MAX_TRIALS = 5;
+/** What shows as a fifth, more or less by so much, is one. */
+const CLOSE = 0.015;
 const MAX_ALARMS_OF_20 = 1;
 const MINUTES_OF_A_RUN = 6;
 
@@ -70,24 +75,39 @@ function measure(
   return runPlans(plans, WATCH);
 }
 
-/** How much must be planted so that the figure becomes worse by a fifth: on the line through what two trials show. */
+interface Trial {
+  readonly amount: number;
+  /** By how much the figure is worse with it. */
+  readonly shown: number;
+}
+
+/** How much must be planted so that the figure becomes worse by a fifth: looked for between trials on both sides of it. */
 async function plantedFor(proved: Proved, before: readonly Figure[]): Promise<Planted> {
   const { by } = WAYS[proved];
   const unchanged = figureOf(proved, before);
-  const shownOf = async (amount: number): Promise<number> => {
-    const trial = await measure([proved], { ...NOTHING_PLANTED, [by]: amount }, true);
-    const shown = figureOf(proved, trial).ratio / unchanged.ratio - 1;
-    console.log(`${proved}: ${by} ${amount.toFixed(1)} shows as ${percent(shown)}`);
-    return shown;
-  };
-  const much = SHARE * unchanged.ours;
-  const little = much / 2;
-  const [atMuch, atLittle] = [await shownOf(much), await shownOf(little)];
-  const amount = much + ((SHARE - atMuch) * (much - little)) / (atMuch - atLittle);
-  if (!(amount > 0 && amount < 2 * much))
-    throw new Error(`expected more of ${by} to show as more, got ${amount} for a fifth`);
-  console.log(`${proved}: so ${by} ${amount.toFixed(1)} is planted`);
-  return { ...NOTHING_PLANTED, [by]: amount };
+  const trials: Trial[] = [{ amount: 0, shown: 0 }];
+  let amount = FIRST_TRIAL * unchanged.ours;
+  while (trials.length <= MAX_TRIALS) {
+    const planted = { ...NOTHING_PLANTED, [by]: amount };
+    const trial = figureOf(proved, await measure([proved], planted, true));
+    const shown = trial.ratio / unchanged.ratio - 1;
+    console.log(`${proved}: ${by} ${amount.toFixed(2)} shows as ${percent(shown)}`);
+    if (Math.abs(shown - SHARE) <= CLOSE) return planted;
+    trials.push({ amount, shown });
+    amount = nextAmount(trials);
+  }
+  throw new Error(`expected ${by} that shows as a fifth within ${MAX_TRIALS} trials, got none`);
+}
+
+/** On the line through the nearest trials on both sides of a fifth; half as much again while there are none above. */
+function nextAmount(trials: readonly Trial[]): number {
+  const sorted = trials.toSorted((a, b) => a.shown - b.shown);
+  const below = sorted.findLast(({ shown }) => shown < SHARE);
+  const above = sorted.find(({ shown }) => shown >= SHARE);
+  if (below === undefined) throw new Error('expected nothing planted to show as less, got none');
+  if (above === undefined) return below.amount * 1.5;
+  const along = (SHARE - below.shown) / (above.shown - below.shown);
+  return below.amount + along * (above.amount - below.amount);
 }
 
 async function prove(

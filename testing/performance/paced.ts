@@ -21,7 +21,7 @@ import {
   type RegistryProcessOptions,
   startRegistry,
 } from './registry-process.ts';
-import { quantile } from './statistics.ts';
+import { quantile, UNDISTURBED } from './statistics.ts';
 
 const BARE = 'bare node:http';
 export const HEAD = '/registry/head';
@@ -31,8 +31,6 @@ const WARMUP_MS = 250;
 const MOMENTS = 10;
 const MOMENT_MS = 200;
 const MOMENT_WARMUP_MS = 50;
-/** A machine makes moments slower and never faster; what a change costs, it costs in all of them. */
-const UNDISTURBED = 0.25;
 const TIMEOUT_MS = 30_000;
 const NEVER = new AbortController().signal;
 

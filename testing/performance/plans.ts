@@ -21,8 +21,6 @@ const PROOF: Effort = { rounds: 4, maxRounds: 6, roundsPerStart: 1, besideTurns:
 const PROOF_BASELINE: Effort = { ...PROOF, rounds: 10, maxRounds: 10 };
 export const LONG: Effort = { rounds: 6, maxRounds: 18, roundsPerStart: 2, besideTurns: 3 };
 
-const CORE_MS = 300;
-
 export function readsPlan(
   plan: Omit<ReadsPlan, 'cases' | 'besideTurns'> & { readonly cases?: readonly ReadCase[] },
   effort: Effort,
@@ -36,7 +34,7 @@ export function commitsPlan(
   plan: Pick<CommitsPlan, 'profile'> & Partial<CommitsPlan>,
   effort: Effort,
 ): BenchPlan {
-  const counts = { alone: 100, together: 256, approvals: 90, cycles: 100 };
+  const counts = { alone: 200, together: 256, approvals: 90, cycles: 100 };
   const open = () => openCommits({ ...counts, ...plan });
   // V8 goes on compiling for thousands of commits: the second round of a start is another than the first.
   return { name: `${plan.profile}: commits`, open, ...effort, roundsPerStart: 1 };
@@ -52,7 +50,7 @@ export function startsPlan(plan: StartsPlan, effort: Effort): BenchPlan {
 }
 
 export function corePlan(effort: Effort): BenchPlan {
-  return { name: 'core', open: () => openCore(CORE_MS), ...effort };
+  return { name: 'core', open: () => openCore(), ...effort };
 }
 
 /** The plans of a profile. Of a micronode a developer measures what differs from a macronode: little. */
@@ -84,7 +82,7 @@ export function proofPlan(
     case 'read':
       return readsPlan({ ...plan, cases: headAlone([]) }, effort);
     case 'commit':
-      return commitsPlan({ ...plan, alone: 100, together: 0, approvals: 0, cycles: 0 }, effort);
+      return commitsPlan({ ...plan, alone: 200, together: 0, approvals: 0, cycles: 0 }, effort);
     case 'memory':
       return startsPlan(plan, effort);
   }

@@ -93,6 +93,24 @@ test('of a figure at full speed only samples count in which the reference was ab
   assert.equal(isNot?.ratio, 12.1 / 11);
 });
 
+test('of what costs the same each time only those count in which neither took longer than ever', () => {
+  const disturbed = [
+    [13, 10.1],
+    [10, 11.5],
+    [14, 18],
+    [13.2, 10.4],
+  ] as const;
+  const pairs = [[10, 10], ...disturbed, [10.4, 10.2], [10.2, 10], [9.9, 9.8]] as const;
+  const one = { name: 'a', kind: 'cpu', unit: 'us', reference: 'b', isConstant: true } as const;
+  const [figure] = figuresOf(pairs.map(([ours, theirs]) => ({ ...one, ours, theirs })));
+  assert.equal(figure?.rounds, 4);
+  assert.equal(figure?.slow, disturbed.length);
+  assert.ok(figure.ratio > 0.99 && figure.ratio < 1.03, `got ${figure.ratio}`);
+  const worse = pairs.map(([ours, theirs]) => ({ ...one, ours: ours * 1.3, theirs }));
+  const [seen] = figuresOf(worse);
+  assert.ok(Math.abs((seen?.ratio ?? 0) / figure.ratio - 1.3) < 0.001, 'what is worse shows whole');
+});
+
 test('a figure that is not above 0 fails, it is not compared', () => {
   for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
     assert.throws(() => figure([1, bad, 1]), /expected figures above 0 of a/);

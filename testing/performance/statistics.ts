@@ -21,6 +21,9 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }
 
+/** Which quantile of short moments: a machine makes them slower and never faster, and what a change costs is in all. */
+export const UNDISTURBED = 0.25;
+
 export function spreadOf(values: readonly number[]): Spread {
   const middle = median(values);
   return {
