@@ -29,7 +29,7 @@ export interface Sample {
 }
 
 /** Of what the reference took least: a core whose other half somebody uses takes half as long again and longer. */
-const FULL_SPEED = 1.2;
+export const FULL_SPEED = 1.2;
 /** The same of what costs the same each time: code that waits for memory is slower by less than the reference, or more. */
 const AS_EVER = 1.1;
 
@@ -47,6 +47,8 @@ export interface Figure {
   readonly disturbed: number;
   /** Samples that are not among them, because the machine was slow. */
   readonly slow: number;
+  /** What the reference took at full speed, in `unit`. `null`: samples count at any speed. */
+  readonly fastest: number | null;
   /** Medians of the rounds, in `unit`. */
   readonly ours: number;
   readonly theirs: number;
@@ -98,6 +100,7 @@ function figureOf(all: readonly Sample[]): Figure {
     thrownAway: 0,
     disturbed: 0,
     slow: all.length - samples.length,
+    fastest: first.isAtFullSpeed === true || first.isConstant === true ? least.theirs : null,
     ours: median(samples.map(({ ours }) => ours)),
     theirs: median(samples.map(({ theirs }) => theirs)),
     ratio: median(ratios),

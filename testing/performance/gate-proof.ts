@@ -133,7 +133,10 @@ async function prove(
 function baselineOf(figures: readonly Figure[]): Baseline {
   const gated = figures.filter(({ isGated }) => isGated);
   return Object.fromEntries(
-    gated.map(({ name, ratio, noise }) => [name, { ratio, noise: noise ?? 0 }]),
+    gated.map(({ name, ratio, noise, fastest }) => [
+      name,
+      { ratio, noise: noise ?? 0, ...(fastest !== null && { fastest }) },
+    ]),
   );
 }
 

@@ -4,7 +4,7 @@
  * caller measures again. A figure that stays noisy is worse only by more than its noise; when it is not
  * worse it is undecided, and so is one that was measured beside busy neighbours; and that is said.
  */
-import type { Figure, Kind, Profile } from './figure.ts';
+import { FULL_SPEED, type Figure, type Kind, type Profile } from './figure.ts';
 
 /** How much worse than its baseline a figure may be, as a share. */
 export const LIMITS: Readonly<Record<Kind, number>> = {
@@ -27,6 +27,8 @@ const STEADY: ReadonlySet<Kind> = new Set(['time', 'cpu', 'memory']);
 export interface BaselineFigure {
   readonly ratio: number;
   readonly noise: number;
+  /** What the reference took at full speed, where only that counts, on the processor that was measured. */
+  readonly fastest?: number;
 }
 
 /** By the figure's name. */
@@ -79,6 +81,12 @@ export function isTooNoisy({ isGated, kind, noise }: Figure): boolean {
 /** Noise alone fills the limit, here or in the baseline: that it is not worse says little. */
 function isUnsteady({ kind, noise }: Figure, baseline: BaselineFigure): boolean {
   return noise === null || Math.max(noise, baseline.noise) > LIMITS[kind];
+}
+
+/** The machine was slow from the first sample to the last: nothing shows that but what it once could. */
+function isSlow({ fastest }: Figure, baseline: BaselineFigure): boolean {
+  if (fastest === null || baseline.fastest === undefined) return false;
+  return fastest > baseline.fastest * FULL_SPEED;
 }
 
 /** Busy neighbours make everything slower but memory larger. */
@@ -148,7 +156,7 @@ function judgeOne(
   const without = worseningOf(figure, baseline);
   const base = { figure, baseline, waiver, ...without };
   if (baseline === undefined) return { ...base, verdict: 'new' };
-  if (isDisturbed(figure)) return { ...base, verdict: 'undecided' };
+  if (isDisturbed(figure) || isSlow(figure, baseline)) return { ...base, verdict: 'undecided' };
   if (without.worsening <= without.allowed) {
     if (isUnsteady(figure, baseline)) return { ...base, verdict: 'undecided' };
     return { ...base, verdict: without.worsening < 1 / without.allowed ? 'better' : 'as before' };
@@ -179,6 +187,8 @@ function undecidedLine({ figure, baseline }: Judged): string {
   const { name, kind, rounds, noise, disturbed } = figure;
   if (isDisturbed(figure))
     return `${name}: in ${disturbed} of ${rounds} rounds others had too much of the machine`;
+  if (baseline !== undefined && isSlow(figure, baseline))
+    return `${name}: the machine was never at full speed: ${figure.reference} took ${figure.fastest} ${figure.unit}, ${baseline.fastest} when the baseline was made`;
   if (noise !== null && baseline !== undefined && noise <= LIMITS[kind])
     return `${name}: noise of ${percent(baseline.noise)} in its baseline is too much to judge by`;
   const size = noise === null ? 'of unknown size' : `of ${percent(noise)}`;
@@ -189,19 +199,31 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-/** Throws unless each figure has a ratio above 0 and a noise: anything else would compare with anything. */
-export function parseBaseline(text: string): Baseline {
-  const { figures } = JSON.parse(text) as { readonly figures?: unknown };
+/**
+ * Throws unless each figure has a ratio above 0 and a noise: anything else would compare with anything. How long
+ * the references took is only for a machine with the processor of the baseline, `cpu`.
+ */
+export function parseBaseline(text: string, cpu?: string): Baseline {
+  const { figures, measured } = JSON.parse(text) as {
+    readonly figures?: unknown;
+    readonly measured?: { readonly cpu?: unknown };
+  };
   if (typeof figures !== 'object' || figures === null)
     throw new Error('expected a baseline with figures, got none');
-  for (const [name, figure] of Object.entries(figures)) {
-    const { ratio, noise } = (figure ?? {}) as Partial<Record<keyof BaselineFigure, unknown>>;
-    if (!isRatio(ratio) || !(noise === 0 || isRatio(noise)))
-      throw new Error(
-        `expected a ratio above 0 and a noise of ${name} in the baseline, got ${JSON.stringify(figure)}`,
-      );
-  }
-  return figures as Baseline;
+  const isSameCpu = measured?.cpu === cpu;
+  return Object.fromEntries(
+    Object.entries(figures).map(([name, figure]) => [name, parseFigure(name, figure, isSameCpu)]),
+  );
+}
+
+function parseFigure(name: string, figure: unknown, isSameCpu: boolean): BaselineFigure {
+  const given = (figure ?? {}) as Partial<Record<keyof BaselineFigure, unknown>>;
+  const { ratio, noise, fastest } = given;
+  if (!isRatio(ratio) || !(noise === 0 || isRatio(noise)))
+    throw new Error(
+      `expected a ratio above 0 and a noise of ${name} in the baseline, got ${JSON.stringify(figure)}`,
+    );
+  return { ratio, noise, ...(isSameCpu && isRatio(fastest) && { fastest }) };
 }
 
 function isRatio(value: unknown): value is number {

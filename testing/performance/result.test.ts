@@ -105,6 +105,7 @@ test('of what costs the same each time only those count in which neither took lo
   const [figure] = figuresOf(pairs.map(([ours, theirs]) => ({ ...one, ours, theirs })));
   assert.equal(figure?.rounds, 4);
   assert.equal(figure?.slow, disturbed.length);
+  assert.equal(figure.fastest, 9.8);
   assert.ok(figure.ratio > 0.99 && figure.ratio < 1.03, `got ${figure.ratio}`);
   const worse = pairs.map(([ours, theirs]) => ({ ...one, ours: ours * 1.3, theirs }));
   const [seen] = figuresOf(worse);
@@ -114,6 +115,28 @@ test('of what costs the same each time only those count in which neither took lo
 test('a figure that is not above 0 fails, it is not compared', () => {
   for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
     assert.throws(() => figure([1, bad, 1]), /expected figures above 0 of a/);
+});
+
+test('a run that was slow from beginning to end is undecided, as the time of its reference says', () => {
+  const constant = figure(1.4, 'cpu');
+  const slow: Figure = { ...constant, fastest: 61 };
+  const at = (fastest: number) => ({ baseline: { a: { ratio: 1, noise: 0, fastest } } });
+  assert.equal(verdictOf(slow, at(50)), 'undecided');
+  assert.match(
+    judged([slow], at(50)).undecided[0] ?? '',
+    /never at full speed: b took 61 us, 50 when the baseline was made/,
+  );
+  assert.equal(judged([slow], at(50)).isDecided, false);
+  assert.equal(verdictOf(slow, at(52)), 'worse');
+  assert.equal(verdictOf(slow), 'worse', 'of another processor nothing is known');
+  assert.equal(verdictOf(constant, at(1)), 'worse', 'what counts at any speed');
+});
+
+test('how long a reference took is read for the processor of the baseline alone', () => {
+  const given = { a: { ratio: 1, noise: 0, fastest: 40 } };
+  const text = JSON.stringify({ measured: { cpu: 'this one' }, figures: given });
+  assert.deepEqual(parseBaseline(text, 'this one'), given);
+  assert.deepEqual(parseBaseline(text, 'another'), { a: { ratio: 1, noise: 0 } });
 });
 
 test('each kind is worse past its limit and not before, more throughput and less of all others being better', () => {

@@ -62,9 +62,12 @@ export function readRuns(directory: string, kind: RunKind): readonly RunFile[] {
     .filter((run) => run.kind === kind && run.profiles !== undefined);
 }
 
-export function readBaseline(profile: Profile): Baseline {
+export function readBaseline(
+  profile: Profile,
+  { cpu }: Partial<Pick<Machine, 'cpu'>> = {},
+): Baseline {
   const path = baselinePath(profile);
-  return existsSync(path) ? parseBaseline(readFileSync(path, 'utf8')) : {};
+  return existsSync(path) ? parseBaseline(readFileSync(path, 'utf8'), cpu) : {};
 }
 
 /**
@@ -80,7 +83,7 @@ export function writeBaseline(
     at,
   }: Pick<RunFile, 'kind' | 'machine' | 'at'> & { readonly figures: readonly Figure[] },
 ): void {
-  if (kind === 'perf') assertWhole(readBaseline(profile), figures);
+  if (kind === 'perf') assertWhole(readBaseline(profile, machine), figures);
   const gated = figures.filter(({ isGated }) => isGated);
   const bad = gated.find(({ noise, disturbed }) => noise === null || disturbed > 0);
   if (bad !== undefined)
@@ -88,9 +91,13 @@ export function writeBaseline(
       `expected a quiet machine to make a baseline on, got ${bad.disturbed} disturbed rounds of ${bad.rounds} (${bad.name}): run again when nothing else runs`,
     );
   const baseline = Object.fromEntries(
-    gated.map(({ name, ratio, noise }) => [
+    gated.map(({ name, ratio, noise, fastest }) => [
       name,
-      { ratio: Number(ratio.toPrecision(4)), noise: Number((noise ?? 0).toPrecision(2)) },
+      {
+        ratio: Number(ratio.toPrecision(4)),
+        noise: Number((noise ?? 0).toPrecision(2)),
+        ...(fastest !== null && { fastest: Number(fastest.toPrecision(4)) }),
+      },
     ]),
   );
   const { cpu, cores, node, commit } = machine;

@@ -111,7 +111,7 @@ async function measureShapes(
 function judgeProfile(run: RunFile, profile: Profile): Judgement {
   const figures = run.profiles[profile] ?? [];
   const judgement = judge(figures, {
-    baseline: readBaseline(profile),
+    baseline: readBaseline(profile, run.machine),
     waivers: readWaivers(profile),
     today: run.at.slice(0, 10),
     // A developer's run leaves out what a night has time for.
