@@ -4,7 +4,7 @@
  * caller measures again. A figure that stays noisy is worse only by more than its noise; when it is not
  * worse it is undecided, and so is one that was measured beside busy neighbours; and that is said.
  */
-import { FULL_SPEED, type Figure, type Kind, type Profile } from './figure.ts';
+import { type Figure, FULL_SPEED, type Kind, type Profile } from './figure.ts';
 
 /** How much worse than its baseline a figure may be, as a share. */
 export const LIMITS: Readonly<Record<Kind, number>> = {
