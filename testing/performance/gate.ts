@@ -187,8 +187,10 @@ function undecidedLine({ figure, baseline }: Judged): string {
   const { name, kind, rounds, noise, disturbed } = figure;
   if (isDisturbed(figure))
     return `${name}: in ${disturbed} of ${rounds} rounds others had too much of the machine`;
-  if (baseline !== undefined && isSlow(figure, baseline))
-    return `${name}: the machine was never at full speed: ${figure.reference} took ${figure.fastest} ${figure.unit}, ${baseline.fastest} when the baseline was made`;
+  if (baseline !== undefined && isSlow(figure, baseline)) {
+    const [now, then] = [figure.fastest, baseline.fastest].map((took) => took?.toPrecision(3));
+    return `${name}: the machine was never at full speed: ${figure.reference} took ${now} ${figure.unit}, ${then} when the baseline was made`;
+  }
   if (noise !== null && baseline !== undefined && noise <= LIMITS[kind])
     return `${name}: noise of ${percent(baseline.noise)} in its baseline is too much to judge by`;
   const size = noise === null ? 'of unknown size' : `of ${percent(noise)}`;

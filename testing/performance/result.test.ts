@@ -124,7 +124,7 @@ test('a run that was slow from beginning to end is undecided, as the time of its
   assert.equal(verdictOf(slow, at(50)), 'undecided');
   assert.match(
     judged([slow], at(50)).undecided[0] ?? '',
-    /never at full speed: b took 61 us, 50 when the baseline was made/,
+    /never at full speed: b took 61\.0 us, 50\.0 when the baseline was made/,
   );
   assert.equal(judged([slow], at(50)).isDecided, false);
   assert.equal(verdictOf(slow, at(52)), 'worse');
