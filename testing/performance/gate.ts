@@ -2,7 +2,8 @@
  * When a run is worse than its baseline: the rule, without any measuring. A limit is what the project
  * allows plus what the two runs' own spread says is noise. Where noise is large against the limit, the
  * caller measures again. A figure that stays noisy is worse only by more than its noise; when it is not
- * worse it is undecided, and so is one that was measured beside busy neighbours; and that is said.
+ * worse it is undecided, and so is one that was measured beside busy neighbours, or never at the machine's full
+ * speed; and that is said.
  */
 import { type Figure, FULL_SPEED, type Kind, type Profile } from './figure.ts';
 

@@ -1,4 +1,4 @@
-/** What a run measures, and how often: the developer's three minutes, the night, and one turn of the gate's proof. */
+/** What a run measures, and how often: the developer's minutes, the night, and one turn of the gate's proof. */
 import { type BenchPlan, type BenchWatch, runBench } from './bench.ts';
 import { type CommitsPlan, openCommits } from './commits.ts';
 import { openCore } from './core.ts';
