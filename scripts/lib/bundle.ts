@@ -63,7 +63,7 @@ const { output } = await program.write({
   },
 });
 const chunks: OutputChunk[] = output.filter((one) => one.type === 'chunk');
-for (const file of globSync('src/**/*-worker.ts', { cwd: ROOT })) {
+for (const file of globSync('src/**/*-{process,worker}.ts', { cwd: ROOT })) {
   await using worker = await rolldown({
     input: source(file),
     platform: 'node',

@@ -19,9 +19,12 @@ cpSync(join(ROOT, 'bin'), join(target, 'bin'), { recursive: true });
 symlinkSync(join(ROOT, 'node_modules'), join(target, 'node_modules'));
 execFileSync(process.execPath, [join(import.meta.dirname, 'bundle.ts'), join(target, 'dist')]);
 // Workers are found beside the file that starts them, so everything lies in one folder.
-const files = globSync(['testing/support/{*-child,server-main}.ts', 'src/**/*-worker.ts'], {
-  cwd: ROOT,
-});
+const files = globSync(
+  ['testing/support/{*-child,server-main}.ts', 'src/**/*-{process,worker}.ts'],
+  {
+    cwd: ROOT,
+  },
+);
 await using programs = await rolldown({
   input: Object.fromEntries(files.map((file) => [basename(file, '.ts'), join(ROOT, file)])),
   platform: 'node',

@@ -1,21 +1,17 @@
 /**
- * A copy of a database that is in use, made in a thread of its own over one read transaction, so that it
- * is of one moment whatever is committed meanwhile. Whether it is sound is for others to find out.
+ * A copy of a database that is in use, made by a process of its own under one read transaction, so that it
+ * is of one moment whatever is committed meanwhile.
  */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import { RegistryError } from '../core/error.ts';
 import type { LaneError } from './lane-messages.ts';
 import { storageError } from './sqlite-errors.ts';
 import type { SnapshotProgress, SnapshotTarget } from './store.ts';
 
-export interface CopyData {
-  readonly from: string;
-  readonly to: string;
-  /** Not 0: the copy is given up. */
-  readonly stop: Int32Array;
-}
-
+/** What the process says. Plain data: it is cloned on its way. */
 export type CopyReport =
   | { readonly type: 'progress'; readonly progress: SnapshotProgress }
   | { readonly type: 'done' }
@@ -29,9 +25,8 @@ export interface DatabaseCopyOptions {
 
 export class DatabaseCopy {
   readonly #options: DatabaseCopyOptions;
-  readonly #stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
-  #isStopped = false;
 
   constructor(options: DatabaseCopyOptions) {
     this.#options = options;
@@ -41,7 +36,6 @@ export class DatabaseCopy {
   async run(target: SnapshotTarget): Promise<void> {
     if (this.#running !== undefined)
       throw new RegistryError('overloaded', 'expected one copy at a time, got one more');
-    if (this.#isStopped || target.signal?.aborted === true) throw givenUp();
     this.#running = this.#copy(target);
     try {
       await this.#running;
@@ -52,46 +46,51 @@ export class DatabaseCopy {
 
   /** Resolves when nothing is read any more; who waits for a copy is refused. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
-    Atomics.store(this.#stop, 0, 1);
+    this.#stopped.abort();
     await this.#running?.catch(() => undefined);
   }
 
-  /** Asked to stop, and not ended in the middle of a call of SQLite: that would take the process with it. */
   async #copy({ path, onProgress, signal }: SnapshotTarget): Promise<void> {
-    // In src this file ends in .ts, in dist in .js, and so does the worker's.
-    const file = `./sqlite-copy-worker${extname(import.meta.url)}`;
-    Atomics.store(this.#stop, 0, 0);
-    const workerData: CopyData = { from: this.#options.path, to: path, stop: this.#stop };
-    const worker = new Worker(new URL(file, import.meta.url), { name: 'snapshot', workerData });
+    const given = AbortSignal.any([this.#stopped.signal, ...(signal ? [signal] : [])]);
+    if (given.aborted) throw givenUp();
     this.#options.onCopying(true);
-    const stop = () => void Atomics.store(this.#stop, 0, 1);
-    signal?.addEventListener('abort', stop, { once: true });
     try {
-      await ended(worker, onProgress);
-    } catch (error) {
-      throw Atomics.load(this.#stop, 0) === 0 ? error : givenUp();
+      // In src this file ends in .ts, in dist in .js, and so does the program.
+      const file = new URL(`./sqlite-copy-process${extname(import.meta.url)}`, import.meta.url);
+      const copying = fork(fileURLToPath(file), [this.#options.path, path], {
+        execArgv: [],
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      });
+      // It writes to the copy alone, so it may be ended anywhere.
+      const end = () => void copying.kill('SIGKILL');
+      given.addEventListener('abort', end, { once: true });
+      try {
+        await ended(copying, onProgress);
+        if (given.aborted) throw givenUp();
+      } finally {
+        given.removeEventListener('abort', end);
+      }
+    } catch (cause) {
+      throw given.aborted ? givenUp() : storageError(cause, 'a process that copies the database');
     } finally {
-      signal?.removeEventListener('abort', stop);
       this.#options.onCopying(false);
     }
   }
 }
 
-/** Settles when the thread is gone, so that nothing is written after it. */
-function ended(worker: Worker, onProgress: SnapshotTarget['onProgress']): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let outcome: RegistryError | 'done' = givenUp();
-    worker.on('message', (report: CopyReport) => {
-      if (report.type === 'progress') onProgress?.(report.progress);
-      else if (report.type === 'done') outcome = 'done';
-      else outcome = new RegistryError(report.error.code, report.error.message);
-    });
-    worker.once('error', (cause) => {
-      outcome = storageError(cause, 'a living thread for the copy');
-    });
-    worker.once('exit', () => (outcome === 'done' ? resolve() : reject(outcome)));
+/** Settles when the process is gone, so that nothing is written after it, and all that it said was heard. */
+async function ended(
+  copying: ChildProcess,
+  onProgress: SnapshotTarget['onProgress'],
+): Promise<void> {
+  let outcome = givenUp() as RegistryError | 'done';
+  copying.on('message', (report: CopyReport) => {
+    if (report.type === 'progress') onProgress?.(report.progress);
+    else if (report.type === 'done') outcome = 'done';
+    else outcome = new RegistryError(report.error.code, report.error.message);
   });
+  await Promise.all([once(copying, 'exit'), once(copying, 'disconnect')]);
+  if (outcome !== 'done') throw outcome;
 }
 
 function givenUp(): RegistryError {

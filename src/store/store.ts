@@ -214,10 +214,9 @@ export interface Store extends AsyncDisposable {
   putCheckpoint(note: string): Promise<void>;
 
   /**
-   * Copies everything, as it is at one moment, into a file at `path`, while reads and writes go on; the
-   * file's bytes are durable when it resolves, its name is the caller's matter. The file is sound as a
-   * database; whether it is a whole registry is for who hands it on to verify. Rejects `invalid_request` (nothing here is on disk), `overloaded`
-   * (one copy at a time), `read_only` (no space), `unavailable` (given up), `storage_damaged` or
+   * Copies everything, as it is at one moment, into a file at `path`, while reads and writes go on. Whether it is
+   * sound, and a whole registry, and durable, is for who hands it on. Rejects `invalid_request` (nothing here is on
+   * disk), `overloaded` (one copy at a time), `read_only` (no space), `unavailable` (given up), `storage_damaged` or
    * `storage_failed`; then a part of the file may be left, and the store is as it was.
    */
   snapshot(target: SnapshotTarget): Promise<void>;

@@ -1,5 +1,7 @@
 /** Copies of a SQLite store that is in use: whole, of one moment, and nobody's trouble when they fail. */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { existsSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -32,9 +34,20 @@ async function openLarge(t: TestContext, mebibytes: number) {
   return { ...observed, path, head: mebibytes - 1 };
 }
 
-/** The thread that the next copy runs in. */
+/** The next thread. */
 function nextWorker(): Promise<Worker> {
   return new Promise((resolve) => process.once('worker', resolve));
+}
+
+/** The next process, which makes a copy. */
+function nextProcess(): Promise<ChildProcess> {
+  return new Promise((resolve) => {
+    const take = (message: unknown): void => {
+      unsubscribe('child_process', take);
+      resolve((message as { process: ChildProcess }).process);
+    };
+    subscribe('child_process', take);
+  });
 }
 
 test('a copy holds everything that was acknowledged, in one file of this user', async (t) => {
@@ -83,6 +96,32 @@ test('a copy is of one moment, whatever is written while it is made', async (t) 
   assert.equal((await store.head())?.version, written);
 });
 
+test('copies made while others commit and fold the log are whole, and hold what was acknowledged before', async (t) => {
+  const { store } = await openObserved(t, { path: makePath() });
+  let written = -1;
+  const write = async (): Promise<void> => {
+    await append(store, written + 1);
+    written++;
+  };
+  while (written < 50) await write();
+  for (let copies = 0; copies < 4; copies++) {
+    const to = join(makeDirectory(), 'copy.db');
+    const before = written;
+    let isDone = false;
+    const copied = store.snapshot({ path: to }).finally(() => {
+      isDone = true;
+    });
+    for (let turn = 0; !isDone; turn++) {
+      await write();
+      if (turn % 3 === 0) await store.compact({ expiredBefore: EXPIRED_BEFORE });
+    }
+    await copied;
+    await using copy = openSqliteReader({ path: to });
+    const { head } = await assertWholeLog(copy);
+    assert.ok(head >= before && head <= written, `${head} of ${before} to ${written}`);
+  }
+});
+
 test('while a copy is made another one is refused, and afterwards it is not', async (t) => {
   const { store } = await openLarge(t, 2);
   const directory = makeDirectory();
@@ -122,13 +161,13 @@ test('a store that closes ends the copy that is being made of it, and makes no m
   });
 });
 
-test('a copy whose thread dies is refused, and the next one is made', async (t) => {
+test('a copy whose process dies is refused, and the next one is made', async (t) => {
   const { store } = await openLarge(t, 12);
   const directory = makeDirectory();
-  const worker = nextWorker();
+  const copying = nextProcess();
   const copied = store.snapshot({ path: join(directory, 'copy.db') });
   const outcome = assert.rejects(copied, { code: 'unavailable' });
-  await (await worker).terminate();
+  assert.ok((await copying).kill('SIGKILL'));
   await outcome;
   await store.snapshot({ path: join(directory, 'next.db') });
 });

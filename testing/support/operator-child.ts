@@ -52,6 +52,10 @@ const ACTS: Readonly<Record<string, () => Promise<string>>> = {
       now: Date.now,
       monotonicMs: () => 0,
     });
+    // So that the log is not empty.
+    const proposal = makeProposal('dropped');
+    await store.putProposal(proposal);
+    await store.dropProposals([proposal.payloadB3]);
     say('opened');
     return (await snapshots.make(signal)).file;
   },

@@ -31,7 +31,7 @@ interface Attempt {
 }
 
 export interface FailedAttempt extends Attempt {
-  /** The call as strace shows it, with the file's path; empty when a signal ended the program. */
+  /** The call as strace shows it, with the file's path; empty when a signal ended the program, or one that it started. */
   readonly failed: string;
 }
 
@@ -65,10 +65,15 @@ async function runWithFault({ call, effect, program }: Loop, attempt: Attempt) {
   const isSignal = effect.startsWith('signal=');
   // Stops at the traced calls only, which is faster; but then strace 6.1 counts no calls for signals.
   const speed = isSignal ? [] : ['--seccomp-bpf'];
-  const options = ['-f', ...speed, '-y', '-qq', '-o', trace, '-e', `trace=${call}`];
+  const options = ['-f', ...speed, '-y', '-q', '-o', trace, '-e', `trace=${call}`];
   const inject = ['-e', `inject=${call}:${effect}:when=${attempt.k}`];
   const ran = await run('strace', [...options, ...inject, ...program(attempt)]);
-  if (isSignal) return { ran, failed: ran.signal === null ? undefined : '' };
   const calls = readFileSync(trace, 'utf8').split('\n');
+  // Perhaps of a process that the program started.
+  if (isSignal) return { ran, failed: calls.some(isKill) ? '' : undefined };
   return { ran, failed: calls.find((line) => line.endsWith('(INJECTED)')) };
+}
+
+function isKill(line: string): boolean {
+  return line.endsWith('+++ killed by SIGKILL +++');
 }

@@ -12,6 +12,8 @@ const PUT = bytesOf('","op":"put","replaces":');
 const REMOVE = bytesOf('","op":"remove","replaces":"');
 const NULL = bytesOf('null');
 const SPEC = bytesOf(',"spec":');
+/** Of a string, looked at one by one; what is longer is left to a search, whose call costs as much. */
+const NEAR_BYTES = 32;
 /** `b3:` and 64 digits. */
 const HASH_LENGTH = 67;
 
@@ -116,12 +118,25 @@ export class ChangeReader {
   /** At its closing quote; the end where there is none. */
   #endOfString(begin: number): number {
     const bytes = this.#bytes;
-    for (let at = begin + 1; at < bytes.length; at++) {
-      const byte = bytes[at];
-      if (byte === BACKSLASH) at++;
-      else if (byte === QUOTE) return at;
+    for (let at = begin + 1; at < bytes.length; ) {
+      for (const near = at + NEAR_BYTES; at < near; at++) {
+        const byte = bytes[at];
+        if (byte === BACKSLASH) at++;
+        else if (byte === QUOTE) return at;
+      }
+      const quote = bytes.indexOf(QUOTE, at);
+      if (quote < 0) break;
+      if (!this.#isEscaped(quote, at)) return quote;
+      at = quote + 1;
     }
     return bytes.length;
+  }
+
+  /** By an odd number of backslashes from `begin`, where a character begins. */
+  #isEscaped(at: number, begin: number): boolean {
+    let first = at;
+    while (first > begin && this.#bytes[first - 1] === BACKSLASH) first--;
+    return (at - first) % 2 === 1;
   }
 }
 

@@ -19,7 +19,7 @@ export interface VerifyOptions {
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** Expects SQLite's own check of it to have passed. Throws `not_initialised` for an empty one, `storage_damaged`, or what opening it throws. */
+/** SQLite's own check of it is for others. Throws `not_initialised` for an empty one, `storage_damaged`, or what opening it throws. */
 export async function verifyCopy(
   path: string,
   { verifier, onProgress }: VerifyOptions,

@@ -1,4 +1,4 @@
-/** A copy verified in threads at once: the log, the rows beside it, and for one that came from elsewhere SQLite's own check. */
+/** A copy verified in threads at once: the log, the rows beside it, and SQLite's own check. */
 import { extname } from 'node:path';
 import { runBoth, runThread, type ThreadProgress } from '../reporting-thread.ts';
 import type { SnapshotFacts } from './header.ts';
@@ -44,8 +44,7 @@ export async function verifyInThreads(
       runBoth(
         some,
         (each) => verify<null>('rows', each),
-        // One of ours was checked when it was made.
-        async (each) => (isForeign ? verify<null>('pages', each) : null),
+        (each) => verify<null>('pages', each),
       ),
   );
   return facts;

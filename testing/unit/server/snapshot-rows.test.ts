@@ -25,6 +25,11 @@ const SPECS: readonly JsonObject[] = [
   { text: 'h\u00e9llo \u{1f30d} \u2028 \u0007' },
   { '10': 1, '9': 2, a: { '2': 'b', '11': [] } },
   { long: 'x'.repeat(10_000) },
+  // Quotes, escaped and not, at any distance from where a string begins.
+  ...Array.from({ length: 80 }, (_, n) => ({
+    [`${'k'.repeat(n)}"`]: `${'x'.repeat(n)}${'\\'.repeat(n % 5)}"${'}'.repeat(40)}\\`,
+  })),
+  { quotes: '"'.repeat(500), slashes: '\\'.repeat(501) },
 ];
 
 interface Slice {
