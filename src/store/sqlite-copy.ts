@@ -51,27 +51,22 @@ export class DatabaseCopy {
   }
 
   async #copy({ path, onProgress, signal }: SnapshotTarget): Promise<void> {
-    const given = AbortSignal.any([this.#stopped.signal, ...(signal ? [signal] : [])]);
-    if (given.aborted) throw givenUp();
+    const stop = AbortSignal.any([this.#stopped.signal, ...(signal ? [signal] : [])]);
+    if (stop.aborted) throw givenUp();
+    // In src this file ends in .ts, in dist in .js, and so does the program.
+    const file = new URL(`./sqlite-copy-process${extname(import.meta.url)}`, import.meta.url);
     this.#options.onCopying(true);
     try {
-      // In src this file ends in .ts, in dist in .js, and so does the program.
-      const file = new URL(`./sqlite-copy-process${extname(import.meta.url)}`, import.meta.url);
       const copying = fork(fileURLToPath(file), [this.#options.path, path], {
         execArgv: [],
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
       // It writes to the copy alone, so it may be ended anywhere.
-      const end = () => void copying.kill('SIGKILL');
-      given.addEventListener('abort', end, { once: true });
-      try {
-        await ended(copying, onProgress);
-        if (given.aborted) throw givenUp();
-      } finally {
-        given.removeEventListener('abort', end);
-      }
+      stop.addEventListener('abort', () => copying.kill('SIGKILL'), { once: true });
+      await ended(copying, onProgress);
+      if (stop.aborted) throw givenUp();
     } catch (cause) {
-      throw given.aborted ? givenUp() : storageError(cause, 'a process that copies the database');
+      throw stop.aborted ? givenUp() : storageError(cause, 'a process that copies the database');
     } finally {
       this.#options.onCopying(false);
     }
