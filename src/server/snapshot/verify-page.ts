@@ -6,8 +6,8 @@ import { RegistryError } from '../../core/error.ts';
 import { changesOf, decodePayload } from '../../core/payload.ts';
 import { damaged } from '../../registry/stored.ts';
 import type { ChangePage } from '../../store/sqlite-scan.ts';
+import { ChangeReader } from '../change-reader.ts';
 import { HASH_BYTES, hashEach } from '../fast-hash/hash-each.ts';
-import { ChangeReader } from './change-reader.ts';
 import { assertHashes, assertPieces } from './pieces.ts';
 import type { SetRoot } from './set-root.ts';
 

@@ -7,7 +7,12 @@ import { changePaths } from '../../../src/core/rules.ts';
 import { PayloadReader } from '../../../src/server/payload-reader.ts';
 import { makeRandom } from '../../support/random.ts';
 import { put } from '../../support/registry.ts';
-import { descriptorsPayload } from '../../support/signers.ts';
+import {
+  descriptorsPayload,
+  genesisPayload,
+  makeGovernance,
+  makeSigner,
+} from '../../support/signers.ts';
 
 const SEED = Number(process.env.QUORATE_TEST_SEED ?? 1);
 
@@ -45,6 +50,24 @@ test('small and large payloads are read as they are', async () => {
     const read = await assertSame(reader, payloadOf(count));
     assert.ok(typeof read === 'object' && read !== null && 'payloadB3' in read, `${count}`);
   }
+});
+
+test('a large payload is read in pieces, wherever they are cut; one without changes in one', async () => {
+  await using reader = new PayloadReader();
+  // Changes of any length beside the length of a piece, and one that is longer.
+  const sizes = [1, 10, 30_000, 65_000, 65_400, 65_500, 65_600, 140_000, 1, 64_000, 2_000, 300];
+  const changes = sizes.map((size, i) =>
+    put(`d-${String(i).padStart(3, '0')}`, { text: '},{"id":"'.repeat(size / 11) }),
+  );
+  const { bytes } = descriptorsPayload(`b3:${'0'.repeat(64)}`, changes);
+  await assertSame(reader, bytes);
+  const { paths } = await reader.decode(bytes);
+  assert.equal(paths?.length, sizes.length);
+  const signers = Array.from({ length: 255 }, (_, i) => makeSigner(`${'s'.repeat(60)}${i}`));
+  const genesis = genesisPayload(makeGovernance(signers, { threshold: 1 }));
+  assert.ok(genesis.bytes.length > 32 * 1024, `${genesis.bytes.length} bytes`);
+  await assertSame(reader, genesis.bytes);
+  assert.equal((await reader.decode(genesis.bytes)).paths, undefined);
 });
 
 test('a large payload with a fault is refused in the same words', async () => {

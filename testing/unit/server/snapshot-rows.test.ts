@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { canonicalBytes, type JsonObject } from '../../../src/core/canonical.ts';
 import { blake3Bytes } from '../../../src/core/hash.ts';
 import { type Change, changesOf, decodePayload } from '../../../src/core/payload.ts';
+import { ChangeReader } from '../../../src/server/change-reader.ts';
 import { hashBytes } from '../../../src/server/fast-hash/hash-bytes.ts';
-import { ChangeReader } from '../../../src/server/snapshot/change-reader.ts';
 import { put, remove } from '../../support/registry.ts';
 import {
   descriptorsPayload,

@@ -58,6 +58,11 @@ export class ChangeReader {
     return this.#bytes[this.#at] === LIST_END;
   }
 
+  /** Of a list that was read to its end: the place of its closing bracket. */
+  get end(): number {
+    return this.#at;
+  }
+
   /** Answers the place after it; -1: it is none. */
   #readChange(at: number): number {
     if (!this.#isAt(ID, at)) return -1;
