@@ -30,9 +30,16 @@ function report(message: CopyReport): Promise<void> {
   });
 }
 
+/** Whoever asked is gone. An exit would wait for the system to end its copying, and keep the log from being folded. */
+function giveUp(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
 const [from, to] = process.argv.slice(2);
 if (process.send !== undefined && from !== undefined && to !== undefined) {
-  // Nobody wants the copy any more, or all has been said.
-  process.once('disconnect', () => process.exit());
-  void serve(from, to).finally(() => process.disconnect());
+  process.once('disconnect', giveUp);
+  void serve(from, to).finally(() => {
+    process.off('disconnect', giveUp);
+    process.disconnect();
+  });
 }

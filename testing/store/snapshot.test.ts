@@ -1,7 +1,8 @@
 /** Copies of a SQLite store that is in use: whole, of one moment, and nobody's trouble when they fail. */
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import { existsSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -170,6 +171,17 @@ test('a copy whose process dies is refused, and the next one is made', async (t)
   assert.ok((await copying).kill('SIGKILL'));
   await outcome;
   await store.snapshot({ path: join(directory, 'next.db') });
+});
+
+test('a copy whose server is gone ends at once, and holds the log no longer', async (t) => {
+  const { store, path } = await openLarge(t, 12);
+  const program = join(import.meta.dirname, '../../src/store/sqlite-copy-process.ts');
+  const copying = fork(program, [path, join(makeDirectory(), 'copy.db')]);
+  const ended = once(copying, 'exit');
+  copying.disconnect();
+  assert.deepEqual(await ended, [null, 'SIGKILL']);
+  const { isLogFolded } = await store.compact({ expiredBefore: EXPIRED_BEFORE });
+  assert.ok(isLogFolded);
 });
 
 test('who folds the log is told when a copy begins and when it has ended, however it ends', async (t) => {

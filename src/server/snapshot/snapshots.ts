@@ -130,7 +130,7 @@ export class Snapshots {
     }
   }
 
-  /** The copy is verified in two threads while a third one writes the file and reads it again. */
+  /** The copy is verified in threads while another one writes the file and reads it again. */
   async #packVerified({
     database,
     packed,
