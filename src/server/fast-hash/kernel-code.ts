@@ -22,6 +22,7 @@ import {
   SHIFT_RIGHT,
   SPLAT,
   SUB,
+  SWIZZLE,
   set,
   shuffle,
   store,
@@ -43,11 +44,13 @@ const [COUNTERS, LACKING, LAST_FLAGS] = [0, LANES * WORD_BYTES, 2 * LANES * WORD
 /** Address of the block of lane 0, and blocks that are left. */
 const [AT, LEFT] = [PARAMS, PARAMS + 1];
 const VECTORS = PARAMS + 2;
-/** Chaining values, state, message, and a place for what is rotated. */
+/** Chaining values, state, message, a place for what is rotated, and by which bytes of it. */
 const h = (i: number): number => VECTORS + i;
 const v = (i: number): number => VECTORS + 8 + i;
 const m = (i: number): number => VECTORS + 24 + i;
 const ROTATED = VECTORS + 40;
+const [BY_8, BY_16] = [VECTORS + 41, VECTORS + 42];
+const VECTOR_COUNT = 43;
 
 /**
  * `run(input, stride, blocks, laneWords, firstFlags, output)`: lane i hashes `blocks` blocks from
@@ -59,10 +62,11 @@ export function encodeKernel(pages: number): Uint8Array<ArrayBuffer> {
     params: new Array(PARAMS).fill(I32),
     locals: [
       [2, I32],
-      [41, V128],
+      [VECTOR_COUNT, V128],
     ],
     body: [
       each(8, (i) => [words4(IV[i] as number), set(h(i))]),
+      [rotatedBytes(8), set(BY_8), rotatedBytes(16), set(BY_16)],
       get(INPUT),
       set(AT),
       get(BLOCKS),
@@ -153,12 +157,21 @@ function half(
   ];
 }
 
-/** To the right, each word of the vector on the stack. By whole bytes it is one shuffle. */
+/** To the right, each word of the vector on the stack. */
 function rotate(bits: number): Code {
-  if (bits % 8 !== 0)
-    return [tee(ROTATED), i32(bits), SHIFT_RIGHT, get(ROTATED), i32(32 - bits), SHIFT_LEFT, OR];
-  const from = Array.from({ length: 16 }, (_, i) => (i & ~3) | ((i + bits / 8) & 3));
-  return [tee(ROTATED), get(ROTATED), shuffle(from)];
+  if (bits === 8) return [get(BY_8), SWIZZLE];
+  if (bits === 16) return [get(BY_16), SWIZZLE];
+  return [tee(ROTATED), i32(bits), SHIFT_RIGHT, get(ROTATED), i32(32 - bits), SHIFT_LEFT, OR];
+}
+
+/**
+ * Which byte goes where, for `SWIZZLE`. Kept in a local: of a constant shuffle V8 makes the constant anew each time,
+ * a tenth of all the time and more.
+ */
+function rotatedBytes(bits: number): Code {
+  const word = (at: number): number =>
+    [3, 2, 1, 0].reduce((bytes, i) => bytes * 256 + 4 * at + ((i + bits / 8) & 3), 0);
+  return words(word(0), word(1), word(2), word(3));
 }
 
 /** Words 4q to 4q+3 of all lanes, from one vector for each lane to one for each word. */

@@ -41,6 +41,8 @@ export const load = (offset: number): Code => simd(0, 0, unsigned(offset));
 export const store = (offset: number): Code => simd(11, 0, unsigned(offset));
 /** Of two vectors, bytes 0 to 15 and 16 to 31. */
 export const shuffle = (bytes: readonly number[]): Code => simd(13, bytes);
+/** Of the first, the bytes that the second names. */
+export const SWIZZLE = simd(14);
 export const SPLAT = simd(17);
 export const OR = simd(80);
 export const XOR = simd(81);
