@@ -32,6 +32,8 @@ export interface Sample {
 export const FULL_SPEED = 1.2;
 /** The same of what costs the same each time: code that waits for memory is slower by less than the reference, or more. */
 const AS_EVER = 1.1;
+/** Of those, so many must agree: the least of a few that do may be of a moment in which one of both was slow. */
+const ENOUGH = 5;
 
 export interface Figure {
   readonly name: string;
@@ -56,7 +58,7 @@ export interface Figure {
   readonly ratio: number;
   /** Of the ratios. */
   readonly spread: Spread;
-  /** How far the ratio may be off, as a share of it. `null`: too few rounds to know. */
+  /** How far the ratio may be off, as a share of it. `null`: too few samples to know. */
   readonly noise: number | null;
 }
 
@@ -89,7 +91,8 @@ function figureOf(all: readonly Sample[]): Figure {
       (!isConstant || (ours <= least.ours * AS_EVER && theirs <= least.theirs * AS_EVER)),
   );
   const ratios = samples.map(({ ours, theirs }) => ours / theirs);
-  const noise = noiseOf(ratios);
+  const isEnough = first.isConstant !== true || samples.length >= ENOUGH;
+  const noise = isEnough ? noiseOf(ratios) : Number.POSITIVE_INFINITY;
   return {
     name: first.name,
     kind: first.kind,

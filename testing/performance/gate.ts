@@ -2,8 +2,8 @@
  * When a run is worse than its baseline: the rule, without any measuring. A limit is what the project
  * allows plus what the two runs' own spread says is noise. Where noise is large against the limit, the
  * caller measures again. A figure that stays noisy is worse only by more than its noise; when it is not
- * worse it is undecided, and so is one that was measured beside busy neighbours, or never at the machine's full
- * speed; and that is said.
+ * worse it is undecided, and so is one of which too little counts for its noise to be known, or that was measured
+ * beside busy neighbours, or never at the machine's full speed; and that is said.
  */
 import { type Figure, FULL_SPEED, type Kind, type Profile } from './figure.ts';
 
@@ -81,7 +81,7 @@ export function isTooNoisy({ isGated, kind, noise }: Figure): boolean {
 
 /** Noise alone fills the limit, here or in the baseline: that it is not worse says little. */
 function isUnsteady({ kind, noise }: Figure, baseline: BaselineFigure): boolean {
-  return noise === null || Math.max(noise, baseline.noise) > LIMITS[kind];
+  return Math.max(noise ?? 0, baseline.noise) > LIMITS[kind];
 }
 
 /** The machine was slow from the first sample to the last: nothing shows that but what it once could. */
@@ -157,7 +157,8 @@ function judgeOne(
   const without = worseningOf(figure, baseline);
   const base = { figure, baseline, waiver, ...without };
   if (baseline === undefined) return { ...base, verdict: 'new' };
-  if (isDisturbed(figure) || isSlow(figure, baseline)) return { ...base, verdict: 'undecided' };
+  if (figure.noise === null || isDisturbed(figure) || isSlow(figure, baseline))
+    return { ...base, verdict: 'undecided' };
   if (without.worsening <= without.allowed) {
     if (isUnsteady(figure, baseline)) return { ...base, verdict: 'undecided' };
     return { ...base, verdict: without.worsening < 1 / without.allowed ? 'better' : 'as before' };

@@ -112,6 +112,14 @@ test('of what costs the same each time only those count in which neither took lo
   assert.ok(Math.abs((seen?.ratio ?? 0) / figure.ratio - 1.3) < 0.001, 'what is worse shows whole');
 });
 
+test('few that agree on what costs the same each time say nothing of noise', () => {
+  const one = { name: 'a', kind: 'cpu', unit: 'us', reference: 'b', isConstant: true } as const;
+  const noiseAfter = (count: number) =>
+    figuresOf(new Array(count).fill({ ...one, ours: 10, theirs: 10 }))[0]?.noise;
+  assert.equal(noiseAfter(4), null);
+  assert.equal(noiseAfter(5), 0);
+});
+
 test('a figure that is not above 0 fails, it is not compared', () => {
   for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
     assert.throws(() => figure([1, bad, 1]), /expected figures above 0 of a/);
@@ -217,6 +225,16 @@ test('a figure is measured again while its noise is above a quarter of its limit
 test('two rounds say nothing about noise', () => {
   assert.ok(isTooNoisy(figure([1, 1])));
   assert.ok(!isTooNoisy(figure([1, 1, 1])));
+});
+
+test('two rounds decide nothing: both may have met the same accident', () => {
+  for (const ratio of [1, 3]) {
+    assert.equal(verdictOf(figure([ratio, ratio])), 'undecided');
+    assert.equal(verdictOf(figure([ratio, ratio, ratio])), ratio === 1 ? 'as before' : 'worse');
+  }
+  const { undecided, isDecided } = judged([figure([3, 3])]);
+  assert.deepEqual(undecided, ['a: noise of unknown size after 2 rounds is too much to judge by']);
+  assert.equal(isDecided, false);
 });
 
 test('a figure that is not gated is neither judged nor repeated', () => {

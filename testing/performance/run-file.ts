@@ -86,10 +86,16 @@ export function writeBaseline(
   if (kind === 'perf') assertWhole(readBaseline(profile, machine), figures);
   const gated = figures.filter(({ isGated }) => isGated);
   const bad = gated.find(({ noise, disturbed }) => noise === null || disturbed > 0);
-  if (bad !== undefined)
+  if (bad !== undefined) {
+    const { name, rounds, disturbed, slow } = bad;
+    const got =
+      disturbed > 0
+        ? `${disturbed} disturbed rounds of ${rounds}`
+        : `${rounds} samples that count and ${slow} while it was slow`;
     throw new Error(
-      `expected a quiet machine to make a baseline on, got ${bad.disturbed} disturbed rounds of ${bad.rounds} (${bad.name}): run again when nothing else runs`,
+      `expected a quiet machine to make a baseline on, got ${got} (${name}): run again when nothing else runs`,
     );
+  }
   const baseline = Object.fromEntries(
     gated.map(({ name, ratio, noise, fastest }) => [
       name,
