@@ -12,7 +12,6 @@ import { commitsPlan, type Effort, pacedPlan, readsPlan, startsPlan } from './pl
 import { openRestarts } from './restarts.ts';
 import { openSlowDisk } from './slow-disk.ts';
 import { openInstalledStarts } from './starts-installed.ts';
-import { openLongStarts } from './starts-long.ts';
 import { openSteady } from './steady.ts';
 
 const PROFILE = 'macronode';
@@ -62,7 +61,7 @@ export const GOAL_PLANS: Readonly<Record<string, (options: GoalOptions) => reado
     starts: (options) => [
       plan(
         'starts as installed',
-        () => openInstalledStarts({ ...options, ...START_ENTRIES, starts: 2 }),
+        () => openInstalledStarts({ ...options, ...START_ENTRIES, starts: 2 }, 'installed, start'),
         ONE_START,
       ),
       startsPlan({ profile: PROFILE }, EFFORT),
@@ -92,7 +91,10 @@ function catalogue(
     plan(
       `starts on ${name}`,
       () =>
-        openLongStarts({ ...options, ...large, isCatalogue: true, starts: 1 }, `${name}: start`),
+        openInstalledStarts(
+          { ...options, ...large, isCatalogue: true, starts: 1 },
+          `${name}: start`,
+        ),
       ONE_START,
     ),
     plan(name, () => openCatalogue({ ...options, small: SMALL, large, requests: 200 }), ONE_START),

@@ -21,8 +21,8 @@ const PACKED = ['package.json', 'bin', 'LICENSE', 'README.md', 'CHANGELOG.md', '
 const run = promisify(execFile);
 
 /** Building takes half a minute: one bench is enough for all rounds, since each start is a new process anyway. */
-export function openInstalledStarts(plan: LongStartsPlan): Promise<Bench> {
-  return openStartsOver(plan, 'installed, start', async (stack) => {
+export function openInstalledStarts(plan: LongStartsPlan, name: string): Promise<Bench> {
+  return openStartsOver(plan, name, async (stack) => {
     const program = await install(stack);
     return (data) => serve(program, data);
   });

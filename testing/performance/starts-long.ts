@@ -4,7 +4,6 @@ import type { Bench } from './bench.ts';
 import type { ChildServer } from './child.ts';
 import type { Sample } from './figure.ts';
 import { copyLongLog, type LongRegistryPlan, sizeText } from './long-registry.ts';
-import { spawnRegistry } from './registry-process.ts';
 import { bareStart } from './starts.ts';
 import { median } from './statistics.ts';
 import { makeTemporary } from './temporary.ts';
@@ -24,11 +23,6 @@ export interface LongStartsPlan extends LongRegistryPlan {
 
 /** One start of a server over the data in a directory. */
 export type StartOver = (directory: string) => Promise<ChildServer>;
-
-/** From the source, with a warm compile cache. */
-export function openLongStarts(plan: LongStartsPlan, name: string): Promise<Bench> {
-  return openStartsOver(plan, name, async () => (data) => spawnRegistry('macronode', data));
-}
 
 /** `begin`: whatever must be there before the first start; it goes with the stack. */
 export async function openStartsOver(
