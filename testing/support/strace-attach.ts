@@ -1,10 +1,10 @@
 /** Faults that come and go under a running process: strace attaches to it, and lets it go again. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { memoryDir } from './memory-dir.ts';
 import { type Fault, isStraceMissing } from './strace.ts';
 
 /** Also a call that was in its delay when the process was let go. */
@@ -41,8 +41,8 @@ export async function attach(
   pid: number,
   { call, effect, path }: AttachedFault,
 ): Promise<Attached> {
-  const directory = mkdtempSync(join(tmpdir(), 'quorate-strace-'));
-  const trace = join(directory, 'trace');
+  // The process stands still while strace waits for a disk.
+  const trace = join(memoryDir(t), 'trace');
   const options = [
     '-f',
     '-P',
@@ -63,7 +63,6 @@ export async function attach(
   t.after(async () => {
     child.kill('SIGKILL');
     await ended;
-    rmSync(directory, { recursive: true, force: true });
   });
   // Read to the end: a strace that nobody listens to dies of it before its trace is written.
   let said = '';
