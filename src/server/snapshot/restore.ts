@@ -18,7 +18,7 @@ import {
   unpackVerified,
 } from './unpack-verified.ts';
 
-export interface RestoreOptions extends Omit<UnpackVerified, 'directory'> {
+export interface RestoreOptions extends Omit<UnpackVerified, 'directory' | 'meanwhile'> {
   /** Missing or empty. */
   readonly dataDir: string;
   /** Asked when all was verified and nobody can open it yet: throws to refuse it, and may append to it. */
@@ -49,7 +49,8 @@ export async function restoreSnapshot(
     await removeLeft(directory);
     // Somebody else's may have ended between the look and the lock.
     await assertEmpty(target);
-    const snapshot = await unpackVerified(source, { ...unpack, directory });
+    // The disk is given its bytes early; a database that is refused after all cost a few writes.
+    const snapshot = await unpackVerified(source, { ...unpack, directory, meanwhile: syncFile });
     await judge(snapshot);
     await removeBeside(snapshot.path);
     await giveName(snapshot.path, databasePath(target));

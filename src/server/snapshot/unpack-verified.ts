@@ -9,6 +9,7 @@ import type { Hash } from '../../core/hash.ts';
 import { openSqliteStore } from '../../store/sqlite.ts';
 import { assertBounded } from '../../store/sqlite-bounds.ts';
 import { SCHEMA_VERSION } from '../../store/sqlite-schema.ts';
+import { runBoth } from '../reporting-thread.ts';
 import { assertFacts, type SnapshotHeader } from './header.ts';
 import { storageFailure } from './storage-failure.ts';
 import { type Chunks, openSnapshot, unpackSnapshot } from './unpack.ts';
@@ -26,6 +27,8 @@ export interface UnpackVerified {
   readonly directory: string;
   /** The pin; `undefined`: whichever registry it is. */
   readonly registry: Hash | undefined;
+  /** Done with the unpacked database while it is verified; must change nothing. */
+  readonly meanwhile?: (path: string) => Promise<void>;
   readonly onProgress: (phase: UnpackPhase) => void;
   readonly signal: AbortSignal;
 }
@@ -40,10 +43,10 @@ export interface UnpackedSnapshot {
 /** Beside what is unpacked: for what SQLite keeps beside a database that is read. */
 const RESERVE_BYTES = 16 * 1024 * 1024;
 
-/** Throws `storage_foreign` (another registry), `storage_newer`, `storage_damaged`, `read_only` (no room), or what approvals lack. */
+/** Throws `storage_foreign` (another registry), `storage_newer`, `storage_damaged`, `read_only` (no room), what approvals lack, or what `meanwhile` throws. */
 export async function unpackVerified(
   source: Chunks,
-  { directory, registry, onProgress, signal }: UnpackVerified,
+  { directory, registry, meanwhile = async () => undefined, onProgress, signal }: UnpackVerified,
 ): Promise<UnpackedSnapshot> {
   const { id, header, body } = await openSnapshot(source);
   try {
@@ -65,11 +68,16 @@ export async function unpackVerified(
   try {
     assertBounded(path);
     if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
-    const facts = await verifyInThreads(path, {
-      isForeign: true,
-      onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
+    const [facts] = await runBoth(
       signal,
-    });
+      (either) =>
+        verifyInThreads(path, {
+          isForeign: true,
+          onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
+          signal: either,
+        }),
+      () => meanwhile(path),
+    );
     assertFacts(header, facts);
   } catch (cause) {
     throw inSnapshot(cause);

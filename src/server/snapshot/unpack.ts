@@ -23,7 +23,7 @@ export interface OpenedSnapshot {
 }
 
 export interface UnpackOptions {
-  /** A file that is not there yet; `null`: nothing is written, all is checked. */
+  /** A file that is not there yet, which is not synced; `null`: nothing is written, all is checked. */
   readonly to: string | null;
   /** Bytes of the database. */
   readonly onProgress: (done: number, total: number) => void;
@@ -67,7 +67,6 @@ export async function unpackSnapshot(
   });
   if (content !== header.content)
     throw damaged(`a database that hashes to ${header.content}`, content);
-  await file?.sync();
 }
 
 export interface UnpackBody extends Omit<UnpackOptions, 'to'> {

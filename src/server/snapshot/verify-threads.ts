@@ -1,4 +1,4 @@
-/** A copy verified in threads at once: the log, the rows beside it, and SQLite's own check. */
+/** A copy verified in two threads at once: the log and SQLite's own check, and, which takes as long, the rows beside it. */
 import { extname } from 'node:path';
 import { runBoth, runThread, type ThreadProgress } from '../reporting-thread.ts';
 import type { SnapshotFacts } from './header.ts';
@@ -6,7 +6,7 @@ import type { SnapshotFacts } from './header.ts';
 export interface VerifyData {
   /** Of a database. */
   readonly path: string;
-  readonly part: 'log' | 'rows' | 'pages';
+  readonly part: 'log' | 'rows';
   readonly isForeign: boolean;
 }
 
@@ -18,7 +18,7 @@ export interface VerifyThreads {
   readonly signal: AbortSignal;
 }
 
-/** Settles when all threads are gone. Throws what `verifyCopy` throws, or `unavailable` when it was given up. */
+/** Settles when both threads are gone. Throws what `verifyCopy` throws, or `unavailable` when it was given up. */
 export async function verifyInThreads(
   path: string,
   { isForeign, onProgress, signal }: VerifyThreads,
@@ -32,7 +32,6 @@ export async function verifyInThreads(
       data: { path, part, isForeign } satisfies VerifyData,
       signal: some,
       onProgress: (progress) => {
-        if (part === 'pages') return;
         done[part] = progress.done;
         onProgress({ done: Math.floor((done.log + done.rows) / 2), total: progress.total });
       },
@@ -40,12 +39,7 @@ export async function verifyInThreads(
   const [facts] = await runBoth(
     signal,
     (some) => verify<SnapshotFacts>('log', some),
-    (some) =>
-      runBoth(
-        some,
-        (each) => verify<null>('rows', each),
-        (each) => verify<null>('pages', each),
-      ),
+    (some) => verify<null>('rows', some),
   );
   return facts;
 }
