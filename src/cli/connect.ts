@@ -9,6 +9,7 @@ import { createNoteVerifier } from '../server/note-verifier.ts';
 import type { Context } from './context.ts';
 import { readInput } from './files.ts';
 import type { Globals } from './globals.ts';
+import { sayRetry } from './say-retry.ts';
 import { givenToken } from './token-input.ts';
 import { createFileTrust } from './trust-file.ts';
 
@@ -41,6 +42,7 @@ export async function connectWith(
     noteVerifier: createNoteVerifier(),
     now: io.now,
     acceptPruned: globals.isPrunedAccepted,
+    onRetry: sayRetry({ globals, say }),
     onFork: async (evidence) => {
       const path = await keepEvidence(globals.stateDir, evidence, io.now());
       await say(`quorate: the log signed two histories; the evidence is kept in ${path}`);

@@ -5,21 +5,27 @@ import { Transport } from '../client/transport.ts';
 import type { EntryBytes } from '../core/leaf.ts';
 import type { Context } from './context.ts';
 import type { LogSource } from './log-source.ts';
+import { sayRetry } from './say-retry.ts';
 
 const TIMEOUT_MS = 30_000;
 const MAX_ATTEMPTS = 4;
 
-export function createTransport({ io, globals }: Pick<Context, 'io' | 'globals'>): Transport {
+export function createTransport({
+  io,
+  globals,
+  say,
+}: Pick<Context, 'io' | 'globals' | 'say'>): Transport {
   return new Transport({
     url: globals.url,
     fetch: io.fetch ?? globalThis.fetch,
     clock: systemClock(io.now),
     timeoutMs: TIMEOUT_MS,
     maxAttempts: MAX_ATTEMPTS,
+    onRetry: sayRetry({ globals, say }),
   });
 }
 
-export function openHttpLog(context: Pick<Context, 'io' | 'globals'>): LogSource {
+export function openHttpLog(context: Pick<Context, 'io' | 'globals' | 'say'>): LogSource {
   const answers = new Answers(createTransport(context));
   // A search for governance entries comes back to the same ones.
   const entries = new Map<number, Promise<EntryBytes>>();

@@ -26,7 +26,7 @@ export interface KnownCheckpoint {
 
 /** Throws what reading them throws: one that was named and cannot be read is no reason to go on without it. */
 export async function knownCheckpoints(
-  context: Pick<Context, 'io' | 'globals'>,
+  context: Pick<Context, 'io' | 'globals' | 'say'>,
   { highWater, checkpoint = [], from }: KnownOptions,
   registry: Hash | undefined,
 ): Promise<readonly KnownCheckpoint[]> {
@@ -62,9 +62,9 @@ async function readMark(path: string): Promise<string> {
 }
 
 function servedNote(
-  { io, globals }: Pick<Context, 'io' | 'globals'>,
+  { io, globals, say }: Pick<Context, 'io' | 'globals' | 'say'>,
   url: string,
 ): Promise<string> {
-  const transport = createTransport({ io, globals: { ...globals, url } });
+  const transport = createTransport({ io, globals: { ...globals, url }, say });
   return new Answers(transport).checkpoint({ isFresh: true, signal: io.interrupt });
 }

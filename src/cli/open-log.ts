@@ -8,7 +8,7 @@ import type { LogSource } from './log-source.ts';
 
 /** `data`: a database file or a data directory; without it the service at --url. */
 export async function openLogSource(
-  context: Pick<Context, 'io' | 'globals'>,
+  context: Pick<Context, 'io' | 'globals' | 'say'>,
   data: string | undefined,
 ): Promise<LogSource> {
   if (data === undefined) return openHttpLog(context);

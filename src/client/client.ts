@@ -12,6 +12,7 @@ import type { DecodedPayload, Descriptor } from '../core/payload.ts';
 import type { NoteVerifier } from '../core/tlog/note-signatures.ts';
 import type { Verifier } from '../core/verifier.ts';
 import type { BearerToken } from './bearer.ts';
+import type { Retry } from './retry.ts';
 
 /**
  * Where trusted state lives between runs. `save` replaces the whole text atomically and durably; the
@@ -62,6 +63,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** Attempts of one read. Writes are repeated too: each is idempotent by payload hash. Default 4. */
   readonly maxAttempts?: number;
+  /** Told before each wait for another attempt. */
+  readonly onRetry?: (retry: Retry) => void;
   /** `follow` throws `stale` when nothing, not even a heartbeat, came for this long and reconnecting failed. Default 120,000. */
   readonly staleAfterMs?: number;
   /**

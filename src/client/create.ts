@@ -36,7 +36,8 @@ export function createClient(
   // Browsers refuse a `fetch` that is called as a method of something else.
   const fetch: typeof globalThis.fetch =
     options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-  const transport = new Transport({ url, fetch, clock, timeoutMs, maxAttempts, token });
+  const { onRetry } = options;
+  const transport = new Transport({ url, fetch, clock, timeoutMs, maxAttempts, token, onRetry });
   const answers = new Answers(transport);
   const { registry, acceptPruned = false, onFirstUse, onProgress, onFork } = options;
   const verifier = options.verifier ?? createPortableVerifier();

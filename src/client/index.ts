@@ -37,3 +37,4 @@ export type {
 export type { Clock } from './clock.ts';
 export { createClient } from './create.ts';
 export { memoryTrust } from './memory-trust.ts';
+export type { Retry } from './retry.ts';

@@ -14,6 +14,19 @@ export interface Failure {
   readonly retryAfterMs: number | undefined;
 }
 
+/** A request that is repeated, and why. */
+export interface Retry {
+  /** What came instead of an answer. */
+  readonly error: RegistryError;
+  /** The one to come: 2 and up. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Of the attempt that failed. */
+  readonly tookMs: number;
+  /** From now to the next. */
+  readonly delayMs: number;
+}
+
 /**
  * Reads are repeated after no answer, 429 and 5xx. Writes are idempotent by payload hash, so an
  * unknown outcome (no answer, 5xx) is resolved by repeating; a 4xx is certain, and so is `read_only`.

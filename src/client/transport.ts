@@ -7,7 +7,13 @@ import { type BearerToken, bearerOf, withoutToken } from './bearer.ts';
 import { readBody } from './body.ts';
 import { abortable, type Clock, sleep } from './clock.ts';
 import { readProblem } from './problem.ts';
-import { type Failure, isWorthRepeating, jitteredDelayMs, parseRetryAfter } from './retry.ts';
+import {
+  type Failure,
+  isWorthRepeating,
+  jitteredDelayMs,
+  parseRetryAfter,
+  type Retry,
+} from './retry.ts';
 
 const MAX_PROBLEM_BYTES = 64 * 1024;
 const MAX_CAUSES = 8;
@@ -33,6 +39,8 @@ export interface TransportOptions {
   readonly maxAttempts: number;
   /** Sent with writes alone. */
   readonly token?: BearerToken | undefined;
+  /** Told before each wait. */
+  readonly onRetry?: ((retry: Retry) => void) | undefined;
 }
 
 /** What a caller may bound more tightly than the transport does. */
@@ -125,17 +133,19 @@ export class Transport {
     request: Request,
     read: (response: Response, signal: AbortSignal) => Promise<Omit<Answer, 'status'>>,
   ): Promise<Answer> {
+    const { clock, onRetry } = this.#options;
     const maxAttempts = request.maxAttempts ?? this.#options.maxAttempts;
     for (let attempt = 1; ; attempt++) {
+      const askedAt = clock.now();
       const result = await this.#attempt(request, read);
       if (result.isDone) return result.value;
+      const { error, retryAfterMs = 0 } = result;
       if (attempt >= maxAttempts || !isWorthRepeating(request.method, result))
-        throw afterAttempts(result.error, request, attempt);
-      const delayMs = Math.max(
-        jitteredDelayMs(this.#options.clock, attempt),
-        result.retryAfterMs ?? 0,
-      );
-      await sleep(this.#options.clock, delayMs, request.signal);
+        throw afterAttempts(error, request, attempt);
+      const delayMs = Math.max(jitteredDelayMs(clock, attempt), retryAfterMs);
+      const tookMs = clock.now() - askedAt;
+      onRetry?.({ error, attempt: attempt + 1, maxAttempts, tookMs, delayMs });
+      await sleep(clock, delayMs, request.signal);
     }
   }
 

@@ -192,13 +192,13 @@ class Judging {
   }
 
   async #catchUp(path: string, url: string): Promise<number> {
-    const { io, globals, progress } = this.#context;
+    const { io, globals, say, progress } = this.#context;
     const bar = progress('entries appended');
     try {
       await using parts = createAuditParts(this.#context);
       return await catchUpFrom({
         path,
-        transport: createTransport({ io, globals: { ...globals, url } }),
+        transport: createTransport({ io, globals: { ...globals, url }, say }),
         parts,
         signal: io.interrupt,
         onProgress: bar.show,

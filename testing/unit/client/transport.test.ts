@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isWorthRepeating, jitteredDelayMs, parseRetryAfter } from '../../../src/client/retry.ts';
+import {
+  isWorthRepeating,
+  jitteredDelayMs,
+  parseRetryAfter,
+  type Retry,
+} from '../../../src/client/retry.ts';
 import {
   type GetOptions,
   Transport,
@@ -107,6 +112,44 @@ test('what the system calls the failure is told, as of a certificate that nobody
   const { transport } = script([() => Promise.reject(new TypeError('fetch', { cause: refused }))]);
   const error = await errorOf(transport.get('/x', GET));
   assert.match(String(error), /GET \/x, got none in 4 attempts \(DEPTH_ZERO_SELF_SIGNED_CERT\)$/);
+});
+
+test('who asks is told of each repeat before it is waited for', async () => {
+  const told: Retry[] = [];
+  const onRetry = (retry: Retry) => void told.push(retry);
+  const steps = [problem(503, { code: 'not_ready' }), status(500, { 'retry-after': '7' }), ok];
+  const { transport, clock } = script(steps, { onRetry });
+  const answer = transport.get('/x', GET);
+  await clock.running(7_000);
+  assert.deepEqual(
+    told.map(({ error, ...retry }) => ({ code: error.code, ...retry })),
+    [
+      { code: 'not_ready', attempt: 2, maxAttempts: 4, tookMs: 0, delayMs: 0 },
+      { code: 'unavailable', attempt: 3, maxAttempts: 4, tookMs: 0, delayMs: 7_000 },
+    ],
+  );
+  clock.advance(7_000);
+  assert.equal((await answer).status, 200);
+  assert.equal(told.length, 2);
+});
+
+test('how long the attempt took is told too, and of the last one nothing', async () => {
+  const told: Retry[] = [];
+  const onRetry = (retry: Retry) => void told.push(retry);
+  const { transport, clock } = script([() => new Promise<never>(() => {})], {
+    onRetry,
+    maxAttempts: 2,
+  });
+  const answer = errorOf(transport.get('/x', GET));
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    await clock.running(30_000);
+    clock.advance(30_000);
+  }
+  assert.ok((await answer) instanceof RegistryError);
+  assert.deepEqual(
+    told.map(({ attempt, tookMs }) => [attempt, tookMs]),
+    [[2, 30_000]],
+  );
 });
 
 test('attempts end, and the error says how many there were and why the last one failed', async () => {
