@@ -24,12 +24,14 @@ export interface Sample {
   readonly isGated?: boolean;
   /** `true`: it counts only where the reference was about as fast as ever: at other times the machine was slow. */
   readonly isAtFullSpeed?: boolean;
+  /** Up to so many times what the reference took least is full speed. Default: `FULL_SPEED`. */
+  readonly fullSpeed?: number;
   /** `true`: it costs the same each time, so that it counts only where both were about as fast as ever. */
   readonly isConstant?: boolean;
 }
 
 /** Of what the reference took least: a core whose other half somebody uses takes half as long again and longer. */
-export const FULL_SPEED = 1.2;
+const FULL_SPEED = 1.2;
 /** The same of what costs the same each time: code that waits for memory is slower by less than the reference, or more. */
 const AS_EVER = 1.1;
 /** Of those, so many must agree: the least of a few that do may be of a moment in which one of both was slow. */
@@ -51,6 +53,8 @@ export interface Figure {
   readonly slow: number;
   /** What the reference took at full speed, in `unit`. `null`: samples count at any speed. */
   readonly fastest: number | null;
+  /** Up to so many times that is full speed. */
+  readonly fullSpeed: number;
   /** Medians of the rounds, in `unit`. */
   readonly ours: number;
   readonly theirs: number;
@@ -81,13 +85,14 @@ function figureOf(all: readonly Sample[]): Figure {
   const [first] = all;
   if (first === undefined) throw new Error('expected samples, got none');
   assertComparable(all);
+  const { fullSpeed = FULL_SPEED } = first;
   const least = {
     ours: leastOf(all.map(({ ours }) => ours)),
     theirs: leastOf(all.map(({ theirs }) => theirs)),
   };
   const samples = all.filter(
     ({ ours, theirs, isAtFullSpeed = false, isConstant = false }) =>
-      (!isAtFullSpeed || theirs <= least.theirs * FULL_SPEED) &&
+      (!isAtFullSpeed || theirs <= least.theirs * fullSpeed) &&
       (!isConstant || (ours <= least.ours * AS_EVER && theirs <= least.theirs * AS_EVER)),
   );
   const ratios = samples.map(({ ours, theirs }) => ours / theirs);
@@ -104,6 +109,7 @@ function figureOf(all: readonly Sample[]): Figure {
     disturbed: 0,
     slow: all.length - samples.length,
     fastest: first.isAtFullSpeed === true || first.isConstant === true ? least.theirs : null,
+    fullSpeed,
     ours: median(samples.map(({ ours }) => ours)),
     theirs: median(samples.map(({ theirs }) => theirs)),
     ratio: median(ratios),

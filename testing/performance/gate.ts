@@ -5,7 +5,7 @@
  * worse it is undecided, and so is one of which too little counts for its noise to be known, or that was measured
  * beside busy neighbours, or never at the machine's full speed; and that is said.
  */
-import { type Figure, FULL_SPEED, type Kind, type Profile } from './figure.ts';
+import type { Figure, Kind, Profile } from './figure.ts';
 
 /** How much worse than its baseline a figure may be, as a share. */
 export const LIMITS: Readonly<Record<Kind, number>> = {
@@ -85,9 +85,9 @@ function isUnsteady({ kind, noise }: Figure, baseline: BaselineFigure): boolean 
 }
 
 /** The machine was slow from the first sample to the last: nothing shows that but what it once could. */
-function isSlow({ fastest }: Figure, baseline: BaselineFigure): boolean {
+function isSlow({ fastest, fullSpeed }: Figure, baseline: BaselineFigure): boolean {
   if (fastest === null || baseline.fastest === undefined) return false;
-  return fastest > baseline.fastest * FULL_SPEED;
+  return fastest > baseline.fastest * fullSpeed;
 }
 
 /** Busy neighbours make everything slower but memory larger. */

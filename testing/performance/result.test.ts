@@ -93,6 +93,23 @@ test('of a figure at full speed only samples count in which the reference was ab
   assert.equal(isNot?.ratio, 12.1 / 11);
 });
 
+test('how much slower than ever still is full speed is a matter of the reference', () => {
+  const one = { name: 'a', kind: 'time', unit: 'us', reference: 'b', isAtFullSpeed: true } as const;
+  const pairs = [
+    [50, 10],
+    [70, 14],
+    [64, 16],
+  ] as const;
+  const [figure] = figuresOf(
+    pairs.map(([ours, theirs]) => ({ ...one, fullSpeed: 1.5, ours, theirs })),
+  );
+  assert.deepEqual([figure?.rounds, figure?.slow, figure?.ratio], [2, 1, 5]);
+  const at = (fastest: number) => ({ baseline: { a: { ratio: 5, noise: 0.01, fastest } } });
+  const known = { ...figure, isGated: true, noise: 0.01 } as Figure;
+  assert.equal(verdictOf(known, at(7)), 'as before');
+  assert.equal(verdictOf(known, at(6.5)), 'undecided');
+});
+
 test('of what costs the same each time only those count in which neither took longer than ever', () => {
   const disturbed = [
     [13, 10.1],
