@@ -31,7 +31,7 @@ const AT_ONCE = 64;
 const CYCLES_AT_ONCE = 16;
 /** Commits alone whose p95 is taken together. */
 const GROUP = 25;
-/** What a bare POST takes of the processor varies by a third; where it took more, commits beside it seemed a tenth cheaper. */
+/** What a bare POST takes of the processor varies by a third from minute to minute: only more than that is a slow machine. */
 const FULL_SPEED = 1.5;
 const BARE_TURNS = 200;
 const BARE_WARMUP = 2_000;
