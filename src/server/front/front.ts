@@ -8,6 +8,7 @@ import type { EventStream } from '../../http/event-stream.ts';
 import type { PlainRead, ReadyReads, StreamAnswer } from '../../http/ready-reads.ts';
 import { addressKey } from '../address-key.ts';
 import { readPlainGet } from './plain-get.ts';
+import { type EndReading, readShared } from './shared-room.ts';
 import { socketSink } from './socket-sink.ts';
 import { Wire } from './wire.ts';
 
@@ -107,6 +108,7 @@ const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 class FrontConnection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
+  readonly #endReading: EndReading;
   readonly #client: string;
   #usedAt: number;
   #isUsed = false;
@@ -124,7 +126,7 @@ class FrontConnection {
     this.#options = options;
     this.#client = addressKey(socket.remoteAddress);
     this.#usedAt = options.tick();
-    socket.on('data', this.#onData);
+    this.#endReading = readShared(socket, (chunk) => this.#take(chunk));
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
@@ -162,7 +164,7 @@ class FrontConnection {
     else this.#socket.destroy();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #take(chunk: Buffer): void {
     if (this.#events !== undefined) {
       this.#keep(chunk);
       return;
@@ -170,9 +172,9 @@ class FrontConnection {
     // A new request must not end the answer that is still on its way.
     if (this.#isClosing) return;
     const read = this.#understand(chunk);
-    if (read === undefined || !this.#answer(read)) this.#leave(chunk);
+    if (read === undefined || !this.#answer(read)) this.#leave(Buffer.from(chunk));
     else this.#usedAt = this.#options.tick();
-  };
+  }
 
   /** `undefined` also while the answer before has not gone: its reader is slow, and node:http paces those. */
   #understand(chunk: Buffer): PlainRead | undefined {
@@ -180,7 +182,6 @@ class FrontConnection {
     if (this.#bytes?.equals(chunk) === true) return this.#read;
     const read = readPlainGet(chunk);
     if (read === undefined || chunk.length > MAX_KEPT_BYTES) return read;
-    // A copy: the chunk is a part of something much larger.
     this.#bytes = Buffer.from(chunk);
     this.#read = read;
     return read;
@@ -242,7 +243,7 @@ class FrontConnection {
   #leave(chunk?: Buffer): void {
     const socket = this.#socket;
     socket.pause();
-    socket.off('data', this.#onData);
+    this.#endReading();
     socket.off('end', this.#onEnd);
     socket.off('error', this.#onError);
     socket.off('close', this.#onClose);
