@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import type { SendPieces } from '../http/deps.ts';
-import { giveBack } from './blobs/give-back.ts';
+import { giveBack } from './give-back.ts';
 import { alreadySent } from './listen/fetch-listener.ts';
 
 export const sendPieces: SendPieces = (c, pieces, { status, headers }) => {

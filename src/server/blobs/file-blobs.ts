@@ -12,11 +12,11 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { hashFile } from '../fast-hash/hash-file.ts';
 import { createHasher } from '../fast-hash/hasher.ts';
+import { giveBack } from '../give-back.ts';
 import { BlobDisk } from './blob-disk.ts';
 import { type BlobPaths, blobAddress, blobName, blobPath } from './blob-paths.ts';
 import { BlobRoom } from './blob-room.ts';
 import { BlobTurns } from './blob-turns.ts';
-import { giveBack } from './give-back.ts';
 import { IncomingFile } from './incoming-file.ts';
 import { StoredBlob } from './stored-blob.ts';
 

@@ -7,8 +7,8 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { formatHash, type Hash, type Hasher } from '../../core/hash.ts';
 import { createHasher } from '../fast-hash/hasher.ts';
+import { giveBack } from '../give-back.ts';
 import { syncDirectory } from '../sync-directory.ts';
-import { giveBack } from './give-back.ts';
 
 const BATCH_BYTES = 512 * 1024;
 /** Pieces may be a byte each, and each costs two hundred. */

@@ -5,12 +5,12 @@
  */
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { constants, createZstdCompress } from 'node:zlib';
+import { constants, createZstdCompress, type ZstdOptions } from 'node:zlib';
 import { RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
 import { encodeHeader, MAX_HEADER_BYTES, type SnapshotHeader, snapshotId } from './header.ts';
 import { unpackBody } from './unpack.ts';
+import { throughZip } from './zip.ts';
 
 export interface PackOptions {
   /** A database that nobody writes to. */
@@ -76,23 +76,22 @@ async function compress({ from, file, begin, bytes, onProgress }: Compressing): 
   let [done, at] = [0, begin];
   const read = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunksOf(from, bytes)) {
-      yield chunk;
       done += chunk.length;
+      yield chunk;
       onProgress(done);
     }
   };
-  const write = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
-    for await (const chunk of chunks) {
-      await writeAt(file, chunk, at);
-      at += chunk.length;
-    }
+  const zip = (options: ZstdOptions) =>
+    createZstdCompress({
+      ...options,
+      pledgedSrcSize: bytes,
+      params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
+    });
+  const take = async (chunk: Uint8Array): Promise<void> => {
+    await writeAt(file, chunk, at);
+    at += chunk.length;
   };
-  const zip = createZstdCompress({
-    chunkSize: CHUNK_BYTES,
-    pledgedSrcSize: bytes,
-    params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
-  });
-  await pipeline(read, zip, write);
+  await throughZip({ chunks: read(), zip, take });
   return at - begin;
 }
 
@@ -130,7 +129,7 @@ async function readAgain({
   });
 }
 
-/** Each in memory of its own: it is compressed by another thread while the next is read. */
+/** Each in memory of its own, which is given back when it was compressed. */
 async function* chunksOf(file: FileHandle, bytes: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes; ) {
     const length = Math.min(CHUNK_BYTES, bytes - at);

@@ -3,13 +3,13 @@
  * of the stream is believed: what is longer, shorter or other than the header says is refused when that shows.
  */
 import { open } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { constants, createZstdDecompress } from 'node:zlib';
+import { constants, createZstdDecompress, type ZstdOptions } from 'node:zlib';
 import { RegistryError } from '../../core/error.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
 import { createHasher } from '../fast-hash/hasher.ts';
 import { decodeHeader, MAX_HEADER_BYTES, type SnapshotHeader, snapshotId } from './header.ts';
 import { storageFailure } from './storage-failure.ts';
+import { throughZip } from './zip.ts';
 
 export type Chunks = AsyncIterable<Uint8Array>;
 
@@ -32,7 +32,6 @@ export interface UnpackOptions {
 
 /** 2^27: of what our own programs write, level and all, none asks for more; a hostile one asks for gigabytes. */
 const MAX_WINDOW_LOG = 27;
-const CHUNK_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;
 
 /** Reads the header alone. Throws `storage_damaged` or `storage_newer`, and what the stream throws. */
@@ -85,23 +84,23 @@ export async function unpackBody(
 ): Promise<Hash> {
   const hasher = createHasher();
   let done = 0;
-  const takeAll = async (chunks: Chunks): Promise<void> => {
-    for await (const chunk of chunks) {
-      done += chunk.length;
-      if (done > bytes) throw damaged(`${bytes} bytes of database`, 'more');
-      // Taken by the system while it is hashed here.
-      const taken = take(chunk);
-      hasher.update(chunk);
-      await taken;
-      onProgress(done, bytes);
-    }
+  const takeAndHash = async (chunk: Uint8Array): Promise<void> => {
+    done += chunk.length;
+    if (done > bytes) throw damaged(`${bytes} bytes of database`, 'more');
+    // Taken by the system while it is hashed here.
+    const taken = take(chunk);
+    hasher.update(chunk);
+    await taken;
+    onProgress(done, bytes);
   };
-  const unzip = createZstdDecompress({
-    chunkSize: CHUNK_BYTES,
-    params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
-  });
+  const zip = (options: ZstdOptions) =>
+    createZstdDecompress({
+      ...options,
+      rejectGarbageAfterEnd: true,
+      params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+    });
   try {
-    await pipeline(exactly(body, packedBytes), unzip, takeAll, { signal });
+    await throughZip({ chunks: exactly(body, packedBytes), zip, take: takeAndHash, signal });
   } catch (cause) {
     throw signal.aborted ? signal.reason : unzipError(cause);
   }
@@ -149,8 +148,8 @@ async function* exactly(body: Chunks, expected: number): AsyncGenerator<Uint8Arr
     throw damaged(`${expected} bytes after the header`, `${bytes}: the end is missing`);
 }
 
-/** Of zlib: what it is given is no stream of its format, or ends before that does. */
-const OF_ZSTD = /^(ZSTD_|Z_)/;
+/** Of zlib: what it is given is no stream of its format, ends before that does, or goes on after it. */
+const OF_ZSTD = /^(ZSTD_|Z_|ERR_TRAILING_JUNK)/;
 
 function unzipError(cause: unknown): unknown {
   if (!(cause instanceof Error && 'code' in cause && OF_ZSTD.test(String(cause.code))))

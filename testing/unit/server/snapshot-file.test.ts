@@ -135,6 +135,17 @@ test('what stands after the end is refused', async () => {
     });
 });
 
+test('what hides behind the compressed database, as long as the header says, is refused', async () => {
+  const { body } = splitAt(snapshot.path);
+  const packed_bytes = String(body.length + 3).padStart(16, '0');
+  const longer = readFileSync(withHeader(snapshot.path, { packed_bytes }));
+  for (const length of [1, 4_096, 65_536])
+    await assert.rejects(unpack(inPieces(Buffer.concat([longer, Buffer.from('abc')]), length)), {
+      code: 'storage_damaged',
+      message: /do not decompress/,
+    });
+});
+
 test('one flipped bit anywhere in the compressed database is found', async (t) => {
   const seed = Number(process.env.QUORATE_TEST_SEED ?? Date.now() % 2 ** 31);
   t.diagnostic(`seed ${seed}`);
