@@ -5,8 +5,8 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { cleanedUp, errorCode, firstError, RegistryError } from '../core/error.ts';
 import { formatHash, type Hash, type Hasher } from '../core/hash.ts';
-import { giveBack } from '../server/give-back.ts';
 import { createHasher } from '../server/fast-hash/hasher.ts';
+import { giveBack } from '../server/give-back.ts';
 import { type BlobTarget, receiveBlob } from './blob-transfer.ts';
 import { fileError } from './files.ts';
 

@@ -2,8 +2,8 @@
 import { randomFillSync } from 'node:crypto';
 import { RegistryError } from '../../core/error.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
-import { giveBack } from '../../server/give-back.ts';
 import { createHasher } from '../../server/fast-hash/hasher.ts';
+import { giveBack } from '../../server/give-back.ts';
 import { mismatch } from '../blob-file.ts';
 import { type BlobTarget, receiveBlob, sendBlob } from '../blob-transfer.ts';
 import type { BenchClock } from './clock.ts';
