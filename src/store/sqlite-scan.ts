@@ -48,8 +48,6 @@ export interface PayloadColumns {
 /** By version and key. */
 export interface ValueColumns {
   readonly setVersions: Numbers;
-  /** `null`: current. */
-  readonly endVersions: readonly (number | null)[];
   readonly keyLengths: Numbers;
   readonly lengths: Numbers;
   readonly keys: Piece;
@@ -73,6 +71,13 @@ export interface SetPage {
   readonly bytes: Piece;
 }
 
+/** As `SetPage`, without what the descriptors say. */
+export interface CurrentPage {
+  readonly keyLengths: Numbers;
+  readonly keys: Piece;
+  readonly hashes: Piece;
+}
+
 /** Of one level of the tree. */
 export interface NodePage {
   /** Sorted. */
@@ -86,6 +91,8 @@ const PAGE_VERSIONS = 16;
 export const PAGE_NODES = 1024;
 /** A value has up to a mebibyte. */
 const PAGE_VALUES = 64;
+/** Without it 360 bytes. */
+const PAGE_CURRENT = 1024;
 
 const ENTRIES = `SELECT ${[
   ...['version', 'json_quote(type)', ...['leaf', 'payload', 'approvals'].map(lengthOf)].map(list),
@@ -97,10 +104,10 @@ const PAYLOADS = `SELECT ${[...['version', lengthOf('payload')].map(list), piece
 FROM (SELECT version, payload FROM entries WHERE version >= ? AND version < ? ORDER BY version)`;
 
 const VALUES = `SELECT ${[
-  ...['set_version', `ifnull(end_version, 'null')`, ...['key', 'bytes'].map(lengthOf)].map(list),
+  ...['set_version', ...['key', 'bytes'].map(lengthOf)].map(list),
   ...['key', 'value_hash', 'bytes'].map(piece),
 ]}
-FROM (SELECT set_version, end_version, kind || '/' || id AS key, value_hash, bytes
+FROM (SELECT set_version, kind || '/' || id AS key, value_hash, bytes
   FROM spans CROSS JOIN descriptors USING (descriptor)
   WHERE set_version >= ? AND set_version < ? ORDER BY set_version, kind, id)`;
 
@@ -116,6 +123,11 @@ const SET = `SELECT max(descriptor), ${[
 FROM (SELECT descriptor, kind || '/' || id AS key, value_hash, bytes
   FROM spans INDEXED BY spans_current CROSS JOIN descriptors USING (descriptor)
   WHERE end_version IS NULL AND descriptor > ? ORDER BY descriptor LIMIT ${PAGE_VALUES})`;
+
+const CURRENT = `SELECT max(descriptor), ${[list(lengthOf('key')), ...['key', 'value_hash'].map(piece)]}
+FROM (SELECT descriptor, kind || '/' || id AS key, value_hash
+  FROM spans INDEXED BY spans_current CROSS JOIN descriptors USING (descriptor)
+  WHERE end_version IS NULL AND descriptor > ? ORDER BY descriptor LIMIT ${PAGE_CURRENT})`;
 
 const NODES = `SELECT ${[list('place'), piece('hash')]}
 FROM (SELECT place, hash FROM nodes WHERE level = ? AND place >= ? AND place < ? ORDER BY place)`;
@@ -178,12 +190,7 @@ export class DatabaseScan implements Disposable {
 
   /** From the first descriptor up to where there are no more. */
   *setPages(): Generator<SetPage> {
-    const read = this.#reader(SET);
-    for (let after = Number.MIN_SAFE_INTEGER; ; ) {
-      const page = read(after);
-      const last = page.number(0);
-      if (last === null) return;
-      after = last;
+    for (const page of this.#pagesAfter(SET))
       yield {
         keyLengths: page.list<number>(1),
         lengths: page.list<number>(2),
@@ -191,6 +198,23 @@ export class DatabaseScan implements Disposable {
         hashes: page.piece(4),
         bytes: page.piece(5),
       };
+  }
+
+  /** As `setPages`. */
+  *currentPages(): Generator<CurrentPage> {
+    for (const page of this.#pagesAfter(CURRENT))
+      yield { keyLengths: page.list<number>(1), keys: page.piece(2), hashes: page.piece(3) };
+  }
+
+  /** Each begins after the last descriptor of the one before, which its first column names. */
+  *#pagesAfter(sql: string): Generator<Page> {
+    const read = this.#reader(sql);
+    for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+      const page = read(after);
+      const last = page.number(0);
+      if (last === null) return;
+      after = last;
+      yield page;
     }
   }
 
@@ -275,12 +299,11 @@ function payloadColumns(page: Page): PayloadColumns {
 function valueColumns(page: Page): ValueColumns {
   return {
     setVersions: page.list<number>(0),
-    endVersions: page.list<number | null>(1),
-    keyLengths: page.list<number>(2),
-    lengths: page.list<number>(3),
-    keys: page.piece(4),
-    hashes: page.piece(5),
-    bytes: page.piece(6),
+    keyLengths: page.list<number>(1),
+    lengths: page.list<number>(2),
+    keys: page.piece(3),
+    hashes: page.piece(4),
+    bytes: page.piece(5),
   };
 }
 

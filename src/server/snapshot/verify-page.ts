@@ -9,15 +9,12 @@ import type { ChangePage } from '../../store/sqlite-scan.ts';
 import { ChangeReader } from '../change-reader.ts';
 import { HASH_BYTES, hashEach } from '../fast-hash/hash-each.ts';
 import { assertHashes, assertPieces } from './pieces.ts';
-import type { SetRoot } from './set-root.ts';
 
-/** What rows may lack, and where those go that stay. */
+/** What rows may lack. */
 export interface RowsKept {
   /** Below it are values whose payloads were pruned, as far as they are in the set at it. */
   readonly oldest: number;
   readonly erased: ReadonlySet<number>;
-  /** Gets what is current. */
-  readonly current: SetRoot;
 }
 
 const SLASH = 0x2f;
@@ -55,7 +52,6 @@ export class PageCheck {
     }
     if (this.#value < values.lengths.length) throw this.#damagedValue('that an entry put');
     if (this.#ended < ended.keyLengths.length) throw this.#damagedEnd('that an entry ended');
-    this.#keepCurrent();
   }
 
   #assertColumns(): void {
@@ -163,16 +159,6 @@ export class PageCheck {
       isSame(values.bytes, middleAt, SPEC, 0, SPEC.length) &&
       isSame(values.bytes, middleAt + SPEC.length, payloads.bytes, specAt, specEnd + 1)
     );
-  }
-
-  #keepCurrent(): void {
-    const { keys, keyLengths, endVersions, hashes } = this.#page.values;
-    const paths = hashEach(keys, keyLengths);
-    for (let i = 0; i < endVersions.length; i++) {
-      if (endVersions[i] !== null) continue;
-      const [begin, end] = [i * HASH_BYTES, (i + 1) * HASH_BYTES];
-      this.#kept.current.add(paths.subarray(begin, end), hashes.subarray(begin, end));
-    }
   }
 
   #isValueOf(version: number): boolean {

@@ -1,4 +1,4 @@
-/** A copy verified in two threads at once: the log and SQLite's own check, and, which takes as long, the rows beside it. */
+/** A copy verified in two threads at once: the log, the current set and SQLite's own check, and, which takes as long, the values beside it. */
 import { extname } from 'node:path';
 import { runBoth, runThread, type ThreadProgress } from '../reporting-thread.ts';
 import type { SnapshotFacts } from './header.ts';

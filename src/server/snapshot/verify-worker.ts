@@ -6,7 +6,8 @@ import { reportOutcome, type ThreadProgress } from '../reporting-thread.ts';
 import type { SnapshotFacts } from './header.ts';
 import { verifyApprovals } from './verify-approvals.ts';
 import { verifyLog } from './verify-copy.ts';
-import { verifyRows } from './verify-rows.ts';
+import { verifyValues } from './verify-rows.ts';
+import { verifyCurrent, verifyOldest } from './verify-set.ts';
 import type { VerifyData } from './verify-threads.ts';
 
 /** In all: often enough to be told. */
@@ -16,7 +17,8 @@ reportOutcome(
   async ({ path, part, isForeign }: VerifyData, tell): Promise<SnapshotFacts | null> => {
     const onProgress = seldom(tell);
     if (part === 'rows') {
-      await verifyRows(path, { onProgress });
+      await verifyValues(path, { onProgress });
+      await verifyOldest(path);
       return null;
     }
     const verifier = createNativeVerifier();
@@ -25,6 +27,7 @@ reportOutcome(
       await using store = openSqliteReader({ path });
       await verifyApprovals(store, verifier);
     }
+    await verifyCurrent(path);
     assertSound(path);
     return facts;
   },
