@@ -2,11 +2,10 @@
 import { pipeline } from 'node:stream/promises';
 import type { ZstdCompress, ZstdDecompress } from 'node:zlib';
 import { giveBack } from '../give-back.ts';
-import type { Chunks } from './unpack.ts';
 
 export interface Zipping {
   /** Each is the stream's, and may be empty when it was read. */
-  readonly chunks: Chunks;
+  readonly chunks: AsyncIterable<Uint8Array>;
   readonly zip: (options: { readonly chunkSize: number }) => ZstdCompress | ZstdDecompress;
   /** Gets what comes out; a piece is its own until it resolves. */
   readonly take: (chunk: Uint8Array) => Promise<void>;
@@ -26,7 +25,7 @@ export async function throughZip({ chunks, zip, take, signal }: Zipping): Promis
       if (stream.writableLength === 0) giveBack(chunk);
     }
   };
-  const takeAll = async (pieces: Chunks): Promise<void> => {
+  const takeAll = async (pieces: AsyncIterable<Uint8Array>): Promise<void> => {
     for await (const piece of pieces) {
       await take(piece);
       // It fills its memory from the beginning to the end, and is done with it then.
