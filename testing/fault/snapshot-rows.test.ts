@@ -4,6 +4,7 @@
  * what either of them takes at once.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -13,6 +14,7 @@ import { blake3Bytes } from '../../src/core/hash.ts';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { verifyCopy, verifyLog } from '../../src/server/snapshot/verify-copy.ts';
 import { verifyRows } from '../../src/server/snapshot/verify-rows.ts';
+import { verifyInThreads } from '../../src/server/snapshot/verify-threads.ts';
 import { assertSound } from '../../src/store/sqlite-integrity.ts';
 import { PAGE_NODES } from '../../src/store/sqlite-scan.ts';
 import { catalogueChanges } from '../performance/catalogue-set.ts';
@@ -295,3 +297,46 @@ for (const [what, edit] of Object.entries(LOG))
       code: 'storage_damaged',
     });
   });
+
+/** A log that fits together, whose newest entry names another set than its rows make. */
+function withOtherRoot(db: Database.Database): void {
+  const at = [ENTRIES];
+  const text = String(db.prepare('SELECT leaf FROM entries WHERE version = ?').pluck().get(at));
+  const leaf = Buffer.from(
+    text.replace(/"set_root":"b3:[0-9a-f]{64}"/, `"set_root":"b3:${'0'.repeat(64)}"`),
+  );
+  assert.ok(!leaf.equals(Buffer.from(text)));
+  db.prepare('UPDATE entries SET leaf = ?, entry_hash = ? WHERE version = ?').run(
+    leaf,
+    blake3Bytes(leaf),
+    ENTRIES,
+  );
+  // Alone at the right edge: no other node holds it.
+  const node = createHash('sha256').update(Buffer.of(0)).update(leaf).digest();
+  const changed = db
+    .prepare('UPDATE nodes SET hash = ? WHERE level = 0 AND place = ?')
+    .run(node, ENTRIES);
+  assert.equal(changed.changes, 1);
+  db.exec('DELETE FROM checkpoint');
+}
+
+function inThreads(bytes: Buffer) {
+  const { signal } = new AbortController();
+  return verifyInThreads(written(bytes), { isForeign: false, onProgress() {}, signal });
+}
+
+test('the two threads together hold the rows against the sets of the head and of the oldest version', async () => {
+  for (const bytes of [whole, pruned]) assert.equal((await inThreads(bytes)).version, ENTRIES);
+  await assert.rejects(inThreads(edited(whole, withOtherRoot)), {
+    code: 'storage_damaged',
+    message: new RegExp(`descriptors at version ${ENTRIES} to give b3:0{64}`),
+  });
+  const atOldest = edited(pruned, (db) => {
+    const span = spanWhere(db, `set_version < ${OLDEST} AND end_version > ${OLDEST}`);
+    setValue(db, span, flipped(span.bytes));
+  });
+  await assert.rejects(inThreads(atOldest), {
+    code: 'storage_damaged',
+    message: new RegExp(`descriptors at version ${OLDEST} to give`),
+  });
+});

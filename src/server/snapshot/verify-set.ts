@@ -1,4 +1,4 @@
-/** Descriptors held against the set root that an entry names: those at the head, and those below which entries were let go. */
+/** Descriptors held against the set root that an entry names: those at the head, and those at the oldest version that is kept. */
 import { descriptorPath } from '../../core/descriptor.ts';
 import { decodeLeaf } from '../../core/leaf.ts';
 import { damaged } from '../../registry/stored.ts';

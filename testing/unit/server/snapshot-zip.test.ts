@@ -1,7 +1,7 @@
 /** What goes through a stream of zlib comes out right, and leaves no memory behind for others to collect. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createZstdCompress, createZstdDecompress, zstdCompressSync } from 'node:zlib';
 import { throughZip } from '../../../src/server/snapshot/zip.ts';
@@ -94,7 +94,7 @@ async function endOf(options: {
   return { error, isSourceEnded };
 }
 
-test('what fails on either side, or gives up, ends both and is what is thrown', async (t: TestContext) => {
+test('what fails on either side, or gives up, ends both and is what is thrown', async (t) => {
   const error = new Error('enough');
   assert.deepEqual(await endOf({ failSource: error }), { error, isSourceEnded: true });
   assert.deepEqual(await endOf({ failTake: error }), { error, isSourceEnded: true });
