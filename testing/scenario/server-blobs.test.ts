@@ -1,12 +1,13 @@
 /** Blobs through a whole server: its front, its sockets and clocks, its restarts, and what senders do to it. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { blobPath, blobPaths } from '../../src/server/blobs/blob-paths.ts';
 import { makeBlob, type TestBlob } from '../support/blobs.ts';
 import { runCli } from '../support/cli-io.ts';
+import { openFilesIn } from '../support/open-files.ts';
 import { until } from '../support/operator.ts';
 import { put } from '../support/registry.ts';
 import { connected, statuses, untilClosed } from '../support/server-socket.ts';
@@ -164,16 +165,8 @@ test('with a token key a blob takes a token of its scope', async (t) => {
   assert.equal((await fetch(urlOf(server, blob))).status, 200);
 });
 
-/** Files of blobs that this process has open. */
 function openBlobs(dataDir: string): number {
-  const { root } = blobPaths(dataDir);
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(root);
-    } catch {
-      return false;
-    }
-  }).length;
+  return openFilesIn(blobPaths(dataDir).root);
 }
 
 test('a reader that goes away in the middle of a blob leaves no file open', async (t) => {

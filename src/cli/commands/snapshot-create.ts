@@ -63,7 +63,7 @@ async function assertSnapshot(
 ): Promise<void> {
   const opened = await openSnapshot(written);
   if (opened.id !== id) {
-    await opened.body.return(undefined);
+    await opened.body.return();
     throw damaged(`the snapshot ${id} for ${name}`, opened.id);
   }
   await showUnpacking(context, (onProgress) =>

@@ -53,7 +53,7 @@ export async function findSnapshot(place: SnapshotPlace, wanted: string): Promis
 async function look(place: SnapshotPlace, file: PlacedFile): Promise<ListedSnapshot | undefined> {
   try {
     const opened = await openSnapshot(await place.read(file.name, { offset: 0 }));
-    await opened.body.return(undefined);
+    await opened.body.return();
     const { id, header, headerBytes } = opened;
     assertSize(file, headerBytes + header.packedBytes);
     assertName(file, snapshotName({ version: header.version, id }));

@@ -53,7 +53,7 @@ export async function unpackVerified(
     assertRegistry(header, registry);
     await assertRoom(directory, header.bytes);
   } catch (error) {
-    await body.return(undefined);
+    await body.return();
     throw error;
   }
   const path = join(directory, 'registry.db');

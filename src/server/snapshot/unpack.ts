@@ -19,7 +19,12 @@ export interface OpenedSnapshot {
   /** Of the line, its end included. */
   readonly headerBytes: number;
   /** What follows the line; to be read once, or ended with `return`. */
-  readonly body: AsyncGenerator<Uint8Array>;
+  readonly body: SnapshotBody;
+}
+
+export interface SnapshotBody extends AsyncIterableIterator<Uint8Array> {
+  /** Ends the source, whether it was read from or not. */
+  return(): Promise<IteratorResult<Uint8Array>>;
 }
 
 export interface UnpackOptions {
@@ -56,6 +61,8 @@ export async function unpackSnapshot(
   { header, body }: Pick<OpenedSnapshot, 'header' | 'body'>,
   { to, onProgress, signal }: UnpackOptions,
 ): Promise<void> {
+  // Where the file cannot be made, or the signal has fired, nobody reads of it.
+  await using _ = { [Symbol.asyncDispose]: async () => void (await body.return()) };
   await using file = to === null ? null : await open(to, 'wx', 0o600);
   const content = await unpackBody(body, {
     packedBytes: header.packedBytes,
@@ -124,17 +131,25 @@ async function readLine(
   }
 }
 
-async function* bodyOf(
-  rest: Uint8Array,
-  chunks: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  try {
-    if (rest.length > 0) yield rest;
-    for (let next = await chunks.next(); next.done !== true; next = await chunks.next())
-      yield next.value;
-  } finally {
-    await chunks.return?.();
-  }
+/** No generator: one that nobody has read from ends without its `finally`, and would leave the source open. */
+function bodyOf(rest: Uint8Array, chunks: AsyncIterator<Uint8Array>): SnapshotBody {
+  let first = rest.length > 0 ? rest : undefined;
+  return {
+    next: async () => {
+      if (first === undefined) return await chunks.next();
+      const value = first;
+      first = undefined;
+      return { value, done: false };
+    },
+    return: async () => {
+      first = undefined;
+      await chunks.return?.();
+      return { value: undefined, done: true };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 async function* exactly(body: Chunks, expected: number): AsyncGenerator<Uint8Array> {

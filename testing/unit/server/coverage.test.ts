@@ -26,7 +26,7 @@ async function packOther(t: TestContext, versions: number): Promise<string> {
 /** Where the server looks, under the name that its header gives it. */
 async function place({ dataDir }: TestOperator, path: string): Promise<string> {
   const { id, header, body } = await openSnapshot(readFrom(path, 0));
-  await body.return(undefined);
+  await body.return();
   const name = snapshotName({ version: header.version, id });
   mkdirSync(join(dataDir, 'snapshots'), { recursive: true });
   renameSync(path, join(dataDir, 'snapshots', name));

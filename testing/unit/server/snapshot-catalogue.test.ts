@@ -7,6 +7,8 @@ import { RegistryError } from '../../../src/core/error.ts';
 import { listSnapshots } from '../../../src/server/snapshot/catalogue.ts';
 import { createDirectoryPlace } from '../../../src/server/snapshot/directory-place.ts';
 import { snapshotName } from '../../../src/server/snapshot/header.ts';
+import { openFilesIn } from '../../support/open-files.ts';
+import { until } from '../../support/operator.ts';
 import { openTestRegistry, put } from '../../support/registry.ts';
 import { packTest } from '../../support/snapshot.ts';
 import { makeDirectory, openStore } from '../../support/store-sqlite.ts';
@@ -71,4 +73,27 @@ test('a place that cannot be read is told, and not taken for one without snapsho
   const refusal = new RegistryError('unavailable', 'expected an answer, got none');
   const refusing = { ...place, read: async () => Promise.reject(refusal) };
   await assert.rejects(listSnapshots(refusing), refusal);
+});
+
+test('a list leaves no file open', async (t) => {
+  if (process.platform !== 'linux') return t.skip('SKIPPED, NOT PASSED: /proc is of linux');
+  const { directory, newer } = await makePlace(t);
+  const place = createDirectoryPlace(directory);
+  let seen = 0;
+  const watching: typeof place = {
+    ...place,
+    read: async (name, options) => {
+      const chunks = await place.read(name, options);
+      return (async function* () {
+        for await (const chunk of chunks) {
+          seen = Math.max(seen, openFilesIn(directory));
+          yield chunk;
+        }
+      })();
+    },
+  };
+  writeFileSync(join(directory, '9-0123456789abcdef.qsnap'), readFileSync(join(directory, newer)));
+  for (let i = 0; i < 5; i++) assert.equal((await listSnapshots(watching)).length, 3);
+  assert.ok(seen > 0, 'none was seen open');
+  await until(() => openFilesIn(directory) === 0);
 });

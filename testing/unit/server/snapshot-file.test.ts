@@ -339,12 +339,40 @@ test('one that is given up ends at once, and the stream with it', async () => {
     }
   };
   const opened = await openSnapshot(inPieces(readFileSync(snapshot.path), 50));
-  await opened.body.return(undefined);
+  await opened.body.return();
   const unpacking = openSnapshot(slow()).then((source) =>
     unpackSnapshot(source, { to: null, onProgress: () => undefined, signal: given.signal }),
   );
   await assert.rejects(unpacking, { message: 'given up' });
   assert.ok(isEnded);
+});
+
+test('whoever ends a snapshot ends its source, read from or not', async () => {
+  const file = readFileSync(snapshot.path);
+  let ended = 0;
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* inPieces(file, 4_096);
+    } finally {
+      ended++;
+    }
+  };
+  const open = async () => openSnapshot(source());
+  await (await open()).body.return();
+  assert.equal(ended, 1, 'nothing was read');
+  const { body } = await open();
+  assert.equal((await body.next()).done, false);
+  await body.return();
+  assert.equal(ended, 2, 'some was read');
+  const unpacking = { onProgress: () => undefined, signal };
+  const there = written(new Uint8Array());
+  await assert.rejects(unpackSnapshot(await open(), { ...unpacking, to: there }), {
+    code: 'EEXIST',
+  });
+  assert.equal(ended, 3, 'there was no file to write to');
+  const aborted = { ...unpacking, to: null, signal: AbortSignal.abort(new Error('given up')) };
+  await assert.rejects(unpackSnapshot(await open(), aborted), /given up/);
+  assert.equal(ended, 4, 'it was given up before');
 });
 
 test('a file that is there already is not written over', async () => {
