@@ -7,7 +7,7 @@ import type Database from 'better-sqlite3';
 import { RegistryError } from '../core/error.ts';
 import { MAX_CHANGES, MAX_PAYLOAD_BYTES } from '../core/payload.ts';
 import { storageError } from './sqlite-errors.ts';
-import { IS_OURS, openAnyVersion } from './sqlite-open.ts';
+import { openAnyVersion } from './sqlite-open.ts';
 
 /** No payload is larger, and nothing that is kept beside one is. */
 const MAX_CELL_BYTES = MAX_PAYLOAD_BYTES;
@@ -51,7 +51,7 @@ export function assertBounded(path: string): void {
   const db = openAnyVersion(path);
   try {
     const tables = new Set(
-      column<string>(db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND ${IS_OURS}`),
+      column<string>(db, "SELECT name FROM sqlite_schema WHERE type = 'table'"),
     );
     for (const table of tables) if (table !== VALUES) assertCells(db, table);
     assertValues(db);

@@ -3,7 +3,7 @@
  * durability rests on. Nothing of a database that is not ours is changed.
  */
 import Database from 'better-sqlite3';
-import { RegistryError } from '../core/error.ts';
+import { excerpt, RegistryError } from '../core/error.ts';
 import { isFull, storageError } from './sqlite-errors.ts';
 import { assertIndexesAgree, SMALL_TABLES } from './sqlite-integrity.ts';
 import { migrate, wipeFreeSpace } from './sqlite-migrate.ts';
@@ -16,9 +16,6 @@ export const BUSY_MS = 1_000;
 const FULL_SYNCHRONOUS = 2;
 /** Of pages: those that lead to rows. The rows themselves are in the machine's own cache, where all connections share them. */
 export const SMALL_CACHE_BYTES: number = 4 * 1024 * 1024;
-
-/** In `sqlite_schema`, what is held against our statements. Other names may be anything, SQL too. */
-export const IS_OURS = `name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`;
 
 /** A schema version; `null` for an empty file. */
 type Identity = number | null;
@@ -103,11 +100,8 @@ function open(
 function readIdentity(db: Database.Database, path: string): Identity {
   const application = db.pragma('application_id', { simple: true });
   const version = Number(db.pragma('user_version', { simple: true }));
-  const statements = db
-    .prepare<[], string>(`SELECT sql FROM sqlite_schema WHERE ${IS_OURS}`)
-    .pluck()
-    .all();
-  if (application === 0 && version === 0 && statements.length === 0) return null;
+  const found = schemaRows(db);
+  if (application === 0 && version === 0 && found.length === 0) return null;
   if (application !== APPLICATION_ID) throw foreign(path, `application id ${application}`);
   if (version > SCHEMA_VERSION)
     throw new RegistryError(
@@ -115,7 +109,7 @@ function readIdentity(db: Database.Database, path: string): Identity {
       `expected a database of schema version ${SCHEMA_VERSION} at ${path}, got ${version}: a newer program wrote it`,
     );
   const schema = SCHEMAS.get(version);
-  const difference = schema === undefined ? 'no such version' : differenceOf(statements, schema);
+  const difference = schema === undefined ? 'no such version' : differenceOf(found, schema);
   if (difference !== undefined)
     throw new RegistryError(
       'storage_damaged',
@@ -124,14 +118,46 @@ function readIdentity(db: Database.Database, path: string): Identity {
   return version;
 }
 
+interface SchemaRow {
+  readonly type: string;
+  readonly name: string;
+  readonly tbl_name: string;
+  /** `null`: an index that SQLite made by itself. */
+  readonly sql: string | null;
+}
+
+/** Also those whose names nobody but SQLite may give: who writes the file gives them all the same. */
+function schemaRows(db: Database.Database): readonly SchemaRow[] {
+  return db.prepare<[], SchemaRow>('SELECT type, name, tbl_name, sql FROM sqlite_schema').all();
+}
+
 function differenceOf(
+  found: readonly SchemaRow[],
   statements: readonly string[],
-  expected: readonly string[],
 ): string | undefined {
-  if (statements.length !== expected.length) return 'other tables';
-  const found = new Set(statements);
-  const lost = expected.find((statement) => !found.has(statement));
-  return lost === undefined ? undefined : `none that says ${lost.split('\n', 1)[0]}`;
+  const { made, mayBe } = modelOf(statements);
+  const rows = found.map((row) => JSON.stringify(row));
+  const lost = made.find((row) => !rows.includes(JSON.stringify(row)));
+  if (lost !== undefined) return `none that says ${(lost.sql ?? lost.name).split('\n', 1)[0]}`;
+  const allowed = new Set([...made, ...mayBe].map((row) => JSON.stringify(row)));
+  const other = rows.findIndex((row, i) => !allowed.has(row) || rows.indexOf(row) < i);
+  return found[other] && `also one called ${excerpt(found[other].name)}`;
+}
+
+/** What SQLite itself makes of the statements, and what it adds when an operator has it gather statistics. */
+function modelOf(statements: readonly string[]): {
+  readonly made: readonly SchemaRow[];
+  readonly mayBe: readonly SchemaRow[];
+} {
+  const db = new Database(':memory:');
+  try {
+    for (const statement of statements) db.exec(statement);
+    const made = schemaRows(db);
+    db.exec('ANALYZE');
+    return { made, mayBe: schemaRows(db).slice(made.length) };
+  } finally {
+    db.close();
+  }
 }
 
 function older(path: string, version: number): RegistryError {

@@ -120,6 +120,7 @@ for (const [what, sql] of [
     'DROP TRIGGER spans_pruned; CREATE TRIGGER spans_pruned BEFORE DELETE ON spans BEGIN SELECT 1; END',
   ],
   ['a version set back', 'PRAGMA user_version = 0'],
+  ["a table of SQLite's own", 'CREATE TABLE a (a INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE a'],
 ] as const)
   test(`a database with ${what} is refused`, async (t) => {
     const path = makeClosed();

@@ -208,10 +208,17 @@ test('a database with more in it than ours is not opened', async () => {
     "CREATE TRIGGER t AFTER INSERT ON proposals BEGIN SELECT load_extension('x'); END",
     'CREATE VIEW v AS SELECT * FROM entries',
     'DROP INDEX spans_set',
+    'CREATE TABLE a (a INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE a',
+    ...HIDDEN.map(
+      ([type, name, table, sql]) =>
+        `INSERT INTO sqlite_schema VALUES ('${type}', '${name}', '${table}', 0, '${sql}')`,
+    ),
   ]) {
     const path = join(makeDirectory(), 'registry.db');
     writeFileSync(path, readFileSync(database));
     const db = new Database(path);
+    db.unsafeMode();
+    db.pragma('writable_schema = ON');
     db.exec(statement);
     db.close();
     const { code, stderr, left } = await verify(await packAs(path));
@@ -219,6 +226,23 @@ test('a database with more in it than ours is not opened', async () => {
     assert.match(stderr, /expected the tables and triggers/, statement);
   }
 });
+
+/** Under names that SQLite keeps for itself, and takes from who writes the file. */
+const HIDDEN = [
+  [
+    'trigger',
+    'sqlite_x',
+    'approvals',
+    'CREATE TRIGGER sqlite_x AFTER INSERT ON approvals BEGIN DELETE FROM approvals; END',
+  ],
+  [
+    'trigger',
+    'sqlite_stat1',
+    'approvals',
+    'CREATE TRIGGER sqlite_stat1 AFTER INSERT ON approvals BEGIN SELECT RAISE(ABORT, 1); END',
+  ],
+  ['view', 'sqlite_v', 'sqlite_v', 'CREATE VIEW sqlite_v AS SELECT 1'],
+] as const;
 
 /** With the facts of the whole one: whoever makes such a file writes what they like. */
 async function packAs(path: string): Promise<string> {
