@@ -34,7 +34,8 @@ export class CommitLane {
     this.#checkpointer = new Checkpointer(this.#db, `${path}-wal`);
     this.#watch = new FileWatch([path, `${path}-wal`]);
     this.#changes = this.#db.prepare<[], number>('SELECT total_changes()').pluck();
-    this.#checkpointer.run();
+    // Whether the process before this one erased something is not known.
+    if (this.#checkpointer.run() !== 'done') this.#checkpointer.demand();
   }
 
   /** Answers when the batch is durable, or certainly not written. */
@@ -59,7 +60,7 @@ export class CommitLane {
     }
   }
 
-  /** The write-ahead log holds what was erased, and could not be emptied: `fold` is to be called again. */
+  /** The write-ahead log may hold what was erased, and could not be emptied: `fold` is to be called again. */
   get isFoldDemanded(): boolean {
     return this.#checkpointer.isDemanded;
   }

@@ -41,7 +41,7 @@ function serve(port: MessagePort, { path }: LaneData): void {
     clearTimeout(again);
     port.close();
   });
-  report({ type: 'opened' });
+  attempt(() => ({ type: 'opened' }));
 }
 
 function answer(lane: CommitLane, request: LaneRequest): LaneReport | undefined {

@@ -41,7 +41,7 @@ export class Checkpointer {
     return this.#isDemanded || statSync(this.#walPath).size > this.#keptBytes + limitBytes;
   }
 
-  /** The log holds what must go: due until one went through. */
+  /** The log may hold what must go: due until one went through. */
   get isDemanded(): boolean {
     return this.#isDemanded;
   }
@@ -91,7 +91,9 @@ export class Checkpointer {
   /** Answers whether a reader kept it from being done. */
   #fold(): boolean {
     const fold = () => this.#db.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) !== 0;
-    if (!this.isHurried) return fold();
+    // What is demanded is tried again and again: whoever was waited for once is not waited for each time.
+    const isTriedAgain = this.#isDemanded && this.#keptBytes > 0;
+    if (!this.isHurried && !isTriedAgain) return fold();
     this.#db.pragma('busy_timeout = 0');
     try {
       return fold();

@@ -16,6 +16,11 @@ function append(lane: CommitLane, version: number): LaneReport {
   return lane.run([{ type: 'append', expected: version - 1, entries }]);
 }
 
+function erase(lane: CommitLane, version: number, erases: number): LaneReport {
+  const entries = [makeEntry(version, { type: 'erase', erases })];
+  return lane.run([{ type: 'append', expected: version - 1, entries }]);
+}
+
 /** As the lane does after each batch. */
 function foldIfDue(lane: CommitLane, report: LaneReport): LaneReport | undefined {
   return report.type === 'done' && report.isFoldDue ? lane.fold() : undefined;
@@ -65,6 +70,48 @@ test('a log that another connection still reads is kept, and folded once it is f
   let report: LaneReport | undefined;
   while (report === undefined && version < 20) report = foldIfDue(lane, append(lane, version++));
   assert.equal(report?.type, 'checkpointed');
+  assert.equal(statSync(`${path}-wal`).size, 0);
+  lane.close();
+});
+
+test('after an erasure a reader that stays is waited for once, and not by every batch', () => {
+  const path = makePath();
+  const lane = new CommitLane(path);
+  const erasable = 11;
+  for (let version = 0; version <= erasable; version++)
+    lane.run([{ type: 'append', expected: version - 1, entries: [makeEntry(version)] }]);
+  let erased = 0;
+  const eraseOne = () => erase(lane, erasable + ++erased, erased);
+  const reader = new Database(path, { readonly: true });
+  reader.exec('BEGIN');
+  reader.prepare('SELECT count(*) FROM entries').get();
+  const waitedMs = timeOf(() => assert.equal(foldIfDue(lane, eraseOne()), undefined));
+  const batches = 20;
+  const batchesMs = timeOf(() => {
+    for (let i = 0; i < batches; i++) {
+      const report =
+        i % 2 === 0 ? eraseOne() : lane.run([{ type: 'put_checkpoint', note: `note ${i}` }]);
+      assert.equal(report.type, 'done');
+      assert.equal(foldIfDue(lane, report), undefined);
+    }
+  });
+  assert.ok(waitedMs > 500, `waited ${waitedMs} ms for the reader`);
+  assert.ok(batchesMs < (waitedMs * batches) / 4, `${batches} batches took ${batchesMs} ms`);
+  assert.ok(lane.isFoldDemanded);
+  reader.close();
+  assert.equal(lane.fold()?.type, 'checkpointed');
+  assert.ok(!lane.isFoldDemanded);
+  lane.close();
+});
+
+test('after an erasure beside which nobody reads the log is emptied at once', () => {
+  const path = makePath();
+  const lane = new CommitLane(path);
+  lane.run([{ type: 'append', expected: -1, entries: [makeEntry(0), makeEntry(1)] }]);
+  const report = erase(lane, 2, 1);
+  assert.ok(report.type === 'done' && report.isFoldDue);
+  assert.equal(lane.fold()?.type, 'checkpointed');
+  assert.ok(!lane.isFoldDemanded);
   assert.equal(statSync(`${path}-wal`).size, 0);
   lane.close();
 });

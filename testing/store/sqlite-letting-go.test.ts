@@ -49,27 +49,32 @@ for (const [size, payload] of [
     assert.deepEqual(filesWith(path, SECRET), []);
   });
 
-test('a reader that holds the write-ahead log keeps it no longer than it reads', async (t) => {
-  const path = makePath();
-  const store = await openStore(t, path);
-  const entries = [
-    makeEntry(0),
-    makeEntry(1, { payload: bytesOf(SECRET) }),
-    makeEntry(2, { type: 'erase', erases: 1 }),
-  ];
-  for (const entry of entries.slice(0, 2))
-    await store.append({ expected: entry.version - 1, entries: [entry] });
-  const reader = new Database(path, { readonly: true });
-  reader.exec('BEGIN');
-  reader.prepare('SELECT count(*) FROM entries').get();
-  await store.append({ expected: 1, entries: entries.slice(2) });
-  assert.ok(filesWith(path, SECRET).length > 0, 'the reader keeps nothing');
-  reader.exec('COMMIT');
-  reader.close();
-  // Nobody writes any more: the lane goes back to it by itself.
-  for (let i = 0; i < 200 && filesWith(path, SECRET).length > 0; i++) await sleep(50);
-  assert.deepEqual(filesWith(path, SECRET), []);
-});
+for (const isStopped of [false, true])
+  test(`a reader that holds the write-ahead log keeps it no longer than it reads${isStopped ? ', also beyond a restart' : ''}`, async (t) => {
+    const path = makePath();
+    let store = await openStore(t, path);
+    const entries = [
+      makeEntry(0),
+      makeEntry(1, { payload: bytesOf(SECRET) }),
+      makeEntry(2, { type: 'erase', erases: 1 }),
+    ];
+    for (const entry of entries.slice(0, 2))
+      await store.append({ expected: entry.version - 1, entries: [entry] });
+    const reader = new Database(path, { readonly: true });
+    reader.exec('BEGIN');
+    reader.prepare('SELECT count(*) FROM entries').get();
+    await store.append({ expected: 1, entries: entries.slice(2) });
+    if (isStopped) {
+      await store[Symbol.asyncDispose]();
+      store = await openStore(t, path);
+    }
+    assert.ok(filesWith(path, SECRET).length > 0, 'the reader keeps nothing');
+    reader.exec('COMMIT');
+    reader.close();
+    // Nobody writes any more: the lane goes back to it by itself.
+    for (let i = 0; i < 200 && filesWith(path, SECRET).length > 0; i++) await sleep(50);
+    assert.deepEqual(filesWith(path, SECRET), []);
+  });
 
 test('what is pruned stands in no file, and what was written before it ended does', async (t) => {
   const path = makePath();
