@@ -11,7 +11,7 @@ import { assertStoredEntry, damaged, isDamage, type LetGo, storedPayload } from 
 const KEPT_WHOLE: readonly PayloadType[] = ['genesis', 'governance', 'erase'];
 
 /** What readers are told. */
-export interface KeptRange extends Retention {
+export interface KeptRange extends Omit<Retention, 'reached'> {
   /** Where an operator keeps what is older, in their words. */
   readonly archive: string | null;
 }

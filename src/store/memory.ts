@@ -169,7 +169,11 @@ class MemoryStore implements Store {
       const until = this.#spans.endOf(version);
       return { version, erasedBy, until };
     });
-    return { oldest: this.#oldest, erasures: erasures.sort((a, b) => a.version - b.version) };
+    return {
+      oldest: this.#oldest,
+      reached: this.#reached,
+      erasures: erasures.sort((a, b) => a.version - b.version),
+    };
   }
 
   async currentOf(version: number): Promise<readonly DescriptorKey[]> {

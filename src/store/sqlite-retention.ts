@@ -22,8 +22,8 @@ export class RetentionReader {
   }
 
   retention(): Retention {
-    const { oldest } = this.#sql.retention.get() ?? NOTHING;
-    return { oldest, erasures: this.#sql.erasures.all() };
+    const { oldest, reached } = this.#sql.retention.get() ?? NOTHING;
+    return { oldest, reached, erasures: this.#sql.erasures.all() };
   }
 
   currentOf(version: number): readonly DescriptorKey[] {

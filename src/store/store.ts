@@ -84,6 +84,8 @@ export interface Retention {
    * has; entries of type `genesis`, `governance` and `erase` stay whole.
    */
   readonly oldest: number;
+  /** Versions below it have been let go of; `prune` goes on from there up to `oldest`. */
+  readonly reached: number;
   /** By version. */
   readonly erasures: readonly Erasure[];
 }

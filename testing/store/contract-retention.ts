@@ -47,7 +47,7 @@ export function retentionTests(open: Open): void {
     const store = await open(t);
     await makeLog(store);
     await store.prune();
-    assert.deepEqual(await store.retention(), { oldest: 0, erasures: [] });
+    assert.deepEqual(await store.retention(), { oldest: 0, reached: 0, erasures: [] });
     assert.deepEqual(await partsOf(store), Array(7).fill('xxx'));
   });
 
@@ -57,6 +57,7 @@ export function retentionTests(open: Open): void {
     const [before, treeBefore] = [await idsAt(store, 5), await store.leaves({ from: 0, limit: 9 })];
     await store.setOldest(5);
     assert.deepEqual(await partsOf(store), Array(7).fill('xxx'));
+    assert.deepEqual(await store.retention(), { oldest: 5, reached: 0, erasures: [] });
     let last: unknown;
     await store.prune({
       onProgress: (progress) => {
@@ -65,7 +66,7 @@ export function retentionTests(open: Open): void {
     });
     assert.deepEqual(last, { reached: 5, oldest: 5 });
     assert.deepEqual(await partsOf(store), ['xxx', 'x--', 'x--', 'x--', 'xxx', 'xxx', 'xxx']);
-    assert.deepEqual(await store.retention(), { oldest: 5, erasures: [] });
+    assert.deepEqual(await store.retention(), { oldest: 5, reached: 5, erasures: [] });
     assert.deepEqual(await idsAt(store, 5), before);
     assert.deepEqual(await store.leaves({ from: 0, limit: 9 }), treeBefore);
     for (const { payloadB3, version } of made)
@@ -115,6 +116,7 @@ export function retentionTests(open: Open): void {
     ]);
     assert.deepEqual(await store.retention(), {
       oldest: 0,
+      reached: 0,
       erasures: [{ version: 3, erasedBy: 7, until: 5 }],
     });
     const [, erased, first] = await store.history({ kind: 'thing', id: 'a', limit: 9 });

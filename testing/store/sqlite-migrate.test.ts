@@ -55,7 +55,7 @@ for (const version of [1, 2] as const)
     const store = await openStore(t, path);
     assert.deepEqual(identityOf(path), VERSION_3);
     assert.deepEqual(await assertWholeLog(store), { head: 59, kept: -1 });
-    assert.deepEqual(await store.retention(), { oldest: 0, erasures: [] });
+    assert.deepEqual(await store.retention(), { oldest: 0, reached: 0, erasures: [] });
   });
 
 test('what an older program deleted stands nowhere in the file any more', async (t) => {

@@ -153,9 +153,9 @@ export function ask(socketPath: string, { body, ...question }: Question): Promis
 }
 
 /** Turns of the event loop until something holds; throws when it does not come about in ten seconds. */
-export async function until(holds: () => boolean): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const startMs = performance.now();
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() - startMs > 10_000) throw new Error(`expected ${holds}, it never came`);
     await new Promise((resolve) => setImmediate(resolve));
   }

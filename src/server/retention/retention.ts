@@ -8,7 +8,7 @@ import type { Registry } from '../../registry/registry.ts';
 import type { Store } from '../../store/store.ts';
 import type { AuditTrail } from '../../telemetry/audit.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { horizonOf, isBounded, type RetentionPolicy } from './horizon.ts';
+import { type HorizonOptions, horizonOf, isBounded, type RetentionPolicy } from './horizon.ts';
 
 /** Snapshots, as far as pruning rests on them. */
 export interface Coverage {
@@ -26,7 +26,7 @@ export interface Coverage {
 
 export interface RetentionParts {
   readonly registry: Pick<Registry, 'head' | 'checkpoint' | 'retention' | 'reader' | 'prune'>;
-  readonly store: Pick<Store, 'putCheckpoint'>;
+  readonly store: Pick<Store, 'putCheckpoint' | 'retention'>;
   readonly policy: () => RetentionPolicy;
   readonly coverage: Coverage;
   readonly audit: AuditTrail;
@@ -65,13 +65,14 @@ export class RetentionRun implements AsyncDisposable {
   #working: Promise<unknown> = Promise.resolve();
   #timer: unknown;
 
-  /** A pruning that a crash cut short goes on at once. */
+  /** A pruning that was cut short goes on at once. */
   constructor(parts: RetentionParts) {
     this.#parts = parts;
     this.#started = { now: parts.now(), monotonicMs: parts.monotonicMs() };
-    this.#inTurn(() => this.#goOn()).catch((cause: unknown) =>
-      parts.log.error('what was to be pruned is not', { cause }),
-    );
+    const { signal } = this.#ended;
+    this.#inTurn(() => this.#goOn(signal)).catch((cause: unknown) => {
+      if (!signal.aborted) parts.log.error('what was to be pruned is not', { cause });
+    });
     this.#timer = parts.timers.setTimeout(() => this.#look(), FIRST_MS);
   }
 
@@ -98,8 +99,7 @@ export class RetentionRun implements AsyncDisposable {
 
   /** Never rejects. */
   async #policyDue(): Promise<void> {
-    const { policy, audit, log, newCorrId } = this.#parts;
-    if (!isBounded(policy())) return;
+    const { audit, log, newCorrId } = this.#parts;
     const event = {
       act: 'prune',
       client: 'retention',
@@ -124,25 +124,34 @@ export class RetentionRun implements AsyncDisposable {
     }
   }
 
-  async #goOn(): Promise<void> {
-    const { registry } = this.#parts;
-    const { oldest } = registry.retention();
-    if (oldest > 0) await registry.prune(oldest, { signal: this.#ended.signal });
+  /** What an earlier pruning has left, which was given up or cut short: it must be covered still. */
+  async #goOn(signal: AbortSignal): Promise<void> {
+    const { registry, store, coverage, log } = this.#parts;
+    const { oldest, reached } = await store.retention();
+    if (reached === oldest) return;
+    const snapshot = await coverage.find({ oldest: reached, horizon: oldest }, signal);
+    // One made now would not do: by its header it holds what is from `oldest` on.
+    if (snapshot === undefined)
+      throw new RegistryError(
+        'storage_failed',
+        `expected a snapshot that holds versions ${reached} to ${oldest - 1}, which a pruning has left, got none: nothing more is dropped; put one that does back into the directory snapshots of the data directory`,
+      );
+    await registry.prune(oldest, { signal });
+    signal.throwIfAborted();
+    log.info('what a pruning had left was pruned', { from: reached, oldest, snapshot });
   }
 
   async #prune({ oldest: asked, signal }: PruneAsked): Promise<Pruned> {
-    const { registry, store, policy } = this.#parts;
+    const { registry, store } = this.#parts;
     const head = registry.head()?.version;
     const { oldest: before } = registry.retention();
     const nothing = { before, oldest: before, snapshot: null };
     if (head === undefined) return nothing;
-    const range = { reader: registry.reader, head, oldest: before, now: this.#now() };
-    const horizon = asked ?? (await horizonOf(policy(), range));
-    if (horizon <= before) {
-      // What an earlier one that was given up has left.
-      await this.#goOn();
-      return nothing;
-    }
+    const both = AbortSignal.any([signal, this.#ended.signal]);
+    // First: what one snapshot covers is then all that is ever under way.
+    await this.#goOn(both);
+    const horizon = asked ?? (await this.#horizon({ head, oldest: before }));
+    if (horizon <= before) return nothing;
     const checkpoint = registry.checkpoint();
     const covered = (checkpoint?.size ?? 0) - 1;
     if (checkpoint === undefined || horizon > covered)
@@ -152,10 +161,16 @@ export class RetentionRun implements AsyncDisposable {
       );
     // Durable, in the store and so in the snapshot: otherwise only within a second.
     await store.putCheckpoint(checkpoint.note);
-    const both = AbortSignal.any([signal, this.#ended.signal]);
     const snapshot = await this.#cover({ oldest: before, horizon }, both);
     await registry.prune(horizon, { signal: both });
     return { before, oldest: horizon, snapshot };
+  }
+
+  /** By the policy. */
+  async #horizon(kept: Pick<HorizonOptions, 'head' | 'oldest'>): Promise<number> {
+    const { registry, policy } = this.#parts;
+    if (!isBounded(policy())) return kept.oldest;
+    return await horizonOf(policy(), { ...kept, reader: registry.reader, now: this.#now() });
   }
 
   /** What a clock that is set forward adds, by mistake perhaps, makes nothing older before the next start. */

@@ -186,7 +186,11 @@ test('an erasure that no entry says is damage', async () => {
   const store = createMemoryStore();
   await openChanged(store);
   const claiming = lying(store, {
-    retention: async () => ({ oldest: 0, erasures: [{ version: 1, erasedBy: 3, until: 2 }] }),
+    retention: async () => ({
+      oldest: 0,
+      reached: 0,
+      erasures: [{ version: 1, erasedBy: 3, until: 2 }],
+    }),
   });
   await assert.rejects(openTestRegistry({ store: claiming }), { code: 'storage_damaged' });
 });

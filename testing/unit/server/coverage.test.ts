@@ -61,6 +61,15 @@ test('a snapshot of another history with the same genesis covers nothing, as far
   }
 });
 
+test('a snapshot taken while versions were being dropped does not cover them', async (t) => {
+  const server = await openGrown(t);
+  await server.store.setOldest(3);
+  assert.equal((await server.post('/operator/snapshot')).status, 200);
+  const { status, body } = await server.post('/operator/prune', { oldest: 3 });
+  assert.deepEqual([status, body.code], [500, 'storage_failed']);
+  assert.notEqual((await server.store.entry(1))?.payload.length, 0);
+});
+
 test('a snapshot whose header claims more than its own checkpoint covers is of another history', async (t) => {
   const server = await openGrown(t);
   const early = join(makeDirectory(), 'registry.db');

@@ -8,6 +8,7 @@ import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { Store } from '../../../src/store/store.ts';
 import type { AuditEvent } from '../../../src/telemetry/audit.ts';
 import { lying } from '../../support/lying-store.ts';
+import { until } from '../../support/operator.ts';
 import { openTestRegistry, put, SILENT_LOG, type TestRegistry } from '../../support/registry.ts';
 
 const NONE: RetentionPolicy = { ageMs: 0, entries: 0, bytes: 0 };
@@ -64,6 +65,10 @@ interface Run {
   readonly events: AuditEvent[];
   /** The policy from now on. */
   readonly become: (policy: RetentionPolicy) => void;
+  /** There is a snapshot that holds everything up to this version. */
+  readonly cover: (version: number) => void;
+  /** What was said to be wrong. */
+  readonly errors: unknown[];
 }
 
 /** `covers`: the version up to which a snapshot holds everything; one that is made holds `madeCovers`. */
@@ -85,6 +90,7 @@ function openRun(
 ): Run {
   const asked: { oldest: number; horizon: number }[] = [];
   const events: AuditEvent[] = [];
+  const errors: unknown[] = [];
   let covered = covers;
   let current = policy;
   let made = 0;
@@ -108,13 +114,16 @@ function openRun(
     timers: real.timers,
     now: () => real.timers.now() + aheadMs(),
     monotonicMs: () => real.timers.now(),
-    log: SILENT_LOG,
+    log: { ...SILENT_LOG, error: (message, { cause } = {}) => void errors.push([message, cause]) },
   });
   t.after(() => run[Symbol.asyncDispose]());
   const become = (next: RetentionPolicy): void => {
     current = next;
   };
-  return { run, made: () => made, asked, events, become };
+  const cover = (version: number): void => {
+    covered = version;
+  };
+  return { run, made: () => made, asked, events, become, cover, errors };
 }
 
 const { signal } = new AbortController();
@@ -199,10 +208,45 @@ test('a pruning that was cut short before any byte went is finished at the next 
   await openDays(store);
   await store.setOldest(4);
   const real = await openTestRegistry({ store });
-  const { run } = openRun(t, real);
+  const { run } = openRun(t, real, { covers: 3 });
   await run.prune({ signal });
   assert.equal((await store.entry(1))?.payload.length, 0);
   assert.notEqual((await store.entry(4))?.payload.length, 0);
+});
+
+test('what a pruning has left is dropped only while a snapshot holds it, and every look asks again', async (t) => {
+  const store = createMemoryStore();
+  await openDays(store);
+  await store.setOldest(4);
+  const real = await openTestRegistry({ store });
+  const { run, made, asked, errors, cover, events } = openRun(t, real, { covers: 2 });
+  await until(() => errors.length === 1);
+  assert.match(String(errors), /holds versions 0 to 3.*got none.*put one that does back into/s);
+  real.timers.advance(60_000);
+  await until(() => errors.length === 2);
+  await until(() => events.length === 1);
+  assert.deepEqual([events[0]?.decision, events[0]?.code], ['refused', 'storage_failed']);
+  await assert.rejects(run.prune({ oldest: 5, signal }), { code: 'storage_failed' });
+  assert.notEqual((await store.entry(1))?.payload.length, 0);
+  assert.equal((await store.retention()).oldest, 4, 'nor is more begun');
+  await assert.rejects(real.registry.reader.entry(1), { code: 'pruned' });
+  assert.deepEqual(asked, Array(3).fill({ oldest: 0, horizon: 4 }));
+  assert.equal(made(), 0, 'a new one would lack what is gone');
+  cover(3);
+  real.timers.advance(3_600_000);
+  await until(async () => (await store.retention()).reached === 4);
+  assert.equal((await store.entry(1))?.payload.length, 0);
+  assert.equal(errors.length, 2);
+});
+
+test('of what a pruning has left only what is still there must be covered', async (t) => {
+  const store = createMemoryStore();
+  const retention: Store['retention'] = async () => ({ oldest: 4, reached: 3, erasures: [] });
+  await openDays(store);
+  await store.setOldest(4);
+  const { asked } = openRun(t, await openTestRegistry({ store: lying(store, { retention }) }));
+  await until(() => asked.length > 0);
+  assert.deepEqual(asked, [{ oldest: 3, horizon: 4 }]);
 });
 
 test('a clock that is set forward by years makes nothing older', async (t) => {
