@@ -11,11 +11,10 @@ import { hashOf } from '../core/hash.ts';
 import { type AuditedDatabase, type AuditedEntry, openAudit } from '../server/audit.ts';
 import { isSound, listSnapshots } from '../server/snapshot/catalogue.ts';
 import { createDirectoryPlace } from '../server/snapshot/directory-place.ts';
-import type { Chunks } from '../server/snapshot/unpack.ts';
 import { unpackVerified } from '../server/snapshot/unpack-verified.ts';
 import type { AuditedBytes } from './audit-entry.ts';
 import type { Context } from './context.ts';
-import { openSource } from './snapshot-source.ts';
+import { openListed, openSource, type SnapshotSource } from './snapshot-source.ts';
 import { makeScratch, showUnpacking } from './unpacking.ts';
 
 export interface Archive extends AsyncDisposable {
@@ -39,9 +38,10 @@ export async function openArchive(
     const directory = await makeScratch(tmpdir());
     stack.defer(() => rm(directory, { recursive: true, force: true }));
     const registry = hashOf((await audited.entry(0)).payload);
-    const source = await sourceOf(context, which);
+    const { chunks, wanted } = await sourceOf(context, which);
+    const { interrupt: signal } = context.io;
     const { path } = await showUnpacking(context, (onProgress) =>
-      unpackVerified(source, { directory, registry, onProgress, signal: context.io.interrupt }),
+      unpackVerified(chunks, { directory, wanted, registry, onProgress, signal }),
     );
     const database = stack.use(await openAudit(path));
     return {
@@ -71,7 +71,7 @@ async function findIn(
   return approvals.length > 0 ? { leaf, payload: null, approvals } : undefined;
 }
 
-async function sourceOf(context: Context, which: string): Promise<Chunks> {
+async function sourceOf(context: Context, which: string): Promise<SnapshotSource> {
   if (statSync(which, { throwIfNoEntry: false })?.isDirectory() !== true)
     return await openSource(context, which);
   const place = createDirectoryPlace(which);
@@ -81,5 +81,5 @@ async function sourceOf(context: Context, which: string): Promise<Chunks> {
     .sort((a, b) => a.header.oldest - b.header.oldest);
   if (furthest === undefined)
     throw new RegistryError('not_found', `expected a snapshot in ${which}, got none that is sound`);
-  return await place.read(furthest.name, { offset: 0 });
+  return await openListed(place, furthest);
 }

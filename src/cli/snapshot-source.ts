@@ -1,8 +1,9 @@
 /** The snapshot that a command's argument means: a file, standard input, or a name or id in a place. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isHash } from '../core/hash.ts';
-import { findSnapshot } from '../server/snapshot/catalogue.ts';
+import { findSnapshot, type SoundSnapshot } from '../server/snapshot/catalogue.ts';
 import { createDirectoryPlace, readFrom } from '../server/snapshot/directory-place.ts';
+import { isSnapshotName } from '../server/snapshot/header.ts';
 import type { SnapshotPlace } from '../server/snapshot/place.ts';
 import { isS3Address } from '../server/snapshot/s3/address.ts';
 import type { Chunks } from '../server/snapshot/unpack.ts';
@@ -24,21 +25,38 @@ export async function openPlace({ io }: World, text: string): Promise<SnapshotPl
   return openS3Place(text, { env: io.env, signal: io.interrupt, now: io.now });
 }
 
+export interface SnapshotSource {
+  readonly chunks: Chunks;
+  /** The id or name that was asked for, which what comes must have; `undefined`: a file of any name, or standard input. */
+  readonly wanted: string | undefined;
+}
+
 /** `place`: where an id is looked for. Throws `not_found`, or the stream does. */
 export async function openSource(
   world: World,
   which: string,
   place: string = DEFAULT_PLACE,
-): Promise<Chunks> {
-  if (which === '-') return world.io.stdin;
+): Promise<SnapshotSource> {
+  if (which === '-') return { chunks: world.io.stdin, wanted: undefined };
   if (isS3Address(which)) return openNamed(world, which);
-  if (!isHash(which)) return readFrom(which, 0);
-  const opened = await openPlace(world, place);
-  return opened.read(await findSnapshot(opened, which), { offset: 0 });
+  if (isHash(which)) {
+    const opened = await openPlace(world, place);
+    return openListed(opened, await findSnapshot(opened, which));
+  }
+  const name = basename(which);
+  return { chunks: readFrom(which, 0), wanted: isSnapshotName(name) ? name : undefined };
 }
 
-async function openNamed(world: World, address: string): Promise<Chunks> {
+/** Between the list and this another one may have taken the name. */
+export async function openListed(
+  place: SnapshotPlace,
+  { name, id }: SoundSnapshot,
+): Promise<SnapshotSource> {
+  return { chunks: await place.read(name, { offset: 0 }), wanted: id };
+}
+
+async function openNamed(world: World, address: string): Promise<SnapshotSource> {
   const end = address.lastIndexOf('/');
-  const place = await openPlace(world, address.slice(0, end));
-  return place.read(address.slice(end + 1), { offset: 0 });
+  const [place, name] = [await openPlace(world, address.slice(0, end)), address.slice(end + 1)];
+  return { chunks: await place.read(name, { offset: 0 }), wanted: name };
 }

@@ -55,11 +55,12 @@ export async function restore(context: Context, which: string, flags: RestoreFla
     throw nobodyKnows();
   const judging = new Judging(context, flags, known);
   const { id, header } = await untilInterrupted(context, async () => {
-    const source = await openSource(context, which, flags.in);
+    const { chunks, wanted } = await openSource(context, which, flags.in);
     return verified(
       showUnpacking(context, (onProgress) =>
-        restoreSnapshot(source, {
+        restoreSnapshot(chunks, {
           dataDir: flags.data,
+          wanted,
           registry,
           onProgress,
           signal: io.interrupt,

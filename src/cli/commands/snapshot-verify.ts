@@ -54,11 +54,12 @@ async function unpack(
   }: { readonly which: string; readonly place: string; readonly directory: string },
 ): Promise<UnpackedSnapshot> {
   const { globals, io } = context;
-  const source = await openSource(context, which, place);
+  const { chunks, wanted } = await openSource(context, which, place);
   return verified(
     showUnpacking(context, (onProgress) =>
-      unpackVerified(source, {
+      unpackVerified(chunks, {
         directory,
+        wanted,
         registry: globals.registry,
         onProgress,
         signal: io.interrupt,

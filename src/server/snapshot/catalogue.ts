@@ -1,7 +1,7 @@
 /** What snapshots a place has, by their headers and sizes alone: whether one is whole only reading all of it shows. */
-import { excerpt, RegistryError } from '../../core/error.ts';
-import { type Hash, isHash } from '../../core/hash.ts';
-import { isSnapshotName, type SnapshotHeader, snapshotName } from './header.ts';
+import { RegistryError } from '../../core/error.ts';
+import type { Hash } from '../../core/hash.ts';
+import { type SnapshotHeader, snapshotName } from './header.ts';
 import type { PlacedFile, SnapshotPlace } from './place.ts';
 import { openSnapshot } from './unpack.ts';
 
@@ -33,19 +33,13 @@ export function isSound(listed: ListedSnapshot): listed is SoundSnapshot {
   return 'header' in listed;
 }
 
-/** The name of the one with this name or id. Throws `not_found`, and `invalid_request` for what is neither. */
-export async function findSnapshot(place: SnapshotPlace, wanted: string): Promise<string> {
-  if (isSnapshotName(wanted)) return wanted;
-  if (!isHash(wanted))
-    throw new RegistryError(
-      'invalid_request',
-      `expected a file, the name of a snapshot or its id, got ${excerpt(wanted)}`,
-    );
-  const found = (await listSnapshots(place)).find((one) => isSound(one) && one.id === wanted);
-  if (found !== undefined) return found.name;
+/** Throws `not_found`. */
+export async function findSnapshot(place: SnapshotPlace, id: Hash): Promise<SoundSnapshot> {
+  const found = (await listSnapshots(place)).filter(isSound).find((one) => one.id === id);
+  if (found !== undefined) return found;
   throw new RegistryError(
     'not_found',
-    `expected the snapshot ${wanted} in ${place.description}, got none of that id`,
+    `expected the snapshot ${id} in ${place.description}, got none of that id`,
   );
 }
 

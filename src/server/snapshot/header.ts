@@ -196,6 +196,19 @@ export function isSnapshotName(name: string): boolean {
   return NAME.test(name);
 }
 
+/** `wanted`: an id, or a name. Throws `storage_damaged` for any other: who keeps snapshots does not choose among them. */
+export function assertWanted(
+  wanted: string,
+  { id, header: { version } }: { readonly id: Hash; readonly header: SnapshotHeader },
+): void {
+  const got = isSnapshotName(wanted) ? snapshotName({ version, id }) : id;
+  if (got === wanted) return;
+  throw new RegistryError(
+    'storage_damaged',
+    `expected the snapshot ${wanted}, got ${got}: another one stands in its place; take another copy of it, or another snapshot`,
+  );
+}
+
 /** Throws `storage_damaged` where a database is another than its header says. */
 export function assertFacts(header: SnapshotFacts, found: SnapshotFacts): void {
   for (const name of Object.keys(found) as (keyof SnapshotFacts)[]) {

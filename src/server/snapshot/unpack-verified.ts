@@ -25,6 +25,8 @@ export interface UnpackPhase {
 export interface UnpackVerified {
   /** There, empty, and this user's alone. */
   readonly directory: string;
+  /** The id or name of the one that was chosen; `undefined`: whichever comes. */
+  readonly wanted?: string | undefined;
   /** The pin; `undefined`: whichever registry it is. */
   readonly registry: Hash | undefined;
   /** Done with the unpacked database while it is verified; must change nothing. */
@@ -46,9 +48,11 @@ const RESERVE_BYTES = 16 * 1024 * 1024;
 /** Throws `storage_foreign` (another registry), `storage_newer`, `storage_damaged`, `read_only` (no room), what approvals lack, or what `meanwhile` throws. */
 export async function unpackVerified(
   source: Chunks,
-  { directory, registry, meanwhile = async () => undefined, onProgress, signal }: UnpackVerified,
+  options: UnpackVerified,
 ): Promise<UnpackedSnapshot> {
-  const { id, header, body } = await openSnapshot(source);
+  const { directory, wanted, registry, meanwhile = async () => undefined } = options;
+  const { onProgress, signal } = options;
+  const { id, header, body } = await openSnapshot(source, wanted);
   try {
     assertRegistry(header, registry);
     await assertRoom(directory, header.bytes);

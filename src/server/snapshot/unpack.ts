@@ -7,7 +7,13 @@ import { constants, createZstdDecompress, type ZstdOptions } from 'node:zlib';
 import { RegistryError } from '../../core/error.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
 import { createHasher } from '../fast-hash/hasher.ts';
-import { decodeHeader, MAX_HEADER_BYTES, type SnapshotHeader, snapshotId } from './header.ts';
+import {
+  assertWanted,
+  decodeHeader,
+  MAX_HEADER_BYTES,
+  type SnapshotHeader,
+  snapshotId,
+} from './header.ts';
 import { storageFailure } from './storage-failure.ts';
 import { throughZip } from './zip.ts';
 
@@ -39,17 +45,17 @@ export interface UnpackOptions {
 const MAX_WINDOW_LOG = 27;
 const NEWLINE = 0x0a;
 
-/** Reads the header alone. Throws `storage_damaged` or `storage_newer`, and what the stream throws. */
-export async function openSnapshot(source: Chunks): Promise<OpenedSnapshot> {
+/**
+ * Reads the header alone. `wanted`: the id or name of the one that was chosen, should one have been. Throws
+ * `storage_damaged` (also for another one) or `storage_newer`, and what the stream throws.
+ */
+export async function openSnapshot(source: Chunks, wanted?: string): Promise<OpenedSnapshot> {
   const chunks = source[Symbol.asyncIterator]();
   try {
     const { line, rest } = await readLine(chunks);
-    return {
-      id: snapshotId(line),
-      header: decodeHeader(line),
-      headerBytes: line.length + 1,
-      body: bodyOf(rest, chunks),
-    };
+    const said = { id: snapshotId(line), header: decodeHeader(line) };
+    if (wanted !== undefined) assertWanted(wanted, said);
+    return { ...said, headerBytes: line.length + 1, body: bodyOf(rest, chunks) };
   } catch (error) {
     await chunks.return?.();
     throw error;
