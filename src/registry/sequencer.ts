@@ -9,7 +9,7 @@ import { assertErasable, type ErasureTarget } from '../core/erasure.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Governance } from '../core/governance.ts';
 import type { Hash } from '../core/hash.ts';
-import type { DecodedPayload, ErasePayload } from '../core/payload.ts';
+import { type DecodedPayload, type ErasePayload, MAX_PAYLOAD_BYTES } from '../core/payload.ts';
 import { eligibleSigners } from '../core/quorum.ts';
 import type { SetTree } from '../core/set-tree.ts';
 import { formatTime } from '../core/time.ts';
@@ -141,6 +141,8 @@ export class Sequencer {
     let count = 0;
     for (const { proposal } of this.#queue) {
       bytes += proposal.bytes.length;
+      // What is erased is overwritten in the same transaction, and how much that is shows only when it is looked for.
+      if (proposal.payload.type === 'erase') bytes += MAX_PAYLOAD_BYTES;
       if (count > 0 && (count === maxBatchEntries || bytes > maxBatchBytes)) break;
       count++;
     }

@@ -33,8 +33,6 @@ export class RetentionReader {
 
 /** Of one step, beside its commit, which takes as long again. */
 const STEP_MS = 2;
-/** Dropped in about a millisecond. */
-const MAX_SPANS = 32;
 
 export class RetentionWriter {
   readonly #sql: Writes;
@@ -60,28 +58,27 @@ export class RetentionWriter {
     this.#sql.eraseValues.run(version);
   }
 
-  /** As much as fits into some milliseconds, and always something. */
+  /** As much as fits into some milliseconds, and always something: a value, or a payload, may be a megabyte. */
   pruneStep(): PruneProgress {
     const { oldest, reached } = this.#sql.retention.get() ?? NOTHING;
     const end = this.#now() + STEP_MS;
     let version = reached;
-    while (version < oldest) {
-      if (this.#pruneSome(version)) version++;
-      if (this.#now() >= end) break;
-    }
+    for (let isOver = false; version < oldest && !isOver; isOver = this.#now() >= end)
+      if (!this.#dropValue(version)) {
+        this.#sql.dropPayload.run(version);
+        version++;
+      }
     if (version > reached) this.#sql.setReached.run(version);
     return { reached: version, oldest };
   }
 
-  /** Answers whether nothing of the version is left to drop: one entry may have ended thousands of values. */
-  #pruneSome(version: number): boolean {
-    this.#sql.dropPayload.run(version);
-    const ended = this.#sql.endedAt.all(version + 1, MAX_SPANS);
-    for (const { span, descriptor } of ended) {
-      this.#sql.dropSpan.run(span);
-      this.#sql.dropDescriptor.run(descriptor);
-    }
-    return ended.length < MAX_SPANS;
+  /** Of those that the next entry ended; answers whether there was one. */
+  #dropValue(version: number): boolean {
+    const ended = this.#sql.endedAt.get(version + 1);
+    if (ended === undefined) return false;
+    this.#sql.dropSpan.run(ended.span);
+    this.#sql.dropDescriptor.run(ended.descriptor);
+    return true;
   }
 }
 
@@ -120,7 +117,7 @@ interface Writes {
   readonly erasePayload: Database.Statement<[version: number]>;
   readonly eraseValues: Database.Statement<[version: number]>;
   readonly dropPayload: Database.Statement<[version: number]>;
-  readonly endedAt: Database.Statement<[version: number, count: number], EndedSpan>;
+  readonly endedAt: Database.Statement<[version: number], EndedSpan>;
   readonly dropSpan: Database.Statement<[span: number]>;
   readonly dropDescriptor: Database.Statement<[descriptor: number]>;
 }
@@ -140,7 +137,7 @@ export function prepareWrites(db: Database.Database): Writes {
       `UPDATE entries SET payload = x'', approvals = x''
        WHERE version = ? AND type NOT IN ('genesis', 'governance', 'erase')`,
     ),
-    endedAt: db.prepare('SELECT span, descriptor FROM spans WHERE end_version = ? LIMIT ?'),
+    endedAt: db.prepare('SELECT span, descriptor FROM spans WHERE end_version = ? LIMIT 1'),
     dropSpan: db.prepare('DELETE FROM spans WHERE span = ?'),
     dropDescriptor: db.prepare(
       `DELETE FROM descriptors WHERE descriptor = ?

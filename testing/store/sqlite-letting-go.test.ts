@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { CommitLane } from '../../src/store/commit-lane.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
+import { RetentionWriter } from '../../src/store/sqlite-retention.ts';
 import type { PruneProgress } from '../../src/store/store.ts';
 import { makeEntry, put, remove } from '../support/store-entries.ts';
 import { makePath, openStore } from '../support/store-sqlite.ts';
@@ -144,5 +145,27 @@ test('an entry that ended more values than one step drops is done in several', a
   const db = new Database(path);
   assert.equal(db.prepare('SELECT count(*) FROM descriptors').pluck().get(), 0);
   assert.equal(db.prepare('SELECT count(*) FROM spans').pluck().get(), 0);
+  db.close();
+});
+
+test('after each value a pruning step looks at the clock, for one may be as large as a payload', () => {
+  const path = makePath();
+  const lane = new CommitLane(path);
+  const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+  const entries = [
+    makeEntry(0, { changes: ids.map((id) => put(id, 'x'.repeat(64 * 1024))) }),
+    makeEntry(1, { changes: ids.map((id) => remove(id)) }),
+  ];
+  lane.run([{ type: 'append', expected: -1, entries }]);
+  lane.run([{ type: 'set_oldest', oldest: 1 }]);
+  lane.close();
+  const db = new Database(path);
+  let nowMs = 0;
+  const writer = new RetentionWriter(db, () => (nowMs += 1_000));
+  const count = db.prepare<[], number>('SELECT count(*) FROM spans').pluck();
+  const left: unknown[] = [];
+  for (let reached = 0; reached < 1; left.push(count.get())) ({ reached } = writer.pruneStep());
+  // The last step finds none, and drops the payload.
+  assert.deepEqual(left, [7, 6, 5, 4, 3, 2, 1, 0, 0]);
   db.close();
 });

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
+import type { DecodedPayload } from '../../../src/core/payload.ts';
 import { catchUp } from '../../../src/registry/catch-up.ts';
 import { loadChain } from '../../../src/registry/load.ts';
 import { DEFAULT_LIMITS } from '../../../src/registry/options.ts';
+import type { PublishedHead } from '../../../src/registry/registry.ts';
 import { Sequencer } from '../../../src/registry/sequencer.ts';
 import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { checkLog } from '../../support/check-log.ts';
 import { type FaultyStore, makeFaulty } from '../../support/faulty-store.ts';
 import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
-import { descriptorsPayload } from '../../support/signers.ts';
+import { descriptorsPayload, erasePayload } from '../../support/signers.ts';
 
 const code = (expected: string) => (error: unknown) =>
   error instanceof RegistryError && error.code === expected;
@@ -23,6 +25,10 @@ async function openFaulty(): Promise<TestRegistry & { faulty: FaultyStore }> {
 /** Proposed and approved, not yet committed. */
 async function ready(real: TestRegistry, id: string) {
   const proposal = descriptorsPayload(real.registryHash, [put(id, { n: 1 })]);
+  return approved(real, proposal);
+}
+
+async function approved(real: TestRegistry, proposal: DecodedPayload): Promise<DecodedPayload> {
   await real.registry.proposals.propose(proposal.bytes);
   for (const signer of real.signers.slice(0, 2))
     await real.registry.proposals.approve(proposal.payloadB3, signer.approve(proposal));
@@ -40,6 +46,26 @@ test('commits that wait together become one durable batch of consecutive version
   assert.deepEqual(versions, [1, 2, 3, 4, 5]);
   assert.deepEqual(real.faulty.batches.slice(before), [[1, 2, 3, 4, 5]]);
   await checkLog(real.store);
+});
+
+test('a batch erases no more than it may write: each erasure counts as the largest payload', async () => {
+  const real = await openFaulty();
+  const count = 20;
+  const heads: PublishedHead[] = [];
+  for (let n = 0; n <= count; n++)
+    heads.push(await real.change(put('a', { n }, n === 0 ? undefined : { n: n - 1 })));
+  const proposals = await Promise.all(
+    heads
+      .slice(0, count)
+      .map(({ version, object: { entry_hash: erases } }) =>
+        approved(real, erasePayload(real.registryHash, { erases, version })),
+      ),
+  );
+  const before = real.faulty.batches.length;
+  await Promise.all(proposals.map((p) => real.registry.proposals.commit(p.payloadB3)));
+  const sizes = real.faulty.batches.slice(before).map(({ length }) => length);
+  assert.deepEqual(sizes, [7, 7, 6]);
+  assert.equal(real.registry.retention().erasures.length, count);
 });
 
 test('a request that is refused inside a batch does not touch the others', async () => {

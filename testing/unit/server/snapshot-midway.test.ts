@@ -17,7 +17,7 @@ const MANY = Array.from({ length: 100 }, (_, i) => `many${100 + i}`);
 function isLastStep(path: string): boolean {
   const db = new Database(path);
   let nowMs = 0;
-  // So slow a clock that a step is over after two versions.
+  // So slow a clock that a step drops two values, or a value and a payload.
   const { reached, oldest } = new RetentionWriter(db, () => (nowMs += 1.9)).pruneStep();
   db.close();
   return reached === oldest;
