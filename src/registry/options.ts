@@ -73,6 +73,8 @@ export interface RegistryOptions {
   readonly readSet?: (read: SetRead) => Promise<Uint8Array>;
   /** As `decodePayload`, which is the default; large payloads may be checked elsewhere. */
   readonly decode?: (bytes: Uint8Array) => Promise<ReadPayload>;
+  /** Told of every payload that is proposed before it is read; disposed of when it is durable, or refused. */
+  readonly hold?: (payload: Uint8Array) => Disposable | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Milliseconds since 1970. */

@@ -37,7 +37,16 @@ const RECENT_COMMITTED = 50;
 export interface ProposalBookOptions
   extends Pick<
     RegistryOptions,
-    'store' | 'verifier' | 'decode' | 'metrics' | 'tracer' | 'log' | 'now' | 'timers' | 'pins'
+    | 'store'
+    | 'verifier'
+    | 'decode'
+    | 'hold'
+    | 'metrics'
+    | 'tracer'
+    | 'log'
+    | 'now'
+    | 'timers'
+    | 'pins'
   > {
   readonly sequencer: Sequencer;
   readonly limits: RegistryLimits;
@@ -94,6 +103,7 @@ export class ProposalBook implements Proposals {
     bytes: Uint8Array,
     options: Parameters<Proposals['propose']>[1] = {},
   ): Promise<{ isNew: boolean; proposal: ProposalView }> {
+    using _ = this.#options.hold?.(bytes);
     const proposal = await this.#decode(bytes);
     await options.admit?.(proposal);
     const { payload, payloadB3 } = proposal;

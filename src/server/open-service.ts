@@ -113,10 +113,8 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   const registry = await openRegistry({
     store,
     verifier: createNativeVerifier(),
-    decode: (bytes) => {
-      collector?.note(bytes);
-      return payloads.decode(bytes);
-    },
+    decode: (bytes) => payloads.decode(bytes),
+    hold: (payload) => collector?.hold(payload),
     ...(isKept && {
       walk: walkInThread(databasePath(config.dataDir)),
       readSet: readSetInThread(databasePath(config.dataDir)),

@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import { blobPath, blobPaths } from '../../src/server/blobs/blob-paths.ts';
+import { databasePath } from '../../src/server/open-store.ts';
 import { makeBlob, type TestBlob } from '../support/blobs.ts';
 import { runCli } from '../support/cli-io.ts';
 import { openFilesIn } from '../support/open-files.ts';
@@ -202,17 +204,20 @@ test('a large blob that the disk has changed never arrives whole, and the server
   assert.deepEqual(await (await fetch(urlOf(server, blob))).bytes(), blob.bytes);
 });
 
+/** Put so long ago that it is collected unless it is named. */
+async function putAged(server: TestServer, dataDir: string, blob: TestBlob): Promise<void> {
+  await fetch(urlOf(server, blob), { method: 'PUT', body: blob.bytes });
+  const old = new Date(Date.now() - 25 * 3_600_000);
+  utimesSync(blobPath(blobPaths(dataDir), blob.address), old, old);
+}
+
 test('an operator collects what nothing names, and what is named stays', async (t) => {
   const data = makeDataDir();
   const server = await startWithBlobs(t, { data });
   const client = clientOf(server.url);
   const registry = await beginOver(client);
   const [named, unnamed] = [makeBlob(100, 1), makeBlob(100, 2)];
-  for (const blob of [named, unnamed]) {
-    await fetch(urlOf(server, blob), { method: 'PUT', body: blob.bytes });
-    const old = new Date(Date.now() - 25 * 3_600_000);
-    utimesSync(blobPath(blobPaths(data), blob.address), old, old);
-  }
+  for (const blob of [named, unnamed]) await putAged(server, data, blob);
   const spec = { rules: named.address };
   await commitOver(
     client,
@@ -227,6 +232,37 @@ test('an operator collects what nothing names, and what is named stays', async (
   assert.equal((await fetch(urlOf(server, unnamed))).status, 404);
   const again = await runCli(['operator', 'collect', '--socket', socket]);
   assert.match(again.stdout, /nothing to remove/);
+});
+
+test('a collection keeps what a proposal names that is not durable yet', async (t) => {
+  const data = makeDataDir();
+  const server = await startWithBlobs(t, { data });
+  const registry = await beginOver(clientOf(server.url));
+  const [named, other] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [named, other]) await putAged(server, data, blob);
+  const db = new Database(databasePath(data));
+  t.after(() => db.close());
+  const propose = async (id: string) => {
+    const changes = [put(id, { rules: named.address })];
+    const { bytes } = descriptorsPayload(registry, changes, { createdAt: Date.now() });
+    const headers = { 'content-type': 'application/json' };
+    const url = `${server.url}/registry/proposals`;
+    return (await fetch(url, { method: 'POST', body: new Blob([bytes as BlobPart]), headers }))
+      .status;
+  };
+  // The lane waits a second for the lock: a collection that took longer is tried again.
+  let status = 0;
+  for (let n = 0; status !== 202; n++) {
+    assert.ok(n < 20, `the newest proposal was answered with ${status}`);
+    db.exec('BEGIN IMMEDIATE');
+    const proposing = propose(`api-${n}`);
+    const run = await runCli(['operator', 'collect', '--socket', `${data}/operator.sock`]);
+    db.exec('ROLLBACK');
+    assert.equal(run.code, 0, run.stderr);
+    status = await proposing;
+  }
+  assert.equal((await fetch(urlOf(server, other))).status, 404);
+  assert.equal((await fetch(urlOf(server, named))).status, 200);
 });
 
 test('a put is an audit record with its address', async (t) => {

@@ -1,6 +1,6 @@
 /**
  * Removes the blobs that nothing names any more, now and then or when it is told to. A blob that is named is
- * never among them: who names it from the beginning of a walk on is seen by `note`, who named it before by the walk.
+ * never among them: who is about to name it, or does so during a walk, is seen by `hold`, who named it before by the walk.
  */
 import { extname } from 'node:path';
 import { RegistryError } from '../../core/error.ts';
@@ -41,7 +41,9 @@ const LONGEST_PAUSE_MS = 3_600_000;
 export class BlobCollector {
   readonly #parts: CollectorParts;
   readonly #end = new AbortController();
-  /** Named since the walk began; `undefined` while there is none. */
+  /** Payloads that may be kept as proposals, and are not durable yet. */
+  readonly #held = new Set<{ readonly payload: Uint8Array }>();
+  /** Held as the walk began, and since then; `undefined` while there is none. */
   #lately: Set<Hash> | undefined;
   #collecting: Promise<Collected> | undefined;
   #timer: unknown;
@@ -51,10 +53,12 @@ export class BlobCollector {
     this.#wait();
   }
 
-  /** To be told of every payload before it is kept as a proposal. */
-  note(payload: Uint8Array): void {
-    if (this.#lately === undefined) return;
-    for (const address of namedBlobs(payload)) this.#lately.add(address);
+  /** To be told of every payload that is proposed, and disposed of when it is kept, durably, or never will be. */
+  hold(payload: Uint8Array): Disposable {
+    const held = { payload };
+    this.#held.add(held);
+    this.#note(payload);
+    return { [Symbol.dispose]: () => void this.#held.delete(held) };
   }
 
   /** Who asks while one is under way gets what comes of it. Throws `storage_damaged`, `unavailable` when it was given up, or what the store throws. */
@@ -74,8 +78,9 @@ export class BlobCollector {
   async #collect(): Promise<Collected> {
     const { dataDir, databasePath, blobs, graceMs, metrics, log, now } = this.#parts;
     const named = new Set<Hash>();
-    // First of all: what is named before the walk has begun is found by it.
+    // First of all: what was durable before the walk has begun is found by it.
     this.#lately = named;
+    for (const { payload } of this.#held) this.#note(payload);
     try {
       await blobs.count();
       const beforeMs = now() - graceMs();
@@ -94,6 +99,12 @@ export class BlobCollector {
     } finally {
       this.#lately = undefined;
     }
+  }
+
+  /** For the walk that is under way: it may have passed where this will be. */
+  #note(payload: Uint8Array): void {
+    if (this.#lately === undefined) return;
+    for (const address of namedBlobs(payload)) this.#lately.add(address);
   }
 
   #findUnnamed(data: CollectData): Promise<readonly Hash[]> {

@@ -8,6 +8,7 @@ import type { JsonObject } from '../../../src/core/canonical.ts';
 import type { Hash } from '../../../src/core/hash.ts';
 import type { BlobCollector } from '../../../src/server/blobs/collector.ts';
 import { namedBlobs } from '../../../src/server/blobs/named-blobs.ts';
+import type { Store } from '../../../src/store/store.ts';
 import {
   GRACE_MS,
   inPieces,
@@ -28,6 +29,8 @@ interface Stage extends TestBlobs {
   readonly collector: BlobCollector;
   readonly timers: TestTimers;
   readonly databasePath: string;
+  /** The next proposal waits on its way into the store: resolves with what lets it on when it is there. */
+  holdNext(): Promise<() => void>;
   /** Put so long ago. */
   putAged(blob: TestBlob, ageMs?: number): Promise<void>;
   age(address: Hash, ageMs: number): void;
@@ -37,9 +40,11 @@ async function openStage(t: TestContext): Promise<Stage> {
   const dataDir = makeDataDir();
   const kept = await openTestBlobs({ dataDir });
   const databasePath = join(dataDir, 'registry.db');
-  const real = await openTestRegistry({ store: await openStore(t, databasePath) });
   const timers = new TestTimers(0);
   const collector = openTestCollector(t, kept, timers);
+  const { store, holdNext } = withGate(await openStore(t, databasePath));
+  const hold = (payload: Uint8Array) => collector.hold(payload);
+  const real = await openTestRegistry({ store, hold });
   const age = (address: Hash, ageMs: number) => {
     const at = new Date(Date.now() - ageMs);
     utimesSync(kept.pathOf(address), at, at);
@@ -48,7 +53,29 @@ async function openStage(t: TestContext): Promise<Stage> {
     await kept.blobs.put(address, { parts: inPieces(bytes), declaredBytes: undefined });
     age(address, ageMs);
   };
-  return { ...kept, real, collector, timers, databasePath, putAged, age };
+  return { ...kept, real, collector, timers, databasePath, holdNext, putAged, age };
+}
+
+function withGate(inner: Store): Pick<Stage, 'holdNext'> & { readonly store: Store } {
+  let gate: { readonly arrived: () => void; readonly open: Promise<void> } | undefined;
+  const putProposal: Store['putProposal'] = async (proposal) => {
+    gate?.arrived();
+    await gate?.open;
+    return inner.putProposal(proposal);
+  };
+  const store = new Proxy(inner, {
+    get: (target, name) => {
+      if (name === 'putProposal') return putProposal;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const holdNext = () =>
+    new Promise<() => void>((resolve) => {
+      const { promise: open, resolve: letOn } = Promise.withResolvers<void>();
+      gate = { open, arrived: () => resolve(letOn) };
+    });
+  return { store, holdNext };
 }
 
 function fileOf({ address }: TestBlob): string {
@@ -127,9 +154,47 @@ test('what is named while the walk is under way is kept', async (t) => {
   for (const blob of [named, other]) await putAged(blob);
   const collecting = collector.collect();
   // As a server does with every payload, before it is kept; the walk may have passed its place.
-  collector.note(descriptorsPayload(real.registryHash, [put('api', specOf(named))]).bytes);
+  const { bytes } = descriptorsPayload(real.registryHash, [put('api', specOf(named))]);
+  collector.hold(bytes)[Symbol.dispose]();
   assert.deepEqual(await collecting, { blobs: 1, bytes: 100 });
   assert.deepEqual(files(), [fileOf(named)]);
+});
+
+test('what a proposal names that is on its way into the store is kept', async (t) => {
+  const { real, collector, holdNext, putAged, files } = await openStage(t);
+  const [named, other] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [named, other]) await putAged(blob);
+  const arrived = holdNext();
+  const payload = descriptorsPayload(real.registryHash, [put('api', specOf(named))]);
+  const proposing = real.registry.proposals.propose(payload.bytes);
+  const letOn = await arrived;
+  // All of it: no row says yet what is about to be named.
+  assert.deepEqual(await collector.collect(), { blobs: 1, bytes: 100 });
+  assert.deepEqual(files(), [fileOf(named)]);
+  letOn();
+  assert.ok((await proposing).isNew);
+  assert.equal((await collector.collect()).blobs, 0);
+});
+
+test('what several payloads name is held as long as one of them is, and no longer', async (t) => {
+  const { real, collector, putAged } = await openStage(t);
+  const blob = makeBlob(100);
+  await putAged(blob);
+  const { bytes } = descriptorsPayload(real.registryHash, [put('api', specOf(blob))]);
+  const both = [collector.hold(bytes), collector.hold(bytes)];
+  both[0]?.[Symbol.dispose]();
+  assert.equal((await collector.collect()).blobs, 0);
+  both[1]?.[Symbol.dispose]();
+  assert.equal((await collector.collect()).blobs, 1);
+});
+
+test('a payload that is refused holds nothing', async (t) => {
+  const { real, collector, putAged } = await openStage(t);
+  const blob = makeBlob(100);
+  await putAged(blob);
+  const payload = descriptorsPayload(blob.address, [put('api', specOf(blob))]);
+  await assert.rejects(real.registry.proposals.propose(payload.bytes), { code: 'wrong_registry' });
+  assert.equal((await collector.collect()).blobs, 1);
 });
 
 test('what is put again before it is collected is kept, also while it is arriving', async (t) => {
