@@ -35,19 +35,8 @@ import { damaged } from './stored.ts';
 const RECENT_COMMITTED = 50;
 
 export interface ProposalBookOptions
-  extends Pick<
-    RegistryOptions,
-    | 'store'
-    | 'verifier'
-    | 'decode'
-    | 'hold'
-    | 'metrics'
-    | 'tracer'
-    | 'log'
-    | 'now'
-    | 'timers'
-    | 'pins'
-  > {
+  extends Pick<RegistryOptions, 'store' | 'verifier' | 'metrics' | 'tracer' | 'log' | 'pins'>,
+    Pick<RegistryOptions, 'decode' | 'hold' | 'now' | 'timers'> {
   readonly sequencer: Sequencer;
   readonly limits: RegistryLimits;
   /** Throws `draining` or why nothing is written. */
