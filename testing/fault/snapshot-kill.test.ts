@@ -8,13 +8,14 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createNativeVerifier } from '../../src/server/native-verifier.ts';
 import { openFreeze } from '../../src/server/operator/freeze.ts';
+import { snapshotName } from '../../src/server/snapshot/header.ts';
 import { verifyCopy } from '../../src/server/snapshot/verify-copy.ts';
 import { CommitLane } from '../../src/store/commit-lane.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
 import { checkLog } from '../support/check-log.ts';
 import { programOf, type Run, run } from '../support/child.ts';
-import { openTestRegistry, put, SILENT_LOG } from '../support/registry.ts';
-import { unpackTest } from '../support/snapshot.ts';
+import { keepCheckpoint, openTestRegistry, put, SILENT_LOG } from '../support/registry.ts';
+import { packTest, unpackTest } from '../support/snapshot.ts';
 import { makeDirectory, openStore } from '../support/store-sqlite.ts';
 import {
   type FailedAttempt,
@@ -33,12 +34,13 @@ async function makeDatabase(t: TestContext): Promise<string> {
   const path = join(makeDirectory(), 'registry.db');
   const real = await openTestRegistry({ store: await openStore(t, path) });
   for (let version = 1; version <= VERSIONS; version++) await real.change(put(`d${version}`, {}));
+  await keepCheckpoint(real);
   await real.registry[Symbol.asyncDispose]();
   return path;
 }
 
 interface Campaign extends Fault {
-  readonly act: 'freeze' | 'thaw' | 'snapshot' | 'compact';
+  readonly act: 'freeze' | 'thaw' | 'snapshot' | 'compact' | 'cover';
   readonly database: string | undefined;
   /** Only calls that concern these, in the data directory; default: all calls. */
   readonly paths?: readonly string[];
@@ -247,6 +249,26 @@ for (const [call, effect, code] of [
     });
   });
 
+test('a snapshot that cannot be made durable, or its name, covers nothing', async (t) => {
+  if (isStraceMissing(t)) return;
+  const database = await makeDatabase(t);
+  const { path, id } = await packTest(database);
+  const file = join('snapshots', snapshotName({ version: VERSIONS, id }));
+  for (const paths of [[file], ['snapshots']])
+    await fail(t, {
+      call: 'fsync',
+      effect: 'error=EIO',
+      act: 'cover',
+      paths,
+      database,
+      prepare: (directory) => {
+        mkdirSync(join(directory, 'snapshots'));
+        copyFileSync(path, join(directory, file));
+      },
+      check: async ({ lines }) => assert.deepEqual(lines, ['opened', 'done undefined']),
+    });
+});
+
 test('after an i/o error in a compaction nothing is acknowledged, and nothing is lost', async (t) => {
   if (isStraceMissing(t)) return;
   let fatals = 0;
@@ -273,7 +295,7 @@ test('the acts that are made to fail above are done when nothing fails', async (
   const directory = join(makeDirectory(), 'data');
   mkdirSync(directory);
   copyFileSync(database, join(directory, 'registry.db'));
-  for (const act of ['freeze', 'thaw', 'snapshot', 'compact']) {
+  for (const act of ['freeze', 'thaw', 'snapshot', 'cover', 'compact']) {
     const { lines } = await run(process.execPath, [CHILD, directory, act]);
     assert.match(lines.join(), /^opened,done (true|4-[0-9a-f]{16}\.qsnap)$/, act);
   }

@@ -6,8 +6,10 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { RegistryError } from '../../src/core/error.ts';
+import { hashOf } from '../../src/core/hash.ts';
 import { openFreeze } from '../../src/server/operator/freeze.ts';
-import { Snapshots } from '../../src/server/snapshot/snapshots.ts';
+import { snapshotCoverage } from '../../src/server/retention/coverage.ts';
+import { Snapshots, snapshotDirectory } from '../../src/server/snapshot/snapshots.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { makeProposal } from './store-entries.ts';
@@ -32,6 +34,10 @@ async function openStore(): Promise<Store> {
   });
 }
 
+function openSnapshots(store: Store): Snapshots {
+  return new Snapshots({ store, dataDir: directory, log, now: Date.now, monotonicMs: () => 0 });
+}
+
 const ACTS: Readonly<Record<string, () => Promise<string>>> = {
   freeze: async () => {
     const freeze = await openFreeze(join(directory, 'freeze.json'), { now: Date.now, log });
@@ -45,19 +51,25 @@ const ACTS: Readonly<Record<string, () => Promise<string>>> = {
   },
   snapshot: async () => {
     await using store = await openStore();
-    const snapshots = new Snapshots({
-      store,
-      dataDir: directory,
-      log,
-      now: Date.now,
-      monotonicMs: () => 0,
-    });
     // So that the log is not empty.
     const proposal = makeProposal('dropped');
     await store.putProposal(proposal);
     await store.dropProposals([proposal.payloadB3]);
     say('opened');
-    return (await snapshots.make(signal)).file;
+    return (await openSnapshots(store).make(signal)).file;
+  },
+  cover: async () => {
+    await using store = await openStore();
+    const registry = hashOf((await store.entry(0))?.payload ?? new Uint8Array());
+    const coverage = snapshotCoverage({
+      directory: snapshotDirectory(directory),
+      snapshots: openSnapshots(store),
+      registry: () => registry,
+      store,
+      log,
+    });
+    say('opened');
+    return `${await coverage.find({ oldest: 0, horizon: 2 }, signal)}`;
   },
   compact: async () => {
     await using store = await openStore();

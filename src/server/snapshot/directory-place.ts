@@ -91,6 +91,14 @@ export async function* readFrom(path: string, offset: number): AsyncGenerator<Ui
   }
 }
 
+/** What somebody else put into a directory, made durable as what `write` puts there is. Throws what the file system throws. */
+export async function syncPlaced(directory: string, name: string): Promise<void> {
+  await using file = await open(pathOf(directory, name), 'r');
+  await file.sync();
+  await syncDirectory(directory);
+  await syncDirectory(dirname(directory));
+}
+
 /** Not yet, or never, a snapshot. */
 const UNFINISHED = '.unfinished-';
 /** Of ours: a directory that is written to may have names of others in it. */

@@ -64,6 +64,7 @@ export class Snapshots {
   readonly #directory: string | null;
   /** What an earlier process left half made is gone. */
   readonly #cleaned: Promise<void>;
+  readonly #made = new Set<Hash>();
   #state: SnapshotState | null = null;
 
   constructor(parts: SnapshotParts) {
@@ -76,6 +77,17 @@ export class Snapshots {
   /** How far the one that is being made is; `null`: none is. */
   get state(): SnapshotState | null {
     return this.#state;
+  }
+
+  /** Whether it was made, and so verified, by this one. */
+  hasMade(id: Hash): boolean {
+    return this.#made.has(id);
+  }
+
+  /** Throws `read_only` unless as many bytes may be written beside what is to be left free. */
+  async assertRoom(directory: string, bytes: number): Promise<void> {
+    const { minFreeBytes = () => 0 } = this.#parts;
+    await assertRoom(directory, bytes + minFreeBytes());
   }
 
   /** Throws `invalid_request`, `overloaded`, `not_initialised`, `read_only`, `unavailable`, or `storage_...`; then nothing is left. */
@@ -102,10 +114,11 @@ export class Snapshots {
   }
 
   async #make(directory: string, signal: AbortSignal): Promise<Omit<Snapshot, 'seconds'>> {
-    const { store, minFreeBytes = () => 0 } = this.#parts;
+    const { store } = this.#parts;
     await this.#cleaned;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await assertRoom(directory, 2 * (await store.storageBytes()) + minFreeBytes());
+    // For the copy and, should nothing compress, as much again for the file.
+    await this.assertRoom(directory, 2 * (await store.storageBytes()));
     const unfinished = join(directory, UNFINISHED);
     await mkdir(unfinished, { mode: 0o700 });
     try {
@@ -124,6 +137,7 @@ export class Snapshots {
       await rename(packed, join(directory, file));
       await syncDirectory(directory);
       await syncDirectory(dirname(directory));
+      this.#made.add(id);
       return { id, header, file, directory, bytes };
     } finally {
       await this.#clean(directory);
@@ -179,7 +193,6 @@ export class Snapshots {
   }
 }
 
-/** `bytes`: for the copy and, should nothing compress, as much again for the file; and what is to be left. */
 async function assertRoom(directory: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   const needed = bytes + RESERVE_BYTES;
