@@ -8,8 +8,9 @@ import type Database from 'better-sqlite3';
 import { FileWatch } from './file-watch.ts';
 import type { LaneReport, Write } from './lane-messages.ts';
 import { Checkpointer } from './sqlite-checkpoint.ts';
-import { isBusy, isFull } from './sqlite-errors.ts';
+import { hasNoSpace, isBusy, isFull } from './sqlite-errors.ts';
 import { assertSynchronous, openWriter, WAL_LIMIT_BYTES } from './sqlite-open.ts';
+import { Remains } from './sqlite-remains.ts';
 import { SqliteWriter } from './sqlite-write.ts';
 import type { StoreSizes } from './store.ts';
 
@@ -21,6 +22,7 @@ export class CommitLane {
   readonly #path: string;
   readonly #writer: SqliteWriter;
   readonly #checkpointer: Checkpointer;
+  readonly #remains: Remains;
   readonly #watch: FileWatch;
   readonly #changes: Database.Statement<[], number>;
 
@@ -32,6 +34,7 @@ export class CommitLane {
     syncDirectory(dirname(path));
     this.#writer = new SqliteWriter(this.#db);
     this.#checkpointer = new Checkpointer(this.#db, `${path}-wal`);
+    this.#remains = new Remains(this.#db, path);
     this.#watch = new FileWatch([path, `${path}-wal`]);
     this.#changes = this.#db.prepare<[], number>('SELECT total_changes()').pluck();
     // Whether the process before this one erased something is not known.
@@ -60,9 +63,40 @@ export class CommitLane {
     }
   }
 
-  /** The write-ahead log may hold what was erased, and could not be emptied: `fold` is to be called again. */
+  /** The write-ahead log may hold what was erased, and could not be emptied. */
   get isFoldDemanded(): boolean {
     return this.#checkpointer.isDemanded;
+  }
+
+  /** A file may still hold what was erased: `wipe` is to be called. */
+  get isWipeDemanded(): boolean {
+    return this.isFoldDemanded || this.#remains.isDemanded;
+  }
+
+  /**
+   * Empties the write-ahead log of what was erased, then overwrites some of what is left of it in the main file; to be
+   * called again while that is demanded. `undefined`: somebody reads the log, or writes, or there is no space.
+   */
+  wipe(): LaneReport | undefined {
+    this.#watch.assertSame();
+    if (this.#checkpointer.run(true) !== 'done') return undefined;
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+    } catch (error) {
+      if (isBusy(error)) return undefined;
+      throw error;
+    }
+    try {
+      if (statSync(`${this.#path}-wal`).size > 0) return undefined;
+      this.#remains.step();
+    } catch (error) {
+      // A file system that shares what copies have in common needs room to write anew.
+      if (!hasNoSpace(error)) throw error;
+      return undefined;
+    } finally {
+      this.#db.exec('ROLLBACK');
+    }
+    return { type: 'checkpointed' };
   }
 
   /** To be called soon after a batch that said it is due; `undefined` when the log could not be emptied. */
@@ -109,6 +143,7 @@ export class CommitLane {
   close(): LaneReport {
     this.#checkpointer.run();
     this.#db.close();
+    this.#remains.close();
     return { type: 'closed' };
   }
 
@@ -131,7 +166,10 @@ export class CommitLane {
     this.#db.exec('COMMIT');
     const fsyncSeconds = (performance.now() - start) / 1_000;
     assertSynchronous(this.#db);
-    if (writes.some(isErasing)) this.#checkpointer.demand();
+    if (writes.some(isErasing)) {
+      this.#checkpointer.demand();
+      this.#remains.demand();
+    }
     const isFoldDue = this.#checkpointer.isDue(
       writes.some(isPruning) ? PRUNING_WAL_BYTES : WAL_LIMIT_BYTES,
     );

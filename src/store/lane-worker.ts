@@ -7,8 +7,8 @@ import { CommitLane } from './commit-lane.ts';
 import type { LaneData, LaneReport, LaneRequest } from './lane-messages.ts';
 import { storageError } from './sqlite-errors.ts';
 
-/** What was erased leaves the write-ahead log although nobody writes. */
-const FOLD_AGAIN_MS = 1_000;
+/** After a step that could not be made. */
+const WIPE_AGAIN_MS = 1_000;
 
 function serve(port: MessagePort, { path }: LaneData): void {
   const report = (message: LaneReport): void => port.postMessage(message);
@@ -25,15 +25,21 @@ function serve(port: MessagePort, { path }: LaneData): void {
   const attempt = (act: () => LaneReport | undefined): void => {
     if (isFailed) return;
     try {
+      const began = performance.now();
       const message = act();
       if (message !== undefined) report(message);
-      clearTimeout(again);
-      if (lane.isFoldDemanded) again = setTimeout(() => attempt(() => lane.fold()), FOLD_AGAIN_MS);
+      // As long a rest as it took: half of the lane is left to others. What was erased goes although nobody writes.
+      const restMs = message === undefined ? WIPE_AGAIN_MS : performance.now() - began;
+      if (lane.isWipeDemanded) again ??= setTimeout(wipe, restMs);
     } catch (cause) {
       isFailed = true;
       const { code, message } = storageError(cause, `a write to ${path} to succeed`);
       report({ type: 'failed', error: { code, message } });
     }
+  };
+  const wipe = (): void => {
+    again = undefined;
+    if (lane.isWipeDemanded) attempt(() => lane.wipe());
   };
   port.on('message', (request: LaneRequest) => {
     attempt(() => answer(lane, request));

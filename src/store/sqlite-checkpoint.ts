@@ -57,10 +57,11 @@ export class Checkpointer {
   /**
    * `done`: the log is empty and the main file durable. `partly`: a reader in another process still
    * needs the log, it goes on growing. `no_space`: owed. Throws for everything else, which is fatal.
+   * `isHurried`: nobody is waited for.
    */
-  run(): 'done' | 'partly' | 'no_space' {
+  run(isHurried = this.isHurried || this.#isTriedAgain): 'done' | 'partly' | 'no_space' {
     try {
-      const isBusy = this.#fold();
+      const isBusy = this.#fold(isHurried);
       this.#isOwed = false;
       this.#isDemanded &&= isBusy;
       this.#keptBytes = isBusy ? statSync(this.#walPath).size : 0;
@@ -88,12 +89,15 @@ export class Checkpointer {
     }
   }
 
+  /** What is demanded is tried again and again: whoever was waited for once is not waited for each time. */
+  get #isTriedAgain(): boolean {
+    return this.#isDemanded && this.#keptBytes > 0;
+  }
+
   /** Answers whether a reader kept it from being done. */
-  #fold(): boolean {
+  #fold(isHurried: boolean): boolean {
     const fold = () => this.#db.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) !== 0;
-    // What is demanded is tried again and again: whoever was waited for once is not waited for each time.
-    const isTriedAgain = this.#isDemanded && this.#keptBytes > 0;
-    if (!this.isHurried && !isTriedAgain) return fold();
+    if (!isHurried) return fold();
     this.#db.pragma('busy_timeout = 0');
     try {
       return fold();

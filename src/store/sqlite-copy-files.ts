@@ -12,6 +12,7 @@ import { chmod, constants, copyFile, type FileHandle, open, rm, stat } from 'nod
 import Database from 'better-sqlite3';
 import { RegistryError } from '../core/error.ts';
 import { openReadOnly } from './sqlite-open.ts';
+import { Remains } from './sqlite-remains.ts';
 
 type OnProgress = (doneBytes: number, totalBytes: number) => void;
 
@@ -116,9 +117,10 @@ function create(path: string): Promise<FileHandle> {
   return open(path, 'wx', PRIVATE);
 }
 
-/** Makes one file of the copies of main file and log. */
+/** Makes one file of the copies of main file and log, with nothing left of what was erased. */
 export function fold(path: string): void {
   const db = new Database(path, { fileMustExist: true });
+  let remains: Remains | undefined;
   try {
     db.pragma('mmap_size = 0');
     db.pragma('trusted_schema = OFF');
@@ -128,7 +130,10 @@ export function fold(path: string): void {
         'storage_locked',
         `expected to be alone with ${path}, got another that reads it`,
       );
+    remains = new Remains(db, path);
+    while (remains.isDemanded) remains.step();
   } finally {
     db.close();
+    remains?.close();
   }
 }

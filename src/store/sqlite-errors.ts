@@ -48,6 +48,11 @@ export function isFull(error: unknown): boolean {
   return sqliteCode(error)?.startsWith('SQLITE_FULL') ?? false;
 }
 
+/** Of the file system, not SQLite's. */
+export function hasNoSpace(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(codeOf(error));
+}
+
 export function isBusy(error: unknown): boolean {
   return sqliteCode(error)?.startsWith('SQLITE_BUSY') ?? false;
 }

@@ -132,6 +132,7 @@ test('more than is there is refused, and a micronode has nothing to prune', asyn
 test('what its signers erased is in no file of the data directory, and in no later snapshot', async (t) => {
   const { data, server, erase, change } = await openChanged(t);
   assert.notDeepEqual(filesWith(data, SECRET), []);
+  assert.notDeepEqual(filesWith(await restoredSnapshot(data), SECRET), []);
   await erase(1);
   // The write-ahead log is emptied after the answer, before the next write.
   await change(put('b', {}));
@@ -139,10 +140,21 @@ test('what its signers erased is in no file of the data directory, and in no lat
   assert.deepEqual(await codeAt(server, '/registry/1'), [410, 'erased']);
   assert.deepEqual(await codeAt(server, '/registry/1/set'), [410, 'erased']);
   assert.deepEqual(await codeAt(server, '/registry/2/set'), [200, null]);
-  const socket = join(data, 'operator.sock');
-  const made = await runCli(['--json', 'operator', 'snapshot', '--socket', socket]);
-  assert.equal(made.code, 0, made.stderr);
+  assert.deepEqual(filesWith(await restoredSnapshot(data), SECRET), []);
   await server.stop();
   const again = await startTestServer(t, { profile: 'macronode', data });
   assert.deepEqual(await codeAt(again, '/registry/1'), [410, 'erased']);
 });
+
+/** The directory into which a new snapshot was restored. */
+async function restoredSnapshot(data: string): Promise<string> {
+  const socket = join(data, 'operator.sock');
+  const made = await runCli(['--json', 'operator', 'snapshot', '--socket', socket]);
+  assert.equal(made.code, 0, made.stderr);
+  const file = join(data, 'snapshots', String(made.json()[0]?.file));
+  const to = join(makeDataDir(), 'restored');
+  const unpinned = ['--any-registry', '--accept-rollback'];
+  const restored = await runCli(['snapshot', 'restore', file, '--data', to, ...unpinned]);
+  assert.equal(restored.code, 0, restored.stderr);
+  return to;
+}
