@@ -86,7 +86,7 @@ export function assertSignedInTime(
 
 /** A verdict under QV1; `publicKey` is the base64 key that governance gives the signer. */
 export async function isApprovalValid(
-  verifier: Verifier,
+  verifier: Pick<Verifier, 'verify'>,
   {
     approval,
     publicKey,

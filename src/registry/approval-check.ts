@@ -1,5 +1,5 @@
 /** Whether an approval counts for a proposal now: its signer is in force and its signature holds. */
-import { type Approval, isApprovalValid } from '../core/approval.ts';
+import { type Approval, isApprovalValid, type Statement } from '../core/approval.ts';
 import type { Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { type DecodedPayload, registryOf } from '../core/payload.ts';
@@ -10,6 +10,25 @@ import type { RegistryOptions } from './options.ts';
 export interface ApprovalCheckOptions
   extends Pick<RegistryOptions, 'verifier' | 'metrics' | 'tracer'> {
   readonly chain: () => Chain | null;
+}
+
+/** The key that the id names for the life of the registry, whether it may count now or not. */
+export function approvalKey(
+  chain: Pick<Chain, 'governance' | 'signerKeys'> | null,
+  { payload }: DecodedPayload,
+  signerId: string,
+): string | undefined {
+  const eligible = eligibleSigners(payload, chain?.governance ?? null);
+  return eligible.get(signerId) ?? chain?.signerKeys.get(signerId);
+}
+
+/** What approvals of a proposal state. */
+export function statementOf(proposal: DecodedPayload): Omit<Statement, 'signedAt'> {
+  return {
+    origin: proposal.payload.origin,
+    registry: registryOf(proposal),
+    payloadB3: proposal.payloadB3,
+  };
 }
 
 export class ApprovalCheck {
@@ -36,18 +55,13 @@ export class ApprovalCheck {
       );
   }
 
-  /** Under the key that the id names for the life of the registry, whether it may count now or not. */
+  /** Under `approvalKey`. */
   async isValid(proposal: DecodedPayload, approval: Approval): Promise<boolean> {
     const { signer_id } = approval;
-    const publicKey =
-      this.#eligible(proposal).get(signer_id) ?? this.#options.chain()?.signerKeys.get(signer_id);
+    const publicKey = approvalKey(this.#options.chain(), proposal, signer_id);
     if (publicKey === undefined) return false;
     const { verifier, metrics, tracer = NO_TRACER } = this.#options;
-    const statement = {
-      origin: proposal.payload.origin,
-      registry: registryOf(proposal),
-      payloadB3: proposal.payloadB3,
-    };
+    const statement = statementOf(proposal);
     const started = performance.now();
     const isValid = await tracer.span('verify', () =>
       isApprovalValid(verifier, { approval, publicKey, statement }),

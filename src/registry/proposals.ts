@@ -131,7 +131,9 @@ export class ProposalBook implements Proposals {
     assertSignedInTime(approval, { createdAt: proposal.payload.created_at, now: this.#now() });
     await this.#check.assertValid(proposal, approval);
     this.#options.assertWritable();
-    const answer = await this.#store.putApproval(id, approval);
+    // Of this signer the store may hold what a start left out: that must not stand in the way.
+    const isReplacing = !pending.approvals.has(approval.signer_id);
+    const answer = await this.#store.putApproval(id, approval, { isReplacing });
     if (answer === 'added') pending.approvals.set(approval.signer_id, approval);
     const view =
       answer === 'no_proposal'

@@ -18,7 +18,12 @@ export type Write =
       readonly entries: readonly AppendEntry[];
     }
   | { readonly type: 'put_proposal'; readonly proposal: StoredProposal }
-  | { readonly type: 'put_approval'; readonly payloadB3: Hash; readonly approval: Approval }
+  | {
+      readonly type: 'put_approval';
+      readonly payloadB3: Hash;
+      readonly approval: Approval;
+      readonly isReplacing: boolean;
+    }
   | { readonly type: 'drop_proposals'; readonly payloadB3s: readonly Hash[] }
   | { readonly type: 'drop_expired'; readonly before: string }
   | { readonly type: 'put_checkpoint'; readonly note: string }

@@ -138,15 +138,16 @@ class MemoryStore implements Store {
   async putApproval(
     payloadB3: Hash,
     approval: Approval,
+    { isReplacing } = { isReplacing: false },
   ): Promise<'added' | 'known' | 'no_proposal'> {
     this.#assertWritable();
     const proposal = this.#proposals.get(payloadB3);
     if (proposal === undefined) return 'no_proposal';
-    if (proposal.approvals.some((known) => known.signer_id === approval.signer_id)) return 'known';
-    this.#proposals.set(payloadB3, {
-      ...proposal,
-      approvals: [...proposal.approvals, approval],
-    });
+    const at = proposal.approvals.findIndex((known) => known.signer_id === approval.signer_id);
+    if (at >= 0 && !isReplacing) return 'known';
+    const approvals =
+      at < 0 ? [...proposal.approvals, approval] : proposal.approvals.with(at, approval);
+    this.#proposals.set(payloadB3, { ...proposal, approvals });
     return 'added';
   }
 

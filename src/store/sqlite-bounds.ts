@@ -46,6 +46,16 @@ const HELD: readonly Held[] = [
   { what: 'erasures', table: 'erasures', columns: [] },
 ];
 
+/** The first number of a row; each new one gets the next. Larger ones are no longer told apart. */
+const NUMBERED = [
+  ['entries', 'version', 0],
+  ['descriptors', 'descriptor', 1],
+  ['spans', 'span', 1],
+  ['proposals', 'arrival', 1],
+  ['approvals', 'arrival', 1],
+] as const;
+const MAX_NUMBER = 2 ** 52;
+
 /** Throws `storage_damaged`, or what opening it throws. Of any schema version. */
 export function assertBounded(path: string): void {
   const db = openAnyVersion(path);
@@ -54,6 +64,7 @@ export function assertBounded(path: string): void {
       column<string>(db, "SELECT name FROM sqlite_schema WHERE type = 'table'"),
     );
     for (const table of tables) if (table !== VALUES) assertCells(db, table);
+    assertNumbers(db);
     assertValues(db);
     for (const held of HELD) if (tables.has(held.table)) assertHeld(db, held);
   } catch (cause) {
@@ -75,10 +86,23 @@ function assertValues(db: Database.Database): void {
       `SELECT ${version} FROM ${VALUES} WHERE ${version} IS NOT NULL GROUP BY ${version} HAVING ${isTooMuch} LIMIT 1`,
     );
     if (large.length > 0)
-      throw tooLarge(
+      throw harmful(
         `at most ${MAX_CHANGES} values of ${MAX_PAYLOAD_BYTES} bytes to begin or end at a version`,
         `more at ${large[0]}`,
       );
+  }
+}
+
+function assertNumbers(db: Database.Database): void {
+  for (const [table, number, least] of NUMBERED) {
+    const [low, high] = [
+      `(SELECT min(${number}) FROM ${table})`,
+      `(SELECT max(${number}) FROM ${table})`,
+    ];
+    if (
+      column<number>(db, `SELECT 1 WHERE ${low} < ${least} OR ${high} > ${MAX_NUMBER}`).length > 0
+    )
+      throw harmful(`rows of the table ${table} numbered from ${least} on`, 'another number');
   }
 }
 
@@ -88,14 +112,14 @@ function assertCells(db: Database.Database, table: string): void {
   const isLarge = columns.map((name) => `octet_length(${name}) > ${most}`).join(' OR ');
   const large = column<number>(db, `SELECT 1 FROM ${table} WHERE ${isLarge} LIMIT 1`);
   if (large.length > 0)
-    throw tooLarge(`nothing of more than ${most} bytes in the table ${table}`, 'more');
+    throw harmful(`nothing of more than ${most} bytes in the table ${table}`, 'more');
 }
 
 function assertHeld(db: Database.Database, { what, table, columns, where = 'TRUE' }: Held): void {
   const bytes = [ROW_BYTES, ...columns.map((name) => `octet_length(${name})`)].join(' + ');
   const [held = 0] = column<number | null>(db, `SELECT sum(${bytes}) FROM ${table} WHERE ${where}`);
   if (held !== null && held > MAX_HELD_BYTES)
-    throw tooLarge(`at most ${MAX_HELD_BYTES} bytes of ${what}`, String(held));
+    throw harmful(`at most ${MAX_HELD_BYTES} bytes of ${what}`, String(held));
 }
 
 function column<T>(db: Database.Database, sql: string, ...parameters: string[]): T[] {
@@ -105,7 +129,7 @@ function column<T>(db: Database.Database, sql: string, ...parameters: string[]):
     .all(...parameters);
 }
 
-function tooLarge(expected: string, got: string): RegistryError {
+function harmful(expected: string, got: string): RegistryError {
   return new RegistryError(
     'storage_damaged',
     `expected ${expected}, got ${got}: no registry writes that, so it was made to harm who reads it`,

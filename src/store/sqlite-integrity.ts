@@ -32,12 +32,19 @@ export function assertIndexesAgree(
   }
 }
 
-/** The same of a whole file, and that each of its pages is in its place. Throws `storage_damaged`. */
+/** The same of a whole file, that each of its pages is in its place, and each approval one of a proposal. Throws `storage_damaged`. */
 export function assertSound(db: Database.Database): void {
   const found = db.pragma('integrity_check(1)', { simple: true });
   if (found !== 'ok')
     throw new RegistryError(
       'storage_damaged',
       `expected a database that passes its own check, got ${excerpt(found)}: restore it from a backup or a replica`,
+    );
+  // What other rows refer to, entries say.
+  const strays = db.prepare("SELECT 1 FROM pragma_foreign_key_check('approvals') LIMIT 1").all();
+  if (strays.length > 0)
+    throw new RegistryError(
+      'storage_damaged',
+      'expected each approval in flight to be of a proposal, got one of none: restore the database from a backup or a replica',
     );
 }

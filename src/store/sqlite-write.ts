@@ -29,7 +29,7 @@ export class SqliteWriter {
       case 'put_proposal':
         return this.#putProposal(write.proposal);
       case 'put_approval':
-        return this.#putApproval(write.payloadB3, write.approval);
+        return this.#putApproval(write.payloadB3, write.approval, write.isReplacing);
       case 'drop_proposals':
         for (const payloadB3 of write.payloadB3s) this.#sql.dropProposal.run(parseHash(payloadB3));
         return 'dropped';
@@ -85,15 +85,21 @@ export class SqliteWriter {
     if (isCommitted || this.#sql.proposal.get(payloadB3) !== undefined) return 'known';
     const { receivedAt, expiresAt, payload } = proposal;
     this.#sql.addProposal.run(payloadB3, receivedAt, expiresAt, payload);
-    for (const approval of proposal.approvals) this.#putApproval(proposal.payloadB3, approval);
+    for (const approval of proposal.approvals)
+      this.#putApproval(proposal.payloadB3, approval, false);
     return 'added';
   }
 
-  #putApproval(payloadB3: Hash, approval: Approval): Answers['put_approval'] {
+  #putApproval(
+    payloadB3: Hash,
+    { signer_id, algo, sig, signed_at }: Approval,
+    isReplacing: boolean,
+  ): Answers['put_approval'] {
     const proposal = this.#sql.proposal.get(parseHash(payloadB3));
     if (proposal === undefined) return 'no_proposal';
-    const { signer_id, algo, sig, signed_at } = approval;
-    const { changes } = this.#sql.addApproval.run(proposal, signer_id, algo, sig, signed_at);
+    const { addApproval, replaceApproval } = this.#sql;
+    const put = isReplacing ? replaceApproval : addApproval;
+    const { changes } = put.run(proposal, signer_id, algo, sig, signed_at);
     return changes === 1 ? 'added' : 'known';
   }
 }
@@ -138,6 +144,11 @@ function prepare(db: Database.Database) {
     addApproval: db.prepare<[number, string, string, string, string]>(
       `INSERT INTO approvals (proposal, signer_id, algo, sig, signed_at) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (proposal, signer_id) DO NOTHING`,
+    ),
+    replaceApproval: db.prepare<[number, string, string, string, string]>(
+      `INSERT INTO approvals (proposal, signer_id, algo, sig, signed_at) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (proposal, signer_id)
+       DO UPDATE SET algo = excluded.algo, sig = excluded.sig, signed_at = excluded.signed_at`,
     ),
   };
 }

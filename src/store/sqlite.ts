@@ -107,8 +107,12 @@ class SqliteStore extends SqliteReader implements Store {
     return this.#lane.submit({ type: 'put_proposal', proposal });
   }
 
-  putApproval(payloadB3: Hash, approval: Approval): Promise<'added' | 'known' | 'no_proposal'> {
-    return this.#lane.submit({ type: 'put_approval', payloadB3, approval });
+  putApproval(
+    payloadB3: Hash,
+    approval: Approval,
+    { isReplacing } = { isReplacing: false },
+  ): Promise<'added' | 'known' | 'no_proposal'> {
+    return this.#lane.submit({ type: 'put_approval', payloadB3, approval, isReplacing });
   }
 
   async dropProposals(payloadB3s: readonly Hash[]): Promise<void> {

@@ -206,8 +206,15 @@ export interface Store extends AsyncDisposable {
    * late request does not bring it back. Rejects like `append`.
    */
   putProposal(proposal: StoredProposal): Promise<'added' | 'known'>;
-  /** Durable when it resolves. `known`: this signer approved already, the first approval stays. */
-  putApproval(payloadB3: Hash, approval: Approval): Promise<'added' | 'known' | 'no_proposal'>;
+  /**
+   * Durable when it resolves. `known`: this signer approved already, the first approval stays; `isReplacing`: the
+   * one that stands there gives way, for a caller who knows that it does not verify.
+   */
+  putApproval(
+    payloadB3: Hash,
+    approval: Approval,
+    options?: { readonly isReplacing: boolean },
+  ): Promise<'added' | 'known' | 'no_proposal'>;
   dropProposals(payloadB3s: readonly Hash[]): Promise<void>;
   /** All that are in flight, in order of arrival. */
   proposals(): Promise<readonly StoredProposal[]>;

@@ -350,6 +350,24 @@ function proposalTests(open: Open): void {
     assert.deepEqual(await store.proposals(), [{ ...proposal, approvals }]);
   });
 
+  test('an approval that is known not to verify gives way to another by its signer, and to nobody else', async (t) => {
+    const store = await open(t);
+    const proposal = makeProposal('p', [makeApproval('carol', 'no'), makeApproval('bob')]);
+    await store.putProposal(proposal);
+    const { payloadB3 } = proposal;
+    const isReplacing = true;
+    const replace = (signer: string) =>
+      store.putApproval(payloadB3, makeApproval(signer, 'yes'), { isReplacing });
+    assert.equal(await replace('carol'), 'added');
+    assert.equal(await replace('alice'), 'added');
+    const approvals = [
+      makeApproval('carol', 'yes'),
+      makeApproval('bob'),
+      makeApproval('alice', 'yes'),
+    ];
+    assert.deepEqual(await store.proposals(), [{ ...proposal, approvals }]);
+  });
+
   test('an approval without its proposal is refused', async (t) => {
     const store = await open(t);
     const answer = await store.putApproval(unknownHash('proposal'), makeApproval('alice'));

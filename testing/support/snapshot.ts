@@ -35,7 +35,7 @@ export async function packTest(
   return { ...packed, path: to };
 }
 
-async function factsOf(path: string) {
+export async function factsOf(path: string) {
   await using store = openSqliteReader({ path });
   return await readFacts(store);
 }

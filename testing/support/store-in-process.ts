@@ -31,8 +31,11 @@ class InProcessStore extends SqliteReader implements Store {
 
   putProposal: Store['putProposal'] = (proposal) => this.#write({ type: 'put_proposal', proposal });
 
-  putApproval: Store['putApproval'] = (payloadB3, approval) =>
-    this.#write({ type: 'put_approval', payloadB3, approval });
+  putApproval: Store['putApproval'] = (
+    payloadB3,
+    approval,
+    { isReplacing } = { isReplacing: false },
+  ) => this.#write({ type: 'put_approval', payloadB3, approval, isReplacing });
 
   dropProposals: Store['dropProposals'] = async (payloadB3s) => {
     await this.#write({ type: 'drop_proposals', payloadB3s });

@@ -91,7 +91,7 @@ function watched(store: Store, watch: WriteWatch): Store {
     storageBytes: () => store.storageBytes(),
     append: (batch) => watch.time(() => store.append(batch)),
     putProposal: (proposal) => watch.time(() => store.putProposal(proposal)),
-    putApproval: (payloadB3, approval) => watch.time(() => store.putApproval(payloadB3, approval)),
+    putApproval: (...put) => watch.time(() => store.putApproval(...put)),
     dropProposals: (payloadB3s) => watch.time(() => store.dropProposals(payloadB3s)),
     putCheckpoint: (note) => watch.time(() => store.putCheckpoint(note)),
     setOldest: (oldest) => watch.time(() => store.setOldest(oldest)),

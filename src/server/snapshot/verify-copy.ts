@@ -27,7 +27,7 @@ export async function verifyCopy(
   const half = (walk: number) => (done: number, total: number) =>
     onProgress(Math.floor((walk * total + done) / 2), total);
   const facts = await verifyLog(path, { verifier, onProgress: half(0) });
-  await verifyRows(path, { onProgress: half(1) });
+  await verifyRows(path, { verifier, onProgress: half(1) });
   return facts;
 }
 

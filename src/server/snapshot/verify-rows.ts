@@ -2,37 +2,39 @@
  * The rows beside a log, held against its payloads from the first to the last: each value that an entry put is
  * there as it put it, each has its end where the next begins or where it was removed, and there are no others.
  */
-import { hashOf } from '../../core/hash.ts';
-import { decodePayload } from '../../core/payload.ts';
+import type { Verifier } from '../../core/verifier.ts';
 import { damaged } from '../../registry/stored.ts';
 import { openSqliteReader } from '../../store/sqlite.ts';
 import { DatabaseScan } from '../../store/sqlite-scan.ts';
 import { PageCheck, type RowsKept } from './verify-page.ts';
+import { verifyProposals } from './verify-proposals.ts';
 import { verifyCurrent, verifyOldest } from './verify-set.ts';
 
-export interface RowsProgress {
+export interface RowsOptions {
+  readonly verifier: Pick<Verifier, 'verify'>;
   /** Entries. */
   readonly onProgress: (done: number, total: number) => void;
 }
 
 /** All of what is beside the log. Expects the payloads to be verified by others. Throws `storage_damaged`. */
-export async function verifyRows(path: string, progress: RowsProgress): Promise<void> {
-  await verifyValues(path, progress);
+export async function verifyRows(path: string, options: RowsOptions): Promise<void> {
+  await verifyValues(path, options);
   await verifyOldest(path);
   await verifyCurrent(path);
 }
 
 /** Without the sets that they make. Throws `storage_damaged`. */
-export async function verifyValues(path: string, { onProgress }: RowsProgress): Promise<void> {
+export async function verifyValues(
+  path: string,
+  { verifier, onProgress }: RowsOptions,
+): Promise<void> {
   await using store = openSqliteReader({ path });
   const head = await store.head();
   const total = (head?.version ?? -1) + 1;
   const { oldest, erasures } = await store.retention();
   const erased = new Set(erasures.map(({ version }) => version));
   assertRows(path, { oldest, erased }, (done) => onProgress(done, total));
-  for (const { payload, payloadB3, expiresAt } of await store.proposals())
-    if (hashOf(payload) !== payloadB3 || decodePayload(payload).payload.expires_at !== expiresAt)
-      throw damaged(`expected proposal ${payloadB3} as it was proposed, got other bytes`);
+  await verifyProposals(store, verifier);
 }
 
 function assertRows(path: string, kept: RowsKept, onProgress: (done: number) => void): void {

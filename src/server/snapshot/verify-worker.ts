@@ -16,12 +16,12 @@ const STEPS = 256;
 reportOutcome(
   async ({ path, part, isForeign }: VerifyData, tell): Promise<SnapshotFacts | null> => {
     const onProgress = seldom(tell);
+    const verifier = createNativeVerifier();
     if (part === 'rows') {
-      await verifyValues(path, { onProgress });
+      await verifyValues(path, { verifier, onProgress });
       await verifyOldest(path);
       return null;
     }
-    const verifier = createNativeVerifier();
     const facts = await verifyLog(path, { verifier, onProgress });
     if (isForeign) {
       await using store = openSqliteReader({ path });
