@@ -96,6 +96,23 @@ test('a connection in use is not idle', async (t) => {
   assert.equal(front.ready(), 8);
 });
 
+test('an answer says what time it is, on a connection that is always in use too', async (t) => {
+  const front = await frontOf(t);
+  const socket = await connected(front.address);
+  const dates = new Set<number>();
+  for (let i = 0; i < 100 && dates.size < 3; i++) {
+    socket.write(HEAD);
+    const [answer]: Buffer[] = await once(socket, 'data');
+    const date = Date.parse(/^Date: (.+)\r$/m.exec(String(answer))?.[1] ?? '');
+    // To the second, and told again four times in one.
+    assert.ok(Math.abs(Date.now() - date) < 3_000, `${date} at ${Date.now()}`);
+    dates.add(date);
+    await delay(100);
+  }
+  socket.destroy();
+  assert.equal(dates.size, 3);
+});
+
 interface Unread {
   readonly closed: Promise<string>;
   readonly socket: Socket;
@@ -201,6 +218,25 @@ test('what is asked during a stream is answered when the stream has ended, by no
   assert.match(answer, /event: registry\.closing.*\r\n0\r\n\r\nHTTP\/1\.1 200 OK\r\n/s);
   assert.deepEqual(statuses(answer), [200]);
   assert.equal(front.ready(), 1);
+});
+
+test('what several ask during their streams is answered each for itself', async (t) => {
+  const front = await frontOf(t);
+  const asked = ['/registry/0', '/registry/1'];
+  const answers = [];
+  for (const path of asked) {
+    const socket = await connected(front.address);
+    socket.write(STREAM);
+    await heard(socket, /registry\.update/);
+    answers.push(untilClosed(socket));
+    socket.write(get(path, `${HOST}Connection: close\r\n`));
+    await delay(100);
+  }
+  front.registry.drain();
+  const versions = (await Promise.all(answers)).map(
+    (answer) => /"version":(\d+)\}\}?\S*$/.exec(answer)?.[1],
+  );
+  assert.deepEqual(versions, ['0', '1']);
 });
 
 test('after a stream the connection can be used again', async (t) => {
