@@ -5,7 +5,7 @@ import { ERROR_CODES } from '../../src/core/error.ts';
 import { type Hash, hashOf } from '../../src/core/hash.ts';
 import type { RegistryTimers } from '../../src/registry/options.ts';
 import { type BlobPaths, blobPath, blobPaths } from '../../src/server/blobs/blob-paths.ts';
-import { BlobCollector } from '../../src/server/blobs/collector.ts';
+import { BlobCollector, type CollectorParts } from '../../src/server/blobs/collector.ts';
 import type { FileBlobs } from '../../src/server/blobs/file-blobs.ts';
 import { openBlobs } from '../../src/server/blobs/open-blobs.ts';
 import { loadConfig } from '../../src/server/config.ts';
@@ -97,7 +97,7 @@ function filesIn(root: string): readonly string[] {
 /** Of a database in the same data directory. Closed when the test ends. */
 export function openTestCollector(
   t: TestContext,
-  kept: TestBlobs,
+  kept: Pick<CollectorParts, 'dataDir' | 'blobs' | 'metrics'>,
   timers: RegistryTimers = new TestTimers(0),
 ): BlobCollector {
   const collector = new BlobCollector({

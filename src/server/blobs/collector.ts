@@ -61,9 +61,15 @@ export class BlobCollector {
     return { [Symbol.dispose]: () => void this.#held.delete(held) };
   }
 
-  /** Who asks while one is under way gets what comes of it. Throws `storage_damaged`, `unavailable` when it was given up, or what the store throws. */
-  collect(): Promise<Collected> {
-    this.#collecting ??= this.#collect().finally(() => {
+  /**
+   * Who asks while one is under way gets what comes of it, and gives up nothing but the wait for it. Throws
+   * `storage_damaged`, `unavailable` when it was given up, or what the store throws.
+   */
+  collect(signal = this.#end.signal): Promise<Collected> {
+    if (this.#collecting !== undefined)
+      return signal === this.#end.signal ? this.#collecting : orGivenUp(this.#collecting, signal);
+    const either = AbortSignal.any([signal, this.#end.signal]);
+    this.#collecting = this.#collect(either).finally(() => {
       this.#collecting = undefined;
     });
     return this.#collecting;
@@ -75,19 +81,19 @@ export class BlobCollector {
     await this.#collecting?.catch(() => undefined);
   }
 
-  async #collect(): Promise<Collected> {
+  async #collect(signal: AbortSignal): Promise<Collected> {
     const { dataDir, databasePath, blobs, graceMs, metrics, log, now } = this.#parts;
     const named = new Set<Hash>();
     // First of all: what was durable before the walk has begun is found by it.
     this.#lately = named;
     for (const { payload } of this.#held) this.#note(payload);
     try {
-      await blobs.count();
+      await orGivenUp(blobs.count(), signal);
       const beforeMs = now() - graceMs();
-      const unnamed = await this.#findUnnamed({ dataDir, databasePath, beforeMs });
+      const unnamed = await this.#findUnnamed({ dataDir, databasePath, beforeMs }, signal);
       const removed = { blobs: 0, bytes: 0 };
       for (const address of unnamed) {
-        this.#assertGoing();
+        if (signal.aborted) throw givenUp();
         const bytes = await blobs.remove(address, { beforeMs, isNamed: () => named.has(address) });
         if (bytes === undefined) continue;
         removed.blobs++;
@@ -107,20 +113,15 @@ export class BlobCollector {
     for (const address of namedBlobs(payload)) this.#lately.add(address);
   }
 
-  #findUnnamed(data: CollectData): Promise<readonly Hash[]> {
+  #findUnnamed(data: CollectData, signal: AbortSignal): Promise<readonly Hash[]> {
     return runThread<readonly Hash[]>({
       // In src this file ends in .ts, in dist in .js, and so does the thread's.
       program: new URL(`./collect-worker${extname(import.meta.url)}`, import.meta.url),
       name: 'the collection of blobs',
       data,
-      signal: this.#end.signal,
+      signal,
       onProgress: () => undefined,
     });
-  }
-
-  #assertGoing(): void {
-    if (this.#end.signal.aborted)
-      throw new RegistryError('unavailable', 'expected a server that goes on, got one that stops');
   }
 
   #wait(): void {
@@ -139,4 +140,24 @@ export class BlobCollector {
     }
     if (!this.#end.signal.aborted) this.#wait();
   }
+}
+
+/** What `work` comes to, unless the signal is first: then nobody waits for it any more. */
+async function orGivenUp<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw givenUp();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(givenUp());
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+function givenUp(): RegistryError {
+  return new RegistryError(
+    'unavailable',
+    'expected the end of the collection of blobs, got the end of who asked for it, or of the server: it was given up',
+  );
 }

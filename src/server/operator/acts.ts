@@ -5,7 +5,7 @@ import { RegistryError } from '../../core/error.ts';
 import { formatTime } from '../../core/time.ts';
 import { readSignedCheckpoint } from '../../core/tlog/note-signatures.ts';
 import type { BuildInfo } from '../../http/deps.ts';
-import type { ActAnswer, OperatorActs } from '../../http/operator.ts';
+import type { ActAnswer, ActRequest, OperatorActs } from '../../http/operator.ts';
 import type { RegistryTimers } from '../../registry/options.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Store, StoreSizes } from '../../store/store.ts';
@@ -53,7 +53,7 @@ export function createActs(parts: ActParts): OperatorActs {
     snapshot: async ({ signal }) => snapshotAnswer(await parts.snapshots.make(signal)),
     compact: () => compact(parts),
     prune: (asked) => prune(parts, asked),
-    collect: () => collect(parts),
+    collect: (asked) => collect(parts, asked),
   };
 }
 
@@ -114,13 +114,16 @@ async function compact(parts: ActParts): Promise<ActAnswer> {
   });
 }
 
-async function collect(parts: ActParts): Promise<ActAnswer> {
+async function collect(
+  parts: ActParts,
+  { signal }: Pick<ActRequest, 'signal'>,
+): Promise<ActAnswer> {
   if (parts.collector === undefined)
     throw new RegistryError(
       'invalid_request',
       'expected a server that keeps blobs, got one that does not: there is nothing to collect',
     );
-  const { blobs, bytes } = await parts.collector.collect();
+  const { blobs, bytes } = await parts.collector.collect(signal);
   return answer(parts, { blobs, bytes });
 }
 

@@ -6,8 +6,10 @@ import { type TestContext, test } from 'node:test';
 import Database from 'better-sqlite3';
 import type { JsonObject } from '../../../src/core/canonical.ts';
 import type { Hash } from '../../../src/core/hash.ts';
-import type { BlobCollector } from '../../../src/server/blobs/collector.ts';
+import type { BlobCollector, CollectData } from '../../../src/server/blobs/collector.ts';
 import { namedBlobs } from '../../../src/server/blobs/named-blobs.ts';
+import { runThread } from '../../../src/server/reporting-thread.ts';
+import { walkTexts } from '../../../src/store/sqlite-texts.ts';
 import type { Store } from '../../../src/store/store.ts';
 import {
   GRACE_MS,
@@ -249,6 +251,47 @@ test('a value that the disk has changed ends the collection, and nothing is remo
   changeValue(databasePath);
   await assert.rejects(collector.collect(), { code: 'storage_damaged' });
   assert.equal(files().length, 2);
+});
+
+test('the walk may be given up at each shelf and each page', async (t) => {
+  const { dataDir, databasePath, putAged, real } = await openStage(t);
+  await putAged(makeBlob(100));
+  await real.change(put('api', { port: 80 }));
+  const walk = (signal: AbortSignal, onProgress: () => void) =>
+    runThread<readonly Hash[]>({
+      program: new URL('../../../src/server/blobs/collect-worker.ts', import.meta.url),
+      name: 'the walk',
+      data: { dataDir, databasePath, beforeMs: Date.now() } satisfies CollectData,
+      signal,
+      onProgress,
+    });
+  let told = 0;
+  const found = await walk(new AbortController().signal, () => told++);
+  assert.equal(found.length, 1);
+  const pages = [...walkTexts(databasePath)].length;
+  assert.deepEqual([told, pages], [256 + pages, 1]);
+  const end = new AbortController();
+  const givenUp = walk(end.signal, () => assert.fail('it goes on'));
+  end.abort();
+  await assert.rejects(givenUp, { code: 'unavailable' });
+});
+
+test('who asked for a collection may give it up, and with it the walk', async (t) => {
+  const stage = await openStage(t);
+  const [named, other] = [makeBlob(100, 1), makeBlob(100, 2)];
+  for (const blob of [named, other]) await stage.putAged(blob);
+  await stage.real.change(put('api', specOf(named)));
+  // Nobody gets as far as to find it.
+  changeValue(stage.databasePath);
+  const gone = new AbortController();
+  const blobs = {
+    count: async () => void setImmediate(() => gone.abort()),
+    remove: () => assert.fail('it was given up'),
+  };
+  const collector = openTestCollector(t, { ...stage, blobs });
+  await assert.rejects(collector.collect(gone.signal), { code: 'unavailable' });
+  await assert.rejects(stage.collector.collect(), { code: 'storage_damaged' });
+  assert.equal(stage.files().length, 2);
 });
 
 test('it is done in time by itself, and by one at a time', async (t) => {

@@ -330,6 +330,34 @@ test('a caller who goes away gives the snapshot up, and nothing is left of it', 
   assert.equal((await real.get('/operator/status')).body.snapshot, null);
 });
 
+for (const isJoined of [false, true])
+  test(`a caller who goes away ${isJoined ? 'waits no longer for a collection that was under way' : 'gives the collection up'}`, async (t) => {
+    const dataDir = makeDirectory();
+    const blobs = {
+      count: () => new Promise<void>(() => undefined),
+      remove: () => assert.fail('nothing was found yet'),
+    };
+    const collector = openTestCollector(t, { ...(await openTestBlobs({ dataDir })), blobs });
+    const gone = new AbortController();
+    const collect: typeof collector.collect = (signal) => {
+      const collecting = collector.collect(signal);
+      gone.abort();
+      return collecting;
+    };
+    const real = await openOperator(t, { dataDir, parts: { collector: { collect } } });
+    const underWay = isJoined ? [collector.collect()] : [];
+    const asked = real.post('/operator/collect', {}, gone.signal);
+    await assert.rejects(asked, { name: 'AbortError' });
+    await until(() => real.events.length > 0);
+    assert.deepEqual(
+      real.events.map(({ act, decision, code }) => [act, decision, code]),
+      [['collect', 'refused', 'unavailable']],
+    );
+    const ended = Promise.allSettled(underWay);
+    await collector.close();
+    for (const end of await ended) assert.equal(end.status, 'rejected');
+  });
+
 test('a freeze outlives the process, whatever else does', async (t) => {
   const first = await openOperator(t);
   await first.post('/operator/freeze', { reason: 'over the weekend' });
