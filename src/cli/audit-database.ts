@@ -26,6 +26,7 @@ import {
 import type { Archive } from './audit-archive.ts';
 import { type AskWitnesses, assertCheckpointOf } from './audit-checkpoint.ts';
 import type { AuditedBytes, Replayed } from './audit-entry.ts';
+import type { ErasureState } from './audit-erasures.ts';
 import { Replay, type ReplayOptions, type ReplaySource } from './audit-replay.ts';
 import { type ExpectedDescriptor, ExpectedIndex } from './expected-index.ts';
 
@@ -140,6 +141,7 @@ class DatabaseWalk {
     if (await this.#database.hasLetGo()) await this.#database.advance();
     await this.toVersion();
     const erasures = await this.#replay.end();
+    await this.#compareErasures(erasures);
     const { chain } = this.#replay;
     if (chain === null) throw damaged('a genesis at version 0', 'nothing');
     const newest = this.#newest;
@@ -151,6 +153,20 @@ class DatabaseWalk {
     if (!(await this.#database.hasNoNodesAfter(chain.tree.size)))
       throw damaged(`no node of the tree past ${chain.tree.size} entries`, 'one');
     return { chain, erasures, leaves: await leavesOfSet(this.#database, chain) };
+  }
+
+  /** A row for each that an entry says, and no bytes of any. */
+  async #compareErasures({ found }: ErasureState): Promise<void> {
+    const rows = await this.#database.erased();
+    const expected = new Map(found);
+    for (const { version, erasedBy, bytesLeft } of rows) {
+      if (expected.get(version) !== erasedBy)
+        throw damaged(`erasures as the entries say`, `one of version ${version} by ${erasedBy}`);
+      if (bytesLeft !== 0)
+        throw damaged(`nothing left of version ${version}, which was erased`, 'bytes of it');
+    }
+    if (rows.length !== expected.size)
+      throw damaged(`the ${expected.size} erasures that entries say`, String(rows.length));
   }
 
   /** Each descriptor's history, value by value. */

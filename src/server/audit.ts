@@ -4,7 +4,7 @@ import { cleanedUp, RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 import { type NodePlace, proveInclusion } from '../core/tlog/merkle.ts';
 import { assertBounded } from '../store/sqlite-bounds.ts';
-import { type MomentReader, openMomentReader } from '../store/sqlite-moment.ts';
+import { type ErasedRow, type MomentReader, openMomentReader } from '../store/sqlite-moment.ts';
 import type { ReadStore } from '../store/sqlite-read.ts';
 import type {
   DescriptorKey,
@@ -29,6 +29,8 @@ export interface AuditedDatabase extends AsyncDisposable {
   atOneMoment<T>(work: () => Promise<T>): Promise<T>;
   /** Whether something of it was pruned or erased since it was opened, or is about to be. */
   hasLetGo(): Promise<boolean>;
+  /** What it says was erased, by version. */
+  erased(): Promise<readonly ErasedRow[]>;
   /** Up to the newest entry there is; answers how many have come. */
   advance(): Promise<number>;
   /** The next entries, ascending, up to `version` at most. Throws `storage_damaged` where one is missing. */
@@ -97,6 +99,7 @@ function auditOf(
     note: opened.note,
     atOneMoment: (work) => store.atOneMoment(work),
     hasLetGo: () => store.hasLetGo(),
+    erased: () => store.erased(),
     advance: async () => {
       const before = version;
       version = (await store.head())?.version ?? before;

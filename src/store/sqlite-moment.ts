@@ -12,9 +12,17 @@ interface LettingGoRow {
   readonly erased: number;
 }
 
+export interface ErasedRow {
+  readonly version: number;
+  readonly erasedBy: number;
+  /** Of its payload and the values that it put. */
+  readonly bytesLeft: number;
+}
+
 export class MomentReader extends SqliteReader {
   readonly #db: Database.Database;
   readonly #lettingGo: Database.Statement<[], LettingGoRow>;
+  readonly #erased: Database.Statement<[], ErasedRow>;
   readonly #begun: LettingGoRow | undefined;
 
   /** Owns the connection from now on. */
@@ -24,7 +32,17 @@ export class MomentReader extends SqliteReader {
     this.#lettingGo = db.prepare(
       'SELECT oldest, reached, (SELECT count(*) FROM erasures) AS erased FROM (SELECT 0) LEFT JOIN retention',
     );
+    this.#erased = db.prepare(
+      `SELECT x.version, x.erased_by AS erasedBy, length(e.payload) + coalesce(
+         (SELECT sum(length(bytes)) FROM spans WHERE set_version = x.version), 0) AS bytesLeft
+       FROM erasures x LEFT JOIN entries e ON e.version = x.version ORDER BY x.version`,
+    );
     this.#begun = this.#lettingGo.get();
+  }
+
+  /** By version. */
+  async erased(): Promise<readonly ErasedRow[]> {
+    return this.#erased.all();
   }
 
   /**

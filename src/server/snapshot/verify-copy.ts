@@ -47,6 +47,7 @@ export async function verifyLog(
   assertLog(path, {
     end: { version, entryHash, root: tree.root },
     retained,
+    erasures: retained.state.erasures.length,
     onProgress: (done) => onProgress(done, version + 1),
   });
   return facts;

@@ -15,15 +15,17 @@ export interface LogOptions {
   readonly end: LogEnd;
   /** What entries may lack. */
   readonly retained: LetGo;
+  /** How many entries were erased, each by another that says so. */
+  readonly erasures: number;
   readonly onProgress: (done: number) => void;
 }
 
 /** Throws `storage_damaged`. */
-export function assertLog(path: string, { end, retained, onProgress }: LogOptions): void {
+export function assertLog(path: string, { end, retained, erasures, onProgress }: LogOptions): void {
   using scan = new DatabaseScan(path);
   const tree = new StoredTree(scan);
   let previous: Hash | null = null;
-  let size = 0;
+  let [size, erasing] = [0, 0];
   for (const page of scan.entryPages()) {
     for (const entry of hashedEntries(page)) {
       if (entry.version !== size)
@@ -31,6 +33,7 @@ export function assertLog(path: string, { end, retained, onProgress }: LogOption
       previous = assertEntry(entry, { previous, retained });
       tree.add(entry.leaf);
       size++;
+      if (entry.type === 'erase') erasing++;
     }
     onProgress(size);
   }
@@ -38,6 +41,9 @@ export function assertLog(path: string, { end, retained, onProgress }: LogOption
     throw damaged(
       `expected the log to lead to version ${end.version}, ${end.entryHash}, got ${size - 1}, ${previous}`,
     );
+  // What is there again nobody would leave out.
+  if (erasing !== erasures)
+    throw damaged(`expected the ${erasing} erasures that entries say, got ${erasures}`);
   tree.assertWhole();
 }
 
@@ -136,6 +142,8 @@ function assertEntry(
   // By this a payload that was committed is known from now on, and not committed again.
   if (leaf.payload_b3 !== entry.payloadB3)
     throw damaged(`expected the payload of version ${version} to lead to it, got no version`);
+  if (entry.payload.length > 0 && retained.isErased(version))
+    throw damaged(`expected version ${version} without its payload, as an entry demands, got it`);
   if (leaf.type !== entry.type)
     throw damaged(
       `expected version ${version} among those of type ${leaf.type}, got it among others`,

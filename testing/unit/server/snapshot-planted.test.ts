@@ -10,8 +10,8 @@ import { readFrom } from '../../../src/server/snapshot/directory-place.ts';
 import type { SnapshotFacts } from '../../../src/server/snapshot/header.ts';
 import { unpackVerified } from '../../../src/server/snapshot/unpack-verified.ts';
 import { openSqliteStore } from '../../../src/store/sqlite.ts';
-import { openTestRegistry, put } from '../../support/registry.ts';
-import { descriptorsPayload } from '../../support/signers.ts';
+import { keepCheckpoint, openTestRegistry, put } from '../../support/registry.ts';
+import { descriptorsPayload, erasePayload } from '../../support/signers.ts';
 import { factsOf, packTest } from '../../support/snapshot.ts';
 import { makeDirectory, makePath } from '../../support/store-sqlite.ts';
 import { withoutTriggers } from '../../support/store-triggers.ts';
@@ -24,6 +24,8 @@ interface Sound {
 }
 
 let sound: Sound;
+/** Version 1 of it is erased by version 3. */
+let erased: Sound;
 
 before(async () => {
   const path = makePath();
@@ -32,11 +34,18 @@ before(async () => {
   assert.ok(alice);
   await real.change(put('a', { v: 1 }));
   await real.change(put('a', { v: 2 }, { v: 1 }), put('b', { v: 1 }));
+  const whole = await real.registry.reader.entry(1);
+  assert.ok(whole);
   const waiting = descriptorsPayload(real.registryHash, [put('waiting', {})]);
   await real.registry.proposals.propose(waiting.bytes);
   await real.registry.proposals.approve(waiting.payloadB3, alice.approve(waiting));
   await real.registry[Symbol.asyncDispose]();
   sound = { bytes: readFileSync(path), facts: await factsOf(path) };
+  const again = await openTestRegistry({ store: await openSqliteStore({ ...IDLE, path }) });
+  await again.commit(erasePayload(real.registryHash, { erases: whole.entryHash, version: 1 }));
+  await keepCheckpoint(again);
+  await again.registry[Symbol.asyncDispose]();
+  erased = { bytes: readFileSync(path), facts: await factsOf(path) };
 });
 
 /** A snapshot of a database in which nothing held anybody back, under a header that is right. */
@@ -76,6 +85,7 @@ async function assertRefused(
 
 test('a snapshot in which nothing was planted is taken', async () => {
   assert.deepEqual((await unpack(await planted(sound))).header.version, 2);
+  assert.deepEqual((await unpack(await planted(erased))).header.version, 3);
 });
 
 test('an approval that is none does not stand where the signer’s own belongs', async () => {
@@ -111,4 +121,27 @@ test('a row has no number from which nobody can count on', async () => {
     ],
   ] as const)
     await assertRefused(sound, new RegExp(`rows of the table ${table} numbered from`), statement);
+});
+
+test('what was erased stays erased', async () => {
+  const older = makePath();
+  writeFileSync(older, sound.bytes);
+  const db = new Database(older, { readonly: true });
+  const hex = (sql: string) => db.prepare<[], string>(sql).pluck().get();
+  const payload = hex('SELECT hex(payload) FROM entries WHERE version = 1');
+  const value = hex('SELECT hex(bytes) FROM spans WHERE set_version = 1');
+  db.close();
+  assert.ok(payload && value);
+  const row = 'DELETE FROM erasures';
+  const [payloadBack, valueBack] = [
+    `UPDATE entries SET payload = x'${payload}' WHERE version = 1`,
+    `UPDATE spans SET bytes = x'${value}' WHERE set_version = 1`,
+  ];
+  await assertRefused(
+    erased,
+    /expected the 1 erasures that entries say, got 0/,
+    ...[row, payloadBack, valueBack],
+  );
+  await assertRefused(erased, /version 1 without its payload, as an entry demands/, payloadBack);
+  await assertRefused(erased, /service\/a that is gone, as an entry demands/, valueBack);
 });
