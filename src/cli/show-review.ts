@@ -115,7 +115,7 @@ function showErasure(
   return [
     `erases ${erasureText(payload)}`,
     'for ever: the payload of that entry, and the values that it put, in this registry and in snapshots taken later',
-    'stays: its leaf, its hashes, its approvals, the signer ids in them, and that this happened',
+    'stays: its leaf, its hashes, its approvals, the signer ids in them, the kinds and ids of what it put, and that this happened',
     'not reached: snapshots and copies taken before, mirrors, and whoever has read it: ask them',
     ...(entry === undefined
       ? [style('warn', 'what it holds is not known here')]

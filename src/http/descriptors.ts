@@ -50,6 +50,7 @@ async function answerHistory(
   query: { kind: string; id: string; limit: number },
 ): Promise<Answer> {
   const head = currentHead(registry);
+  const { oldest } = registry.retention();
   const items = await registry.reader.history(query);
   const { kind, id } = query;
   const body = spliceObject({
@@ -66,7 +67,7 @@ async function answerHistory(
     origin: head.object.origin,
   });
   // Taken before the read: at worst the tag is older than the answer, and a revalidation misses.
-  return answerBytes(body, { caching: 'head', etag: head.etag });
+  return answerBytes(body, { caching: 'head', etag: `"${head.object.entry_hash}.${oldest}"` });
 }
 
 interface Tie {

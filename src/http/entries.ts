@@ -1,7 +1,8 @@
 /** Entries from a version on, one a line, for readers that catch up. */
 import { QUERIES, readQuery } from '../api/parameters.ts';
 import { encodeUtf8 } from '../core/bytes.ts';
-import { entryHash } from '../core/leaf.ts';
+import { hashOf } from '../core/hash.ts';
+import { type EntryBytes, entryHash } from '../core/leaf.ts';
 import type { Registry } from '../registry/registry.ts';
 import { answerBytes } from './answer.ts';
 import type { Handler } from './exchange.ts';
@@ -23,8 +24,18 @@ export function entryRoutes(registry: Registry): { readonly readEntries: Handler
       return answerBytes(body, {
         mediaType: 'application/x-ndjson',
         caching: isWhole ? 'immutable' : 'none',
-        ...(isWhole && last !== undefined && { etag: `"${entryHash(last.leaf)}.${range.from}"` }),
+        ...(isWhole && last !== undefined && { etag: etagOf(entries, { ...range, last }) }),
       });
     },
   };
+}
+
+/** Of an erased entry the payload is gone from the page: the tag says which those are. */
+function etagOf(
+  entries: readonly EntryBytes[],
+  { from, last }: { readonly from: number; readonly last: EntryBytes },
+): string {
+  const erased = entries.flatMap(({ payload }, i) => (payload.length === 0 ? [from + i] : []));
+  const lost = erased.length === 0 ? '' : `.${hashOf(encodeUtf8(erased.join()))}`;
+  return `"${entryHash(last.leaf)}.${from}${lost}"`;
 }

@@ -3,7 +3,6 @@
  * is larger is streamed as it is: as it was prepared, or a page at a time from the store.
  */
 import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
-import type { Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import type { BodyCache } from './body-cache.ts';
 import { acceptedCodings, codedEtag, codingHeaders, type Representation } from './compress.ts';
@@ -50,8 +49,10 @@ export function setRoutes(
         origin: currentHead(deps.registry).object.origin,
       };
       const accepted = acceptedCodings(c.req.header('Accept-Encoding'));
-      const known = accepted.find((coding) =>
-        matchesEtag(c.req.header('If-None-Match'), etagOf(key, coding)),
+      // What has lost a value is refused below, also to who has it.
+      const isRefused = form === 'items' && !deps.registry.reader.isWholeSet(key.version);
+      const known = accepted.find(
+        (coding) => !isRefused && matchesEtag(c.req.header('If-None-Match'), etagOf(key, coding)),
       );
       if (known !== undefined) return notModified(answerSet(null, { key, place, coding: known }));
       const [coding = 'identity'] = accepted;
@@ -99,12 +100,6 @@ function answerSet(body: Answer['body'], { key, place, coding, headers }: Answer
   });
 }
 
-/** Then it is the reader who says so. */
-function hasLostValue(registry: Registry, { version }: WholeSet): boolean {
-  const { erasures } = registry.retention();
-  return erasures.some((one) => one.version <= version && version < one.until);
-}
-
 class SetBodies {
   readonly #deps: SetDeps;
   readonly #maxBytes: number;
@@ -137,7 +132,7 @@ class SetBodies {
   async prepared(key: SetKey): Promise<PreparedSet | undefined> {
     if (key.form === 'hashes' || key.size < PREPARED_FROM) return undefined;
     const { preparedSets, registry } = this.#deps;
-    return hasLostValue(registry, key) ? undefined : await preparedSets?.open(key);
+    return registry.reader.isWholeSet(key.version) ? await preparedSets?.open(key) : undefined;
   }
 
   async #open({ form, version }: SetKey): Promise<SetBytes> {

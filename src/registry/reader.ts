@@ -92,6 +92,10 @@ export class LogReader implements Reader {
     return { version, governance: this.#governanceAfter(version) };
   }
 
+  isWholeSet(version: number): boolean {
+    return this.#options.retained.isWholeSet(version);
+  }
+
   async set(version: number): Promise<SetAnswer | undefined> {
     const leaf = await this.keptLeaf(version);
     if (leaf === undefined) return undefined;
@@ -183,8 +187,10 @@ export class LogReader implements Reader {
     await this.#options.known();
     const head = this.#options.head()?.version ?? -1;
     const spans = await this.#store.history(query);
+    // As it was after the read: what is on its way to be dropped is told by nobody either.
+    const { oldest } = this.#options.retained.state;
     return spans
-      .filter((span) => span.setVersion <= head)
+      .filter((span) => span.setVersion <= head && (span.endVersion ?? head + 1) > oldest)
       .map((span) => {
         const { setVersion, endVersion, bytes, valueHash } = span;
         const isLost = bytes.length === 0 && this.#options.retained.isErased(setVersion);

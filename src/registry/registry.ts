@@ -167,6 +167,8 @@ export interface Reader {
   governance(
     version: number,
   ): Promise<{ readonly version: number; readonly governance: Governance } | undefined>;
+  /** Whether no value of the set was erased: another set is refused whole. */
+  isWholeSet(version: number): boolean;
   set(version: number): Promise<SetAnswer | undefined>;
   /** The same set by its hashes, which stay when values are erased. */
   setHashes(version: number): Promise<SetHashes | undefined>;

@@ -91,6 +91,10 @@ export class Retained implements LetGo {
     }
   }
 
+  isWholeSet(version: number): boolean {
+    return this.#lostAt(version) === undefined;
+  }
+
   /** Throws `erased` when the set at a version has lost a value. */
   assertWholeSet(version: number): void {
     const lost = this.#lostAt(version);

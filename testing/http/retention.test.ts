@@ -109,6 +109,54 @@ test('an erased entry is 410, a null payload among the entries, and a null value
   assert.equal((await app.get('/registry/2/tlog-proof')).status, 200);
 });
 
+test('who has what was erased is told so, and not that it has not changed', async () => {
+  const app = await openChanged();
+  const [whole, refused, changed] = [
+    ['/registry/3/set', '/registry/2/set/hashes', '/registry/diff?from=1&to=3'],
+    ['/registry/2', '/registry/2/set', '/registry/2/descriptors/service/a']
+      .concat('/registry/2/descriptors/service/a?proof=1')
+      .concat('/registry/diff?from=1&to=2', '/registry/diff?from=2&to=3'),
+    ['/registry/entries?from=1&limit=2', '/registry/entries?from=2&limit=2'],
+  ];
+  const same = ['/registry/diff?from=2&to=2', '/registry/entries?from=3&limit=1', ...whole];
+  const tags = new Map<string, string>();
+  for (const path of [...same, ...refused, ...changed])
+    tags.set(path, (await app.get(path)).headers.get('ETag') ?? '');
+  const again = (path: string, coding = 'identity') =>
+    app.get(path, { 'If-None-Match': tags.get(path) ?? '', 'Accept-Encoding': coding });
+  for (const path of tags.keys()) assert.equal((await again(path)).status, 304, path);
+  await erase(app, 2);
+  for (const path of same) assert.equal((await again(path)).status, 304, path);
+  for (const path of refused) assert.equal((await again(path)).status, 410, path);
+  for (const path of changed) {
+    const answer = await again(path);
+    assert.equal(answer.status, 200, path);
+    assert.match(await answer.text(), /"payload":null/);
+    assert.notEqual(answer.headers.get('ETag'), tags.get(path));
+    tags.set(path, answer.headers.get('ETag') ?? '');
+    assert.equal((await again(path)).status, 304, path);
+  }
+  const any = { 'If-None-Match': '*' };
+  assert.equal(
+    (await app.get('/registry/2/set', { ...any, 'Accept-Encoding': 'gzip' })).status,
+    410,
+  );
+});
+
+test('a history without what was pruned is another one', async () => {
+  const app = await openChanged();
+  const path = '/registry/history/service/a';
+  const etag = (await app.get(path)).headers.get('ETag') ?? '';
+  const again = () => app.get(path, { 'If-None-Match': etag });
+  assert.equal((await again()).status, 304);
+  await app.registry.prune(2);
+  const { items } = await (await again()).json();
+  assert.deepEqual(
+    items.map(({ set_version }: { set_version: number }) => set_version),
+    [2],
+  );
+});
+
 test('a proposal of an erased payload is gone too', async () => {
   const app = await openChanged();
   const [id] = [(await app.registry.reader.leaf(2))?.payload_b3];

@@ -36,4 +36,7 @@ async function erase(context: Context, version: number, options: EraseOptions): 
   const proposal = draftErase(head, act, envelopeOf(context, options));
   if (options.output !== undefined) return writePayload(context, options.output, proposal);
   await postPayload(context, client, proposal);
+  await context.say(
+    'kinds and ids of what that version put are not erased: `quorate review` shows what is',
+  );
 }

@@ -36,6 +36,8 @@ test('erase names the verified entry by its hash, and is reviewed, approved and 
   assert.match(stdout, /^erases version 1 b3:[0-9a-f]+, reason PersonalData$/m);
   assert.match(stdout, /^for ever: the payload of that entry, and the values that it put/m);
   assert.match(stdout, /^stays: its leaf, its hashes, its approvals/m);
+  assert.match(stdout, /^stays: .*the kinds and ids of what it put/m);
+  assert.match(proposed.stderr, /^kinds and ids of what that version put are not erased/m);
   assert.match(stdout, /^not reached: snapshots and copies taken before/m);
   // What would be gone is shown to who signs for it.
   assert.match(stdout, /\+ "born": "1815-12-10"/);

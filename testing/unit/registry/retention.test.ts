@@ -48,6 +48,30 @@ test('below the oldest version payloads and sets are refused, and what proves th
   assert.equal((await reader.descriptor({ version: 3, ...key }))?.setVersion, 2);
 });
 
+test('a history ends where values are on their way to be dropped', async () => {
+  const store = createMemoryStore();
+  await openChanged(store);
+  const cutShort = lying(store, { prune: async () => undefined });
+  const { registry } = await openTestRegistry({ store: cutShort });
+  const spansOf = async (id: string) =>
+    (await registry.reader.history({ kind: 'service', id, limit: 9 })).map(
+      ({ setVersion, endVersion }) => [setVersion, endVersion],
+    );
+  const [newest, older] = await spansOf('a');
+  assert.deepEqual(
+    [newest, older],
+    [
+      [2, 4],
+      [1, 2],
+    ],
+  );
+  await registry.prune(2);
+  assert.deepEqual(await spansOf('a'), [newest]);
+  await registry.prune(3);
+  assert.deepEqual(await spansOf('a'), [newest]);
+  assert.equal((await spansOf('b')).length, 1);
+});
+
 test('no more is pruned than a signed checkpoint covers, and never back', async () => {
   const { registry } = await openChanged();
   for (const oldest of [5, 99, -1, 1.5, Number.NaN])
