@@ -153,9 +153,15 @@ export class FileBlobs implements BlobStore {
       giveBack(piece);
     }
     assertHash(formatHash(hasher.digest()), address);
+    await this.#turns.run(address, () => this.#makeYoung(address, bytes));
+    return { isNew: false, bytes };
+  }
+
+  /** In its turn: who removes it looks before or after all of this. */
+  async #makeYoung(address: Hash, bytes: number): Promise<void> {
     await using file = await open(blobPath(this.#parts.paths, address), 'r+');
     if ((await file.stat()).size !== bytes) {
-      await this.#turns.run(address, () => this.#setAside(address));
+      await this.#setAside(address);
       throw new RegistryError(
         'storage_damaged',
         `expected ${bytes} bytes kept of ${address}, got others: put it again`,
@@ -164,7 +170,6 @@ export class FileBlobs implements BlobStore {
     const now = new Date(this.#parts.now());
     await file.utimes(now, now);
     await file.sync();
-    return { isNew: false, bytes };
   }
 
   async #store(address: Hash, upload: BlobUpload): Promise<Put> {
@@ -244,6 +249,8 @@ export class FileBlobs implements BlobStore {
   /** In its turn, and only when a second look says the same. */
   async #setAside(address: Hash): Promise<void> {
     const { log, metrics, paths } = this.#parts;
+    // What was not counted yet is not to be taken off.
+    await this.count();
     const path = blobPath(paths, address);
     const found = await statFile(path);
     if (found === undefined || (await hashFile(path)).hash === address) return;

@@ -9,6 +9,7 @@ import {
   statfsSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -16,16 +17,22 @@ import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
 import { blobAddress } from '../../../src/server/blobs/blob-paths.ts';
 import { BlobRoom } from '../../../src/server/blobs/blob-room.ts';
+import { FileBlobs } from '../../../src/server/blobs/file-blobs.ts';
 import { IncomingFile, writeAll } from '../../../src/server/blobs/incoming-file.ts';
 import { giveBack } from '../../../src/server/give-back.ts';
 import { inPieces, makeBlob, openTestBlobs, type TestBlobs } from '../../support/blobs.ts';
 import { mountSmall } from '../../support/mount.ts';
+import { until } from '../../support/operator.ts';
+import { SILENT_LOG } from '../../support/registry.ts';
 import { makeDataDir } from '../../support/server-start.ts';
 import { makeDirectory } from '../../support/store-sqlite.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
-async function readAll({ blobs }: TestBlobs, address: `b3:${string}`): Promise<Uint8Array> {
+async function readAll(
+  { blobs }: Pick<TestBlobs, 'blobs'>,
+  address: `b3:${string}`,
+): Promise<Uint8Array> {
   const blob = await blobs.open(address);
   assert.ok(blob);
   const body = await blob.read({ range: undefined, onEnd: () => {}, onBroken: () => {} });
@@ -263,6 +270,43 @@ for (const isAnnounced of [true, false])
     assert.equal(await kept.metric('blobs_damaged_total'), 1);
     assert.equal(kept.complaints.length, 1);
   });
+
+test('a changed blob that is read before all are counted is not taken off what was never added', async () => {
+  const kept = await openTestBlobs();
+  const blob = makeBlob(1_000);
+  await kept.blobs.put(blob.address, { parts: inPieces(blob.bytes), declaredBytes: undefined });
+  writeFileSync(kept.pathOf(blob.address), makeBlob(1_000, 1).bytes);
+  const limits = { maxBlobBytes: 1, quotaBytes: 1, graceMs: 1, minFreeBytes: 1 };
+  const parts = { ...kept, limits: () => limits, log: SILENT_LOG, now: Date.now };
+  const blobs = new FileBlobs(parts);
+  await assert.rejects(readAll({ blobs }, blob.address), { code: 'storage_damaged' });
+  await until(async () => (await kept.metric('blobs_damaged_total')) === 1);
+  await blobs.count();
+  assert.equal(await kept.metric('registry_blobs'), 0);
+  assert.equal(await kept.metric('registry_blob_bytes'), 0);
+});
+
+test('whether a blob is removed that is put again at that moment is decided when it is young', async () => {
+  let onRenewed = () => {};
+  const now = () => {
+    onRenewed();
+    return Date.now();
+  };
+  const { blobs, pathOf } = await openTestBlobs({ now });
+  const { address, bytes } = makeBlob(1_000);
+  const put = () => blobs.put(address, { parts: inPieces(bytes), declaredBytes: bytes.length });
+  await put();
+  utimesSync(pathOf(address), 1, 1);
+  const seen: number[] = [];
+  const isNamed = () => seen.push(statSync(pathOf(address)).mtimeMs) > 0;
+  const removing: unknown[] = [];
+  // It has been looked for, and its time is not written yet.
+  onRenewed = () => removing.push(blobs.remove(address, { beforeMs: Infinity, isNamed }));
+  assert.ok(!(await put()).isNew);
+  assert.deepEqual(await Promise.all(removing), [undefined]);
+  assert.equal(seen.length, 1);
+  assert.ok((seen[0] ?? 0) > 1_000, `it was last put at ${seen[0]}`);
+});
 
 test('a blob that is kept is counted once, no longer as one that arrives', async () => {
   const kept = await openTestBlobs({ settings: { blob_quota: '3MiB' } });
