@@ -18,7 +18,9 @@ import { publishEntry } from './published.ts';
 import type {
   DescriptorAnswer,
   Difference,
+  EntryRange,
   HistoryItem,
+  NamedLeaf,
   PublishedHead,
   Reader,
   SetAnswer,
@@ -72,7 +74,7 @@ export class LogReader implements Reader {
     return this.leaf(version);
   }
 
-  async entries({ from, limit }: { from: number; limit: number }): Promise<readonly EntryBytes[]> {
+  async entries({ from, limit }: EntryRange): Promise<readonly EntryBytes[]> {
     const head = this.#options.head();
     if (head === undefined || from > head.version) return [];
     const { retained } = this.#options;
@@ -223,25 +225,23 @@ export class LogReader implements Reader {
     return this.#proofs.consistency(sizes);
   }
 
-  /** Entries as events, ascending from `from`. */
-  async published({
-    from,
-    limit,
-  }: {
-    from: number;
-    limit: number;
-  }): Promise<readonly PublishedHead[]> {
-    const registry = this.#options.chain()?.registry;
+  async leaves({ from, limit }: EntryRange): Promise<readonly NamedLeaf[]> {
     const head = this.#options.head();
-    if (registry === undefined || head === undefined) return [];
-    // Leaves alone: payloads would cost a stream more than all it sends. And one leaf more, which names the last.
+    if (head === undefined || from > head.version) return [];
+    // One more, which names the last.
     const present = head.version + 1 - from;
     const bytes = await this.#store.leaves({ from, limit: Math.min(limit + 1, present) });
-    const leaves = assertStoredLeaves(bytes, { from, head: head.object });
+    return assertStoredLeaves(bytes, { from, head: head.object }).slice(0, limit);
+  }
+
+  /** Entries as events, ascending from `from`. */
+  async published(range: EntryRange): Promise<readonly PublishedHead[]> {
+    const registry = this.#options.chain()?.registry;
+    if (registry === undefined) return [];
+    // Leaves alone: payloads would cost a stream more than all it sends.
+    const leaves = await this.leaves(range);
     const note = this.#options.checkpoints.published?.note;
-    return leaves
-      .slice(0, limit)
-      .map(({ leaf, entryHash }) => publishEntry({ leaf, entryHash, registry, note }));
+    return leaves.map((named) => publishEntry({ ...named, registry, note }));
   }
 
   async committed(version: number): Promise<CommittedProposal | undefined> {

@@ -150,6 +150,16 @@ export interface HistoryItem {
   readonly valueHash: Hash;
 }
 
+export interface EntryRange {
+  readonly from: number;
+  readonly limit: number;
+}
+
+export interface NamedLeaf {
+  readonly leaf: Leaf;
+  readonly entryHash: Hash;
+}
+
 /**
  * Reads at a version. Everything is re-hashed on its way out: damage is `storage_damaged`, never an
  * answer. Sets, descriptors and differences are held against the set roots of their versions; the rows
@@ -163,7 +173,9 @@ export interface Reader {
   /** The same of a version whose set is kept; throws `pruned` for others. */
   keptLeaf(version: number): Promise<Leaf | undefined>;
   /** Ascending; empty past the head. At most `limit`, possibly fewer. The payload of an erased one is empty. */
-  entries(range: { readonly from: number; readonly limit: number }): Promise<readonly EntryBytes[]>;
+  entries(range: EntryRange): Promise<readonly EntryBytes[]>;
+  /** Ascending; empty past the head. At most `limit`. Reads no payload, whatever its size. */
+  leaves(range: EntryRange): Promise<readonly NamedLeaf[]>;
   governance(
     version: number,
   ): Promise<{ readonly version: number; readonly governance: Governance } | undefined>;

@@ -12,7 +12,7 @@ export interface RetentionPolicy {
 }
 
 export interface HorizonOptions {
-  readonly reader: Pick<Reader, 'leaf'>;
+  readonly reader: Pick<Reader, 'leaves'>;
   /** The newest version. */
   readonly head: number;
   /** The lowest version that is whole now: nothing below is looked at. */
@@ -39,8 +39,8 @@ async function firstAfter(time: number, { reader, head, oldest }: HorizonOptions
   let [low, high] = [oldest, head];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    const leaf = await reader.leaf(middle);
-    if (leaf !== undefined && Date.parse(leaf.committed_at) < time) low = middle + 1;
+    const [named] = await reader.leaves({ from: middle, limit: 1 });
+    if (named !== undefined && Date.parse(named.leaf.committed_at) < time) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -49,16 +49,21 @@ async function firstAfter(time: number, { reader, head, oldest }: HorizonOptions
 /** Leaves are read on the thread that serves: a turn for others after so many. */
 const LEAVES_AT_ONCE = 64;
 
-/** The lowest version from which on all payloads together fit. Costs as many reads as are kept. */
+/** The lowest version from which on all payloads together fit. Costs as many leaves as are kept. */
 async function firstWithin(
   bytes: number,
   { reader, head, oldest }: HorizonOptions,
 ): Promise<number> {
   let sum = 0;
-  for (let version = head; version >= oldest; version--) {
-    sum += (await reader.leaf(version))?.payload_bytes ?? 0;
-    if (sum > bytes) return version + 1;
-    if (version % LEAVES_AT_ONCE === 0) await nextTurn();
+  for (let end = head + 1; end > oldest; ) {
+    const from = Math.max(oldest, end - LEAVES_AT_ONCE);
+    const page = await reader.leaves({ from, limit: end - from });
+    for (const { leaf } of page.toReversed()) {
+      sum += leaf.payload_bytes;
+      if (sum > bytes) return leaf.version + 1;
+    }
+    await nextTurn();
+    end = from;
   }
   return oldest;
 }

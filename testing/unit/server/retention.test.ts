@@ -9,7 +9,13 @@ import type { Store } from '../../../src/store/store.ts';
 import type { AuditEvent } from '../../../src/telemetry/audit.ts';
 import { lying } from '../../support/lying-store.ts';
 import { until } from '../../support/operator.ts';
-import { openTestRegistry, put, SILENT_LOG, type TestRegistry } from '../../support/registry.ts';
+import {
+  appendDirectly,
+  openTestRegistry,
+  put,
+  SILENT_LOG,
+  type TestRegistry,
+} from '../../support/registry.ts';
 
 const NONE: RetentionPolicy = { ageMs: 0, entries: 0, bytes: 0 };
 const DAY_MS = 86_400_000;
@@ -56,6 +62,43 @@ test('the head is always kept, and what was pruned before never comes back', asy
     assert.equal(await reachOf(real, policy), 5, JSON.stringify(policy));
   assert.equal(await reachOf(real, { entries: 4 }, 3), 3);
   assert.equal(await reachOf(real, {}, 3), 3);
+});
+
+test('a policy is looked at by leaves alone, and others have a turn after each page', async () => {
+  const inner = createMemoryStore();
+  await appendDirectly(await openTestRegistry({ store: inner }), 200);
+  let payloads = 0;
+  const pages: number[] = [];
+  const store = lying(inner, {
+    entry: (version) => {
+      payloads++;
+      return inner.entry(version);
+    },
+    entries: (range) => {
+      payloads++;
+      return inner.entries(range);
+    },
+    leaves: (range) => {
+      pages.push(range.limit);
+      return inner.leaves(range);
+    },
+  });
+  const { registry, timers } = await openTestRegistry({ store });
+  payloads = 0;
+  pages.length = 0;
+  let [turns, isDone] = [0, false];
+  setImmediate(function turn() {
+    turns++;
+    if (!isDone) setImmediate(turn);
+  });
+  const policy = { ageMs: DAY_MS, entries: 0, bytes: 1_000_000 };
+  const range = { reader: registry.reader, head: 200, oldest: 0, now: timers.now() };
+  assert.equal(await horizonOf(policy, range), 0);
+  isDone = true;
+  assert.equal(payloads, 0);
+  assert.ok(Math.max(...pages) < 200, `${pages}`);
+  const large = pages.filter((limit) => limit > 2).length;
+  assert.ok(large > 1 && turns >= large, `${turns} turns in ${large} pages`);
 });
 
 interface Run {
