@@ -11,11 +11,46 @@ import { blobAddress, blobPaths } from '../../src/server/blobs/blob-paths.ts';
 import { BLOBS_PUT, inPieces, openTestBlobs } from '../support/blobs.ts';
 import { programOf, type Run } from '../support/child.ts';
 import { makeDirectory } from '../support/store-sqlite.ts';
-import { type FailedAttempt, failEachCall, isStraceMissing } from '../support/strace.ts';
+import {
+  type FailedAttempt,
+  failEachCall,
+  isStraceMissing,
+  tracedCalls,
+} from '../support/strace.ts';
 
 /** Calls are counted by thread: one does them all. */
 const ONE_THREAD = ['env', 'UV_THREADPOOL_SIZE=1'];
 const CHILD = programOf('blob-child');
+
+/** What a call means for the blob of this name; `undefined`: nothing. */
+function stepOf(call: string, name: string): string | undefined {
+  const isIncoming = call.includes('/.incoming/');
+  if (call.startsWith('writev(') && isIncoming) return 'written';
+  if (call.startsWith('fsync(')) {
+    if (isIncoming) return 'synced';
+    if (call.includes(`/${name.slice(0, 2)}>`)) return 'name synced';
+  }
+  if (call.startsWith('rename(') && call.includes(name)) return 'named';
+  return call.startsWith('write(1<') && call.includes(name) ? 'answered' : undefined;
+}
+
+test('a blob is synced before it has its name, and its name is synced before it is answered', async (t) => {
+  if (isStraceMissing(t)) return;
+  const directory = makeDirectory();
+  const program = [...ONE_THREAD, process.execPath, CHILD, join(directory, 'data')];
+  const names = ['writev', 'fsync', 'rename', 'write'];
+  const calls = await tracedCalls(names, { directory, program });
+  let from = 0;
+  for (const { address } of BLOBS_PUT) {
+    const name = address.slice('b3:'.length);
+    const end = calls.findIndex((call) => stepOf(call, name) === 'answered') + 1;
+    const steps = calls.slice(from, end).flatMap((call) => stepOf(call, name) ?? []);
+    from = end;
+    const written = steps.lastIndexOf('written');
+    assert.ok(written >= 0);
+    assert.deepEqual(steps.slice(written + 1), ['synced', 'named', 'name synced', 'answered']);
+  }
+});
 
 /** Of the blobs under a name, each of which must be whole. */
 function visibleIn(dataDir: string): readonly string[] {

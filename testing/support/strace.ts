@@ -77,3 +77,25 @@ async function runWithFault({ call, effect, program }: Loop, attempt: Attempt) {
 function isKill(line: string): boolean {
   return line.endsWith('+++ killed by SIGKILL +++');
 }
+
+/** Runs a program that nothing disturbs; the calls of these names as strace shows them, in the order in which they ended. */
+export async function tracedCalls(
+  calls: readonly string[],
+  { directory, program }: { readonly directory: string; readonly program: readonly string[] },
+): Promise<readonly string[]> {
+  const trace = join(directory, 'trace');
+  const options = ['-f', '--seccomp-bpf', '-y', '-q', '-s', '128', '-o', trace];
+  await run('strace', [...options, '-e', `trace=${calls.join()}`, ...program]);
+  /** By thread: what another thread's call came in between of. */
+  const begun = new Map<string, string>();
+  return readFileSync(trace, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, thread = '', call = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
+      const [, beginning] = /^(.*) <unfinished \.\.\.>$/.exec(call) ?? [];
+      if (beginning !== undefined) begun.set(thread, beginning);
+      if (beginning !== undefined || call === '') return [];
+      const [, end] = /^<\.\.\. \w+ resumed>(.*)$/.exec(call) ?? [];
+      return [end === undefined ? call : `${begun.get(thread)}${end}`];
+    });
+}
