@@ -4,6 +4,14 @@ import type { Socket } from 'node:net';
 import type { ReadAnswer, ReadyResponse } from '../../http/ready-reads.ts';
 import { CORR_ID_LENGTH } from '../corr-id.ts';
 
+/** A reader that leaves a joined answer lying keeps a copy of it; a longer body is written apart, the same for all. */
+const MAX_JOINED_BYTES = 16 * 1024;
+
+/** One response as bytes. What a socket still has to send is never touched again. */
+interface WrittenResponse {
+  write(socket: Socket, corrId: string, suffix: string): void;
+}
+
 export class Wire {
   readonly #keepAliveSeconds: number;
   readonly #written = new WeakMap<ReadyResponse, WrittenResponse>();
@@ -30,18 +38,40 @@ export class Wire {
   write(socket: Socket, { response, corrId }: ReadAnswer): void {
     let written = this.#written.get(response);
     if (written === undefined) {
-      written = new WrittenResponse(response, this.#suffix.length);
+      written = writtenResponse(response, this.#suffix.length);
       this.#written.set(response, written);
     }
     written.write(socket, corrId, this.#suffix);
   }
 }
 
-/**
- * One response as bytes, of which only the correlation id and the date are written anew. Bytes that a socket
- * still has to send are never touched again.
- */
-class WrittenResponse {
+function writtenResponse(response: ReadyResponse, suffixLength: number): WrittenResponse {
+  const { body } = response;
+  return body === null || body.length <= MAX_JOINED_BYTES
+    ? new JoinedResponse(response, suffixLength)
+    : new ApartResponse(response, body);
+}
+
+/** The body is nobody's copy, and goes with the head in one write. */
+class ApartResponse implements WrittenResponse {
+  readonly #prefix: string;
+  readonly #body: Uint8Array;
+
+  constructor(response: ReadyResponse, body: Uint8Array) {
+    this.#prefix = prefixOf(response);
+    this.#body = body;
+  }
+
+  write(socket: Socket, corrId: string, suffix: string): void {
+    socket.cork();
+    socket.write(this.#prefix + corrId + suffix, 'latin1');
+    socket.write(this.#body);
+    socket.uncork();
+  }
+}
+
+/** Head and body in one buffer, of which only the correlation id and the date are written anew. */
+class JoinedResponse implements WrittenResponse {
   readonly #prefix: string;
   readonly #body: Uint8Array;
   readonly #suffixAt: number;

@@ -23,8 +23,11 @@ async function pair(t: TestContext): Promise<{ readonly near: Socket; readonly f
   });
   await new Promise<void>((resolve) => server.listen(join(directory, 's'), resolve));
   const far = connect(join(directory, 's'));
-  const [near]: Socket[] = await once(server, 'connection');
-  return { near: near ?? assert.fail('no connection'), far };
+  const [near = assert.fail('no connection')]: Socket[] = await once(server, 'connection');
+  t.after(() => {
+    for (const end of [near, far]) end.destroy();
+  });
+  return { near, far };
 }
 
 function idsIn(text: string): readonly (string | undefined)[] {
@@ -84,4 +87,43 @@ test('every byte of a body arrives as it is', async (t) => {
     bodies.map((text) => text === expected),
     [true, true],
   );
+});
+
+test('answers of every length arrive whole, one after the other', async (t) => {
+  const wire = new Wire(65_000);
+  const { near, far } = await pair(t);
+  const heard = untilClosed(far);
+  const lengths = [0, 1, 16_383, 16_384, 16_385, 70_000, 16_385, 16_384, 1];
+  for (const length of lengths)
+    for (const corrId of [newCorrId(), 'mine']) {
+      const body = new Uint8Array(length).fill(97);
+      wire.write(near, { response: { status: 200, headers: [], body }, corrId });
+    }
+  near.end();
+  const bodies = (await heard).split(/HTTP\/1\.1 200 OK\r\n.*?\r\n\r\n/s).slice(1);
+  assert.deepEqual(
+    bodies.map(({ length }) => length),
+    lengths.flatMap((length) => [length, length]),
+  );
+});
+
+test('readers that leave a large answer lying share its bytes', async (t) => {
+  const wire = new Wire(65_000);
+  const [readers, bytes] = [40, 1024 * 1024];
+  const response = { status: 200, headers: [], body: new Uint8Array(bytes).fill(97) };
+  const pairs = await Promise.all(Array.from({ length: 2 * readers }, () => pair(t)));
+  const [before, heard] = [process.memoryUsage().arrayBuffers, [] as Promise<string>[]];
+  for (const [i, { near, far }] of pairs.entries()) {
+    far.pause();
+    wire.write(near, { response, corrId: i % 2 === 0 ? newCorrId() : 'an-id-of-the-client' });
+  }
+  const waiting = pairs.reduce((sum, { near }) => sum + near.writableLength, 0);
+  assert.ok(waiting > readers * bytes, `${waiting} bytes wait`);
+  const held = process.memoryUsage().arrayBuffers - before;
+  assert.ok(held < 4 * bytes, `${held} bytes are held for ${waiting} that wait`);
+  for (const { near, far } of pairs.slice(0, 2)) {
+    heard.push(untilClosed(far.resume()));
+    near.end();
+  }
+  for (const text of await Promise.all(heard)) assert.ok(text.endsWith('a'.repeat(bytes)));
 });
