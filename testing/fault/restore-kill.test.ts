@@ -1,7 +1,7 @@
 /** kill -9 and failing calls in the middle of a restore: what has a registry's name is whole, and the next restore goes through. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { before, test } from 'node:test';
 import { openSqliteReader, openSqliteStore } from '../../src/store/sqlite.ts';
 import { checkLog } from '../support/check-log.ts';
@@ -121,6 +121,29 @@ for (const [call, effect, code] of [
     });
     t.diagnostic(`${count} calls failed`);
   });
+
+test('every directory that a restore makes is durable, and gone when one cannot be', async (t) => {
+  if (isStraceMissing(t)) return;
+  const synced = new Set<string>();
+  const made = ['', 'a', 'a/b', 'a/b/c'];
+  await failEachCall({
+    call: 'fsync',
+    effect: 'error=EIO',
+    makeDirectory,
+    program: ({ directory }) => [
+      ...['-E', 'UV_THREADPOOL_SIZE=1'],
+      ...made.flatMap((path) => ['-P', join(directory, path)]),
+      ...[process.execPath, CHILD, snapshot, join(directory, 'a/b/c')],
+    ],
+    check: async (ran, { directory, failed }) => {
+      assert.deepEqual(ran.lines, ['refused storage_failed']);
+      assert.deepEqual(readdirSync(directory), ['trace']);
+      const [, path = ''] = /<([^>]*)>/.exec(failed) ?? [];
+      synced.add(relative(directory, path));
+    },
+  });
+  assert.deepEqual([...synced].sort(), made);
+});
 
 test('a restore on a file system without links ends with a rename', async (t) => {
   if (isStraceMissing(t)) return;

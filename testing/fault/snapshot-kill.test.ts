@@ -212,6 +212,18 @@ for (const [call, paths] of PLACES)
       assert.ok([...found].some((one) => one.endsWith('1 whole')));
   });
 
+test('a snapshot whose name cannot be made durable has none', async (t) => {
+  if (isStraceMissing(t)) return;
+  await fail(t, {
+    call: 'fsync',
+    effect: 'error=EIO',
+    act: 'snapshot',
+    paths: ['snapshots'],
+    database: await makeDatabase(t),
+    check: async (ran, { directory }) => assertRefused(ran, directory, 'storage_failed'),
+  });
+});
+
 /** Of the copy, which a process of its own makes. */
 const COPY = 'snapshots/.unfinished/registry.db';
 

@@ -1,10 +1,10 @@
 /** Snapshots in a directory: what is being written has another name, and is removed when it does not end. */
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { cleanedUp, RegistryError } from '../../core/error.ts';
-import { syncDirectory } from '../sync-directory.ts';
+import { makeDirectories, syncDirectory } from '../sync-directory.ts';
 import { isSnapshotName } from './header.ts';
 import type { CheckWritten, PlacedFile, SnapshotPlace } from './place.ts';
 import { storageFailure } from './storage-failure.ts';
@@ -21,7 +21,7 @@ export function createDirectoryPlace(directory: string): SnapshotPlace {
     write: async (name, chunks, check) => {
       const path = pathOf(directory, name);
       try {
-        await mkdir(directory, { recursive: true, mode: 0o700 });
+        await makeDirectories(directory);
         return await writeWhole(path, chunks, check);
       } catch (cause) {
         throw storageFailure(cause, `to write a snapshot in ${directory}`);

@@ -3,12 +3,12 @@
  * `.unfinished`; one link then gives it the name that a server opens, so that a crash leaves a whole registry or none.
  */
 import { existsSync } from 'node:fs';
-import { link, lstat, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { cleanedUp, RegistryError } from '../../core/error.ts';
 import { type InstanceLock, lockInstance } from '../../store/sqlite-lock.ts';
 import { databasePath } from '../open-store.ts';
-import { syncDirectory } from '../sync-directory.ts';
+import { makeDirectories, removeEmpty, syncDirectory } from '../sync-directory.ts';
 import { storageFailure } from './storage-failure.ts';
 import type { Chunks } from './unpack.ts';
 import {
@@ -40,7 +40,7 @@ export async function restoreSnapshot(
   { dataDir, judge, ...unpack }: RestoreOptions,
 ): Promise<UnpackedSnapshot> {
   const target = resolve(dataDir);
-  const isMade = await makeEmpty(target);
+  const made = await makeEmpty(target);
   const directory = join(target, UNFINISHED);
   let lock: InstanceLock | undefined;
   try {
@@ -62,7 +62,7 @@ export async function restoreSnapshot(
       lock === undefined
         ? cause
         : await cleanedUp(cause, () => rm(directory, { recursive: true, force: true }));
-    if (isMade) await rmdir(target).catch(() => undefined);
+    await removeEmpty(made);
     throw storageFailure(error, `to restore a snapshot to ${target}`);
   } finally {
     lock?.release();
@@ -96,13 +96,12 @@ async function removeLeft(directory: string): Promise<void> {
     if (!name.startsWith(LOCK)) await rm(join(directory, name), { recursive: true, force: true });
 }
 
-/** Answers whether it was made now. */
-async function makeEmpty(path: string): Promise<boolean> {
+/** Answers which directories were made now. */
+async function makeEmpty(path: string): Promise<readonly string[]> {
   try {
-    const made = await mkdir(path, { recursive: true, mode: 0o700 });
-    if (made !== undefined) await syncDirectory(dirname(made));
+    const made = await makeDirectories(path);
     await assertEmpty(path);
-    return made !== undefined;
+    return made;
   } catch (cause) {
     throw storageFailure(cause, `an empty directory at ${path}`);
   }

@@ -4,7 +4,7 @@
  */
 import { mkdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
-import { RegistryError } from '../../core/error.ts';
+import { cleanedUp, RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
 import { formatTime } from '../../core/time.ts';
 import type { Store } from '../../store/store.ts';
@@ -134,9 +134,7 @@ export class Snapshots {
       const { id, header } = await this.#packVerified({ database, packed, signal });
       const { size: bytes } = await stat(packed);
       const file = snapshotName({ version: header.version, id });
-      await rename(packed, join(directory, file));
-      await syncDirectory(directory);
-      await syncDirectory(dirname(directory));
+      await giveName(packed, join(directory, file));
       this.#made.add(id);
       return { id, header, file, directory, bytes };
     } finally {
@@ -190,6 +188,18 @@ export class Snapshots {
     await rm(path, { recursive: true, force: true }).catch((cause: unknown) =>
       this.#parts.log.warn('an unfinished snapshot cannot be removed', { path, cause }),
     );
+  }
+}
+
+/** Where the name is not known to be durable it is taken away. */
+async function giveName(path: string, name: string): Promise<void> {
+  await rename(path, name);
+  try {
+    const directory = dirname(name);
+    await syncDirectory(directory);
+    await syncDirectory(dirname(directory));
+  } catch (error) {
+    throw await cleanedUp(error, () => rm(name, { force: true }));
   }
 }
 
