@@ -146,7 +146,7 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   // From here on the registry closes the store.
   closers[ownedByUs - 1] = () => registry[Symbol.asyncDispose]();
   if (signers.length > 0) warnOfCheckpoint(registry, log);
-  const snapshots = openSnapshots(parts, store);
+  const snapshots = openSnapshots(parts, { store, registry });
   const retention = retentionOf(parts, { store, registry, audit, snapshots });
   closers.push(async () => retention?.[Symbol.asyncDispose]());
   return {
@@ -170,10 +170,18 @@ function warnOfCheckpoint(registry: Registry, log: Log): void {
   if (missing !== null) log.warn('nothing is written until checkpoints are signed', { missing });
 }
 
-function openSnapshots({ config, live, log }: ServiceParts, store: Store): Snapshots {
+function openSnapshots(
+  { config, live, log }: ServiceParts,
+  { store, registry }: Pick<Service, 'store' | 'registry'>,
+): Snapshots {
   const dataDir = config.profile === 'macronode' ? config.dataDir : null;
   const minFreeBytes = () => reservedBytes(live.current.shed);
-  return new Snapshots({ store, dataDir, minFreeBytes, log, now: Date.now, monotonicMs });
+  const keepCheckpoint = async (): Promise<void> => {
+    const checkpoint = registry.checkpoint();
+    if (checkpoint !== undefined) await store.putCheckpoint(checkpoint.note);
+  };
+  const parts = { store, keepCheckpoint, dataDir, minFreeBytes };
+  return new Snapshots({ ...parts, log, now: Date.now, monotonicMs });
 }
 
 function retentionOf(

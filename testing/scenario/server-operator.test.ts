@@ -145,6 +145,23 @@ test('a snapshot is a whole registry: it verifies, and a server that starts on i
   assert.equal((await client.head()).version, 3);
 });
 
+test('a snapshot right after a commit has the checkpoint that covers it', async (t) => {
+  const data = makeDataDir();
+  const server = await startTestServer(t, { profile: 'macronode', data });
+  const client = clientOf(server.url);
+  const registry = await beginOver(client);
+  for (const [i, name] of ['a', 'b', 'c'].entries()) {
+    await commitService(client, registry, name);
+    const made = await operator(data, 'snapshot');
+    assert.equal(made.code, 0, made.stderr);
+    const [{ path } = {}] = made.json();
+    const listed = await runCli(['snapshot', 'list', join(data, 'snapshots'), '--json']);
+    const { header } = listed.json().find(({ name }) => String(path).endsWith(String(name))) ?? {};
+    const { version, checkpoint } = header as { version: number; checkpoint: string };
+    assert.deepEqual([version, checkpoint.split('\n')[1]], [i + 1, `${i + 2}`]);
+  }
+});
+
 test('a micronode takes operator acts too, keeps none of them, and audits each', async (t) => {
   const memory = mountSmall(t, '1m');
   if (memory === undefined) return;

@@ -19,6 +19,8 @@ import { verifyInThreads } from './verify-threads.ts';
 
 export interface SnapshotParts {
   readonly store: Pick<Store, 'snapshot' | 'storageBytes'>;
+  /** Puts the newest checkpoint that was published into the store, and so into the copy. Default: it has the one kept last. */
+  readonly keepCheckpoint?: () => Promise<void>;
   /** `null`: nothing is on disk. */
   readonly dataDir: string | null;
   /** What it leaves free, so that nobody is refused because one is made. Default: 0. */
@@ -114,7 +116,7 @@ export class Snapshots {
   }
 
   async #make(directory: string, signal: AbortSignal): Promise<Omit<Snapshot, 'seconds'>> {
-    const { store } = this.#parts;
+    const { store, keepCheckpoint } = this.#parts;
     await this.#cleaned;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     // For the copy and, should nothing compress, as much again for the file.
@@ -123,6 +125,8 @@ export class Snapshots {
     await mkdir(unfinished, { mode: 0o700 });
     try {
       const database = join(unfinished, 'registry.db');
+      // What is committed from here on may be in the copy too, and then under no checkpoint yet.
+      await keepCheckpoint?.();
       await store.snapshot({
         path: database,
         signal,
