@@ -60,6 +60,7 @@ const MAX_NUMBER = 2 ** 52;
 export function assertBounded(path: string): void {
   const db = openAnyVersion(path);
   try {
+    assertPages(db);
     const tables = new Set(
       column<string>(db, "SELECT name FROM sqlite_schema WHERE type = 'table'"),
     );
@@ -72,6 +73,14 @@ export function assertBounded(path: string): void {
   } finally {
     db.close();
   }
+}
+
+/** Each page stands in one place: trees that share pages would be read for ever. */
+function assertPages(db: Database.Database): void {
+  const pages = Number(db.pragma('page_count', { simple: true }));
+  const more = db.prepare<[number]>('SELECT 1 FROM dbstat LIMIT 1 OFFSET ?').all(pages);
+  if (more.length > 0)
+    throw harmful(`each of ${pages} pages in one place of one tree`, 'one in several');
 }
 
 /** No version put or ended more of them than its payload had room for. */

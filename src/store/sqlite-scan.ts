@@ -5,12 +5,12 @@
  * nobody on the way out.
  */
 import type Database from 'better-sqlite3';
+import { RegistryError } from '../core/error.ts';
+import { type Cell, lengthOf, list, Page, type Piece, piece } from './sqlite-columns.ts';
 import { storageError } from './sqlite-errors.ts';
 import { assertSound } from './sqlite-integrity.ts';
 import { openReadOnly, type ReadOnlyOptions } from './sqlite-open.ts';
 
-/** Bytes of several rows, one behind the other; of a column of hashes 32 each. */
-type Piece = Buffer;
 /** Of each row one. */
 type Numbers = readonly number[];
 
@@ -213,6 +213,8 @@ export class DatabaseScan implements Disposable {
       const page = read(after);
       const last = page.number(0);
       if (last === null) return;
+      // Numbers that are not told apart would give the same page for ever.
+      if (!Number.isSafeInteger(last) || last <= after) throw outOfOrder(last);
       after = last;
       yield page;
     }
@@ -264,32 +266,8 @@ export class DatabaseScan implements Disposable {
 }
 
 type PageReader = (...parameters: readonly number[]) => Page;
-type Cell = number | string | Buffer | null;
-
-const NOTHING = Buffer.alloc(0);
-
-/** Its columns, each in one cell; `null` where it has no rows. */
-class Page {
-  readonly #cells: readonly Cell[];
-
-  constructor(cells: readonly Cell[]) {
-    this.#cells = cells;
-  }
-
-  /** Of numbers or texts, as SQLite wrote them: what a row lacks is not in it. */
-  list<T>(column: number): readonly T[] {
-    return JSON.parse(`[${this.#cells[column] ?? ''}]`) as readonly T[];
-  }
-
-  number(column: number): number | null {
-    const cell = this.#cells[column];
-    return typeof cell === 'number' ? cell : null;
-  }
-
-  piece(column: number): Piece {
-    const cell = this.#cells[column];
-    return Buffer.isBuffer(cell) ? cell : NOTHING;
-  }
+function outOfOrder(last: number): RegistryError {
+  return new RegistryError('storage_damaged', `expected descriptors in order, got ${last}`);
 }
 
 function payloadColumns(page: Page): PayloadColumns {
@@ -313,17 +291,4 @@ function endedColumns(page: Page): EndedColumns {
     keyLengths: page.list<number>(1),
     keys: page.piece(2),
   };
-}
-
-function lengthOf(column: string): string {
-  return `octet_length(${column})`;
-}
-
-function list(column: string): string {
-  return `group_concat(${column})`;
-}
-
-/** SQLite joins texts only: as one, bytes are left as they are. */
-function piece(column: string): string {
-  return `CAST(group_concat(${column}, '') AS BLOB)`;
 }

@@ -177,6 +177,13 @@ const ROWS: Readonly<Record<string, Edit>> = {
     const { span } = spanWhere(db, 'end_version IS NULL');
     db.prepare(`UPDATE spans SET end_version = ${ENTRIES + 100} WHERE span = ?`).run(span);
   },
+  'a descriptor whose number is not told from the one before it': (db) => {
+    const { descriptor } = spanWhere(db, 'end_version IS NULL');
+    for (const table of ['spans', 'descriptors'])
+      db.prepare(`UPDATE ${table} SET descriptor = ${2n ** 53n + 1n} WHERE descriptor = ?`).run(
+        descriptor,
+      );
+  },
   'a descriptor under another name': (db) => {
     const { descriptor } = spanWhere(db, ENDED);
     db.prepare("UPDATE descriptors SET id = id || 'x' WHERE descriptor = ?").run(descriptor);

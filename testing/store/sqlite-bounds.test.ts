@@ -139,6 +139,48 @@ test('values of descriptors are counted by the versions that put and ended them'
   }
 });
 
+const SMALL_PAGE = 512;
+const INTERIOR_TABLE = 5;
+
+/** The numbers of the pages below an interior page of a table, and where they stand. */
+function childrenOf(file: Buffer, page: number): readonly { at: number; child: number }[] {
+  const begin = (page - 1) * SMALL_PAGE;
+  assert.equal(file[begin], INTERIOR_TABLE);
+  const cells = file.readUInt16BE(begin + 3);
+  const offsets = Array.from({ length: cells }, (_, i) => file.readUInt16BE(begin + 12 + 2 * i));
+  return [8, ...offsets].map((offset) => ({
+    at: begin + offset,
+    child: file.readUInt32BE(begin + offset),
+  }));
+}
+
+test('a tree whose pages stand in several places is refused before it is read for ever', () => {
+  const path = edited(
+    `${rows(20_000)} INSERT INTO descriptors SELECT 9 + i, 'service', i || '-more' FROM n`,
+  );
+  const db = new Database(path);
+  db.pragma('journal_mode = DELETE');
+  db.pragma(`page_size = ${SMALL_PAGE}`);
+  db.exec('VACUUM');
+  db.pragma('journal_mode = WAL');
+  const root = db
+    .prepare<[], number>("SELECT rootpage FROM sqlite_schema WHERE name = 'descriptors'")
+    .pluck()
+    .get();
+  db.close();
+  assert.doesNotThrow(() => assertBounded(path));
+  const file = readFileSync(path);
+  const [one, other] = childrenOf(file, root ?? 0).map(({ child }) => child);
+  assert.ok(root && one && other);
+  for (const { at } of childrenOf(file, root)) file.writeUInt32BE(one, at);
+  for (const { at } of childrenOf(file, one)) file.writeUInt32BE(other, at);
+  writeFileSync(path, file);
+  assert.throws(() => assertBounded(path), {
+    code: 'storage_damaged',
+    message: /^expected each of \d+ pages in one place of one tree, got one in several:/,
+  });
+});
+
 /** The exit status and standard error of `quorate`, and the most memory that it had at once. */
 async function quorate(...parameters: readonly string[]) {
   const child = spawn(process.execPath, [QUORATE, ...parameters], {

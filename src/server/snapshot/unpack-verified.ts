@@ -7,13 +7,12 @@ import { join } from 'node:path';
 import { RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
 import { openSqliteStore } from '../../store/sqlite.ts';
-import { assertBounded } from '../../store/sqlite-bounds.ts';
 import { SCHEMA_VERSION } from '../../store/sqlite-schema.ts';
 import { runBoth } from '../reporting-thread.ts';
 import { assertFacts, type SnapshotHeader } from './header.ts';
 import { storageFailure } from './storage-failure.ts';
 import { type Chunks, openSnapshot, unpackSnapshot } from './unpack.ts';
-import { verifyInThreads } from './verify-threads.ts';
+import { assertBoundedInThread, verifyInThreads } from './verify-threads.ts';
 
 export interface UnpackPhase {
   readonly phase: 'unpacking' | 'verifying';
@@ -70,7 +69,7 @@ export async function unpackVerified(
     },
   );
   try {
-    assertBounded(path);
+    await assertBoundedInThread(path, signal);
     if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
     const [facts] = await runBoth(
       signal,

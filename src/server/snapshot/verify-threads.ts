@@ -1,12 +1,17 @@
 /** A copy verified in two threads at once: the log, the current set and SQLite's own check, and, which takes as long, the values beside it. */
 import { extname } from 'node:path';
-import { runBoth, runThread, type ThreadProgress } from '../reporting-thread.ts';
+import {
+  runBoth,
+  runThread,
+  type ThreadOptions,
+  type ThreadProgress,
+} from '../reporting-thread.ts';
 import type { SnapshotFacts } from './header.ts';
 
 export interface VerifyData {
   /** Of a database. */
   readonly path: string;
-  readonly part: 'log' | 'rows';
+  readonly part: 'bounds' | 'log' | 'rows';
   readonly isForeign: boolean;
 }
 
@@ -24,12 +29,9 @@ export async function verifyInThreads(
   { isForeign, onProgress, signal }: VerifyThreads,
 ): Promise<SnapshotFacts> {
   const done = { log: 0, rows: 0 };
-  const verify = <O>(part: VerifyData['part'], some: AbortSignal): Promise<O> =>
-    runThread<O>({
-      // In src this file ends in .ts, in dist in .js, and so does the thread's.
-      program: new URL(`./verify-worker${extname(import.meta.url)}`, import.meta.url),
-      name: 'the verification of a snapshot',
-      data: { path, part, isForeign } satisfies VerifyData,
+  const verify = <O>(part: keyof typeof done, some: AbortSignal): Promise<O> =>
+    runPart<O>({
+      data: { path, part, isForeign },
       signal: some,
       onProgress: (progress) => {
         done[part] = progress.done;
@@ -42,4 +44,21 @@ export async function verifyInThreads(
     (some) => verify<null>('rows', some),
   );
   return facts;
+}
+
+/** `assertBounded`, of a file that came from elsewhere: who waits for it can be told to stop meanwhile. Throws like it. */
+export async function assertBoundedInThread(path: string, signal: AbortSignal): Promise<void> {
+  const data = { path, part: 'bounds', isForeign: true } as const;
+  await runPart<null>({ data, signal, onProgress: () => undefined });
+}
+
+function runPart<O>(
+  options: { readonly data: VerifyData } & Pick<ThreadOptions, 'signal' | 'onProgress'>,
+): Promise<O> {
+  return runThread<O>({
+    // In src this file ends in .ts, in dist in .js, and so does the thread's.
+    program: new URL(`./verify-worker${extname(import.meta.url)}`, import.meta.url),
+    name: 'the verification of a snapshot',
+    ...options,
+  });
 }
