@@ -78,6 +78,26 @@ export function expiredToDrop(
   return all.filter((pending) => expiryOf(pending) < from).map((p) => p.proposal.payloadB3);
 }
 
+/** Dropped together; what is dropped is overwritten, and others write in between. */
+const STEP = { bytes: 1024 * 1024, count: 64 };
+
+/** The same ids, in groups of about a mebibyte. */
+export function* inSteps(
+  ids: readonly Hash[],
+  shelf: Pick<ProposalShelf, 'get'>,
+): Generator<readonly Hash[]> {
+  let step: Hash[] = [];
+  let bytes = 0;
+  for (const id of ids) {
+    step.push(id);
+    bytes += shelf.get(id)?.proposal.bytes.length ?? 0;
+    if (bytes < STEP.bytes && step.length < STEP.count) continue;
+    yield step;
+    [step, bytes] = [[], 0];
+  }
+  if (step.length > 0) yield step;
+}
+
 function expiryOf({ proposal }: Pending): number {
   return Date.parse(proposal.payload.expires_at);
 }

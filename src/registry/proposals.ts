@@ -14,7 +14,7 @@ import type { Store } from '../store/store.ts';
 import { assertAcceptable } from './acceptable.ts';
 import { ApprovalCheck } from './approval-check.ts';
 import type { RegistryLimits, RegistryOptions } from './options.ts';
-import { expiredToDrop, ProposalShelf } from './proposal-room.ts';
+import { expiredToDrop, inSteps, ProposalShelf } from './proposal-room.ts';
 import {
   type CommittedProposal,
   type FindErasable,
@@ -228,9 +228,10 @@ export class ProposalBook implements Proposals {
   }
 
   async #drop(ids: readonly Hash[]): Promise<void> {
-    if (ids.length === 0) return;
-    await this.#store.dropProposals(ids);
-    for (const id of ids) this.#pending.delete(id);
+    for (const step of inSteps(ids, this.#pending)) {
+      await this.#store.dropProposals(step);
+      for (const id of step) this.#pending.delete(id);
+    }
   }
 
   /** The same payload may have been kept, or committed, while this one became durable. */

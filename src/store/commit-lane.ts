@@ -14,7 +14,7 @@ import { Remains } from './sqlite-remains.ts';
 import { SqliteWriter } from './sqlite-write.ts';
 import type { StoreSizes } from './store.ts';
 
-/** Folded in a few milliseconds: a pruning writes much, and one fold of it all would hold the lane for longer. */
+/** Folded in a few milliseconds: what prunes writes much, and one fold of it all would hold the lane for longer. */
 const PRUNING_WAL_BYTES = 1024 * 1024;
 
 export class CommitLane {
@@ -112,20 +112,23 @@ export class CommitLane {
   }
 
   /**
-   * Drops what had expired and folds the log. The main file keeps its size: its free pages are written
-   * next, and giving them back would take a rewrite of the whole file.
+   * Drops some of what had expired; where nothing is left of it, folds the log. The main file keeps its size: its free
+   * pages are written next, and giving them back would take a rewrite of the whole file.
    */
   compact(expiredBefore: string): LaneReport {
     const before = this.#sizes();
     const dropped = this.run([{ type: 'drop_expired', before: expiredBefore }]);
     if (dropped.type !== 'done') return dropped;
-    const folded = this.#checkpointer.run();
+    const droppedProposals = Number(dropped.answers[0]);
+    const isFolding = droppedProposals === 0 || dropped.isFoldDue;
+    const folded = isFolding ? this.#checkpointer.run() : 'partly';
     if (folded === 'no_space') return notWritten('no space is left on the disk');
-    const [droppedProposals] = dropped.answers;
+    if (droppedProposals > 0)
+      return { type: 'compacting', compaction: { droppedProposals, before } };
     return {
       type: 'compacted',
       compaction: {
-        droppedProposals: Number(droppedProposals),
+        droppedProposals,
         before,
         after: this.#sizes(),
         freeBytes: this.#number('freelist_count') * this.#number('page_size'),
@@ -183,7 +186,7 @@ function isErasing(write: Write): boolean {
 }
 
 function isPruning({ type }: Write): boolean {
-  return type === 'prune_step';
+  return type === 'prune_step' || type === 'drop_expired';
 }
 
 function notWritten(reason: string): LaneReport {

@@ -36,7 +36,7 @@ export interface Answers {
   readonly put_proposal: 'added' | 'known';
   readonly put_approval: 'added' | 'known' | 'no_proposal';
   readonly drop_proposals: 'dropped';
-  /** How many. */
+  /** How many; 0: none is left. */
   readonly drop_expired: number;
   readonly put_checkpoint: 'kept';
   readonly set_oldest: 'set';
@@ -68,8 +68,8 @@ export interface LaneError {
 }
 
 /**
- * From the lane. Each batch is answered by `done` or `not_written`, and a compaction by `compacted` or
- * `not_written`, in order, unless it `failed`.
+ * From the lane. Each batch is answered by `done` or `not_written`, and a step of a compaction by `compacting`,
+ * `compacted` or `not_written`, in order, unless it `failed`.
  */
 export type LaneReport =
   | { readonly type: 'opened' }
@@ -83,6 +83,11 @@ export type LaneReport =
       readonly isFoldDue: boolean;
     }
   | { readonly type: 'not_written'; readonly error: LaneError }
+  /** So many proposals were dropped, and more may be left: `compact` is to be asked for again. */
+  | {
+      readonly type: 'compacting';
+      readonly compaction: Pick<Compaction, 'droppedProposals' | 'before'>;
+    }
   | { readonly type: 'compacted'; readonly compaction: Compaction }
   | { readonly type: 'checkpointed' }
   /** The last report: whether the batch was written is unknown, and the lane does nothing more. */

@@ -31,6 +31,9 @@ interface Waiting {
 }
 
 interface WaitingCompaction {
+  /** In the steps that were made. */
+  dropped: number;
+  before: Compaction['before'] | undefined;
   readonly expiredBefore: string;
   readonly resolve: (compaction: Compaction) => void;
   readonly reject: (error: RegistryError) => void;
@@ -46,8 +49,10 @@ export class Lane {
   readonly #closed = Promise.withResolvers<void>();
   #queue: Waiting[] = [];
   #compactions: WaitingCompaction[] = [];
-  /** At the lane now; batches wait. */
+  /** A step of it is at the lane now; batches wait. */
   #compacting: WaitingCompaction | undefined;
+  /** Of a compaction: the batch that waited comes before the next one. */
+  #hasStepped = false;
   #running: readonly Waiting[] = [];
   /** Of the write-ahead log. `next`: what waited went before it already. */
   #fold: 'none' | 'due' | 'next' = 'none';
@@ -98,7 +103,7 @@ export class Lane {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(unknownOutcome(this.#failure));
       if (this.#isClosing) return reject(closedStore());
-      this.#compactions.push({ expiredBefore, resolve, reject });
+      this.#compactions.push({ expiredBefore, dropped: 0, before: undefined, resolve, reject });
       this.#send();
     });
   }
@@ -141,7 +146,9 @@ export class Lane {
 
   #send(): void {
     if (this.#running.length > 0 || this.#compacting !== undefined) return;
-    this.#compacting = this.#compactions.shift();
+    const isBatchNext = this.#hasStepped && this.#queue.length > 0;
+    this.#hasStepped = false;
+    this.#compacting = isBatchNext ? undefined : this.#compactions.shift();
     if (this.#compacting !== undefined) {
       this.#post({ type: 'compact', expiredBefore: this.#compacting.expiredBefore });
       return;
@@ -190,7 +197,17 @@ export class Lane {
         break;
       case 'compacted':
         if (report.compaction.isLogFolded) this.#options.metrics.checkpointed();
-        this.#compacted(({ resolve }) => resolve(report.compaction));
+        this.#compacted(({ dropped, before = report.compaction.before, resolve }) =>
+          resolve({ ...report.compaction, before, droppedProposals: dropped }),
+        );
+        break;
+      case 'compacting':
+        this.#hasStepped = true;
+        this.#compacted((waiting) => {
+          waiting.dropped += report.compaction.droppedProposals;
+          waiting.before ??= report.compaction.before;
+          this.#compactions.unshift(waiting);
+        });
         break;
       case 'checkpointed':
         this.#options.metrics.checkpointed();

@@ -32,7 +32,7 @@ export class RetentionReader {
 }
 
 /** Of one step, beside its commit, which takes as long again. */
-const STEP_MS = 2;
+export const STEP_MS = 2;
 
 export class RetentionWriter {
   readonly #sql: Writes;

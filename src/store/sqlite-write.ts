@@ -4,7 +4,7 @@ import type { Approval } from '../core/approval.ts';
 import { type Hash, parseHash } from '../core/hash.ts';
 import type { Answer, Answers, Write } from './lane-messages.ts';
 import { prepareAddNode } from './sqlite-nodes.ts';
-import { RetentionWriter } from './sqlite-retention.ts';
+import { RetentionWriter, STEP_MS } from './sqlite-retention.ts';
 import {
   type AppendEntry,
   type AppendOutcome,
@@ -34,7 +34,7 @@ export class SqliteWriter {
         for (const payloadB3 of write.payloadB3s) this.#sql.dropProposal.run(parseHash(payloadB3));
         return 'dropped';
       case 'drop_expired':
-        return this.#sql.dropExpired.run(write.before).changes;
+        return this.#dropExpired(write.before);
       case 'put_checkpoint':
         this.#sql.keepCheckpoint.run(write.note);
         return 'kept';
@@ -44,6 +44,18 @@ export class SqliteWriter {
       case 'prune_step':
         return this.#retention.pruneStep();
     }
+  }
+
+  /** As many as fit into some milliseconds, and always one: a payload may be a megabyte. */
+  #dropExpired(before: string): number {
+    const end = performance.now() + STEP_MS;
+    let dropped = 0;
+    for (const arrival of this.#sql.expired.all(before)) {
+      this.#sql.dropArrival.run(arrival);
+      dropped++;
+      if (performance.now() >= end) break;
+    }
+    return dropped;
   }
 
   #append(expected: number, entries: readonly AppendEntry[]): AppendOutcome {
@@ -140,7 +152,10 @@ function prepare(db: Database.Database) {
       'INSERT INTO proposals (payload_b3, received_at, expires_at, payload) VALUES (?, ?, ?, ?)',
     ),
     dropProposal: db.prepare<[Bytes]>('DELETE FROM proposals WHERE payload_b3 = ?'),
-    dropExpired: db.prepare<[string]>('DELETE FROM proposals WHERE expires_at < ?'),
+    expired: db
+      .prepare<[string], number>('SELECT arrival FROM proposals WHERE expires_at < ?')
+      .pluck(),
+    dropArrival: db.prepare<[number]>('DELETE FROM proposals WHERE arrival = ?'),
     addApproval: db.prepare<[number, string, string, string, string]>(
       `INSERT INTO approvals (proposal, signer_id, algo, sig, signed_at) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (proposal, signer_id) DO NOTHING`,

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { Lane } from '../../src/store/lane.ts';
-import { makeEntry } from '../support/store-entries.ts';
-import { makePath } from '../support/store-sqlite.ts';
+import { makeEntry, makeProposal } from '../support/store-entries.ts';
+import { makePath, openStore } from '../support/store-sqlite.ts';
 
 /** A pruning step leaves at least one of them in the log, as zeros. */
 const PAYLOAD_BYTES = 128 * 1024;
@@ -106,4 +106,19 @@ test('a log of writes that somebody waits for is folded four times more rarely',
     if (largest > 4 * DUE_BYTES) await next;
   }
   assert.ok(largest > 4 * DUE_BYTES, `folded at ${largest} bytes`);
+});
+
+test('a compaction that drops much is of short steps, and who writes meanwhile comes between them', async (t) => {
+  const path = makePath();
+  const store = await openStore(t, path);
+  for (let i = 0; i < 16; i++)
+    await store.putProposal({ ...makeProposal(`${i}${'x'.repeat(1_000_000)}`), expiresAt: '2025' });
+  const order: string[] = [];
+  const compacted = store.compact({ expiredBefore: '2026' }).then(({ droppedProposals }) => {
+    order.push(`dropped ${droppedProposals}`);
+  });
+  const put = store.putProposal(makeProposal('one more')).then(() => order.push('put'));
+  await Promise.all([compacted, put]);
+  assert.deepEqual(order, ['put', 'dropped 16']);
+  assert.equal((await store.proposals()).length, 1);
 });

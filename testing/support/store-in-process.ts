@@ -60,8 +60,11 @@ class InProcessStore extends SqliteReader implements Store {
   snapshot: Store['snapshot'] = () => Promise.reject(new Error('no thread copies here'));
 
   compact: Store['compact'] = async ({ expiredBefore }) => {
-    const report = this.#lane.compact(expiredBefore);
-    if (report.type === 'compacted') return report.compaction;
+    let dropped = 0;
+    let report = this.#lane.compact(expiredBefore);
+    for (; report.type === 'compacting'; report = this.#lane.compact(expiredBefore))
+      dropped += report.compaction.droppedProposals;
+    if (report.type === 'compacted') return { ...report.compaction, droppedProposals: dropped };
     throw new RegistryError('read_only', `expected a compaction, got ${report.type}`);
   };
 

@@ -6,7 +6,7 @@ import { RegistryError } from '../../../src/core/error.ts';
 import type { Hash } from '../../../src/core/hash.ts';
 import { formatTime } from '../../../src/core/time.ts';
 import { DEFAULT_LIMITS } from '../../../src/registry/options.ts';
-import { expiredToDrop, ProposalShelf } from '../../../src/registry/proposal-room.ts';
+import { expiredToDrop, inSteps, ProposalShelf } from '../../../src/registry/proposal-room.ts';
 import { makePending } from '../../../src/registry/proposal-view.ts';
 import { put } from '../../support/registry.ts';
 import { descriptorsPayload, START } from '../../support/signers.ts';
@@ -100,4 +100,21 @@ test('a new proposal costs the same however many are in flight, while none has e
     shelf.set(pending.proposal.payloadB3, pending);
   }
   assert.equal(looks, 0);
+});
+
+test('what is dropped is dropped a mebibyte at a time, all of it and in order', () => {
+  const shelf = new ProposalShelf();
+  const sizes = [300_000, 300_000, 500_000, 1_000_000, 100_000, 999_000, ...Array(70).fill(1)];
+  const ids = sizes.map((size, n) => {
+    const pending = pendingOf(n, HOUR_MS, size);
+    shelf.set(pending.proposal.payloadB3, pending);
+    return pending.proposal.payloadB3;
+  });
+  const steps = [...inSteps(ids, shelf)];
+  assert.deepEqual(steps.flat(), ids);
+  assert.deepEqual(
+    steps.map((step) => step.length),
+    [3, 2, 64, 7],
+  );
+  assert.deepEqual([...inSteps([], shelf)], []);
 });
