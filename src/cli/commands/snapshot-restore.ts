@@ -156,8 +156,9 @@ class Judging {
   /** Of all that are known the one that has seen most. */
   async #compare(path: string): Promise<Ahead | undefined> {
     let ahead: Ahead | undefined;
+    const verifier = createFullVerifier();
     for (const { seenBy, checkpoint } of this.#known) {
-      const entries = await missingEntries(path, checkpoint, seenBy);
+      const entries = await missingEntries(path, { seenBy, checkpoint, verifier });
       if (entries > (ahead?.entries ?? 0)) ahead = { seenBy, entries };
     }
     return ahead;

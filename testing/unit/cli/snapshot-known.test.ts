@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import Database from 'better-sqlite3';
 import { SIZE_MEDIA_TYPE } from '../../../src/core/tlog/add-checkpoint.ts';
+import { encodeNote } from '../../../src/core/tlog/note.ts';
+import { readSignedCheckpoint } from '../../../src/core/tlog/note-signatures.ts';
 import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { verifyCopy } from '../../../src/server/snapshot/verify-copy.ts';
 import { type RunningWitness, startWitness } from '../../../src/server/witness-server.ts';
@@ -180,6 +182,40 @@ test('a policy without a witness is nobody who knows how far the log went', asyn
   assert.match(nobody.stderr, /expected somebody who knows how far the log went/);
   const told = await restore(stage, path, ['--witness-policy', policy, '--from', URL_BASE]);
   assert.equal(told.code, 0, told.stderr);
+});
+
+test('a checkpoint that no log key has signed is nobody who knows how far the log went', async (t) => {
+  const stage = await openStored(t);
+  const genesis = readSignedCheckpoint(stage.registry.checkpoint()?.note ?? '');
+  await stage.grow(3);
+  const { path } = await packTest(await copyNow(stage));
+  const [line] = genesis.signatures;
+  assert.ok(line);
+  const { text } = genesis;
+  const stranger = { ...line, name: 'stranger.example' };
+  const other = { ...line, signature: line.signature.with(9, 1 ^ (line.signature[9] ?? 0)) };
+  t.after(() => stage.lie(undefined));
+  for (const [signature, message] of [
+    [stranger, /the checkpoint of 1 entries from .* signed by a log key .* got no such signature/],
+    [other, /expected a signature by .* got one that does not verify/],
+  ] as const) {
+    const note = encodeNote({ text, signatures: [signature] });
+    const file = join(makeDirectory(), 'note');
+    writeFileSync(file, note);
+    stage.lie((path) => (path === '/checkpoint' ? new Response(note) : Response.error()));
+    for (const options of [
+      ['--checkpoint', file],
+      ['--high-water', file],
+      ['--from', URL_BASE],
+    ]) {
+      const { code, stderr, data } = await restore(stage, path, options);
+      assert.deepEqual([code, existsSync(data)], [3, false], stderr);
+      assert.match(stderr, message);
+    }
+  }
+  const signed = join(makeDirectory(), 'note');
+  writeFileSync(signed, genesis.note);
+  assert.equal((await restore(stage, path, ['--checkpoint', signed])).code, 0);
 });
 
 test('an erasure among the entries that are missing erases in the restored database', async (t) => {
