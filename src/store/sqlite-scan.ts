@@ -220,15 +220,20 @@ export class DatabaseScan implements Disposable {
     }
   }
 
-  /** In all, also at versions that no entry has. `slashed`: descriptors of which `kind/id` says not where the kind ends. */
+  /**
+   * In all, also at versions that no entry has. `slashed`: descriptors of which `kind/id` says not where the kind ends.
+   * `gone`: values that ended where all was dropped.
+   */
   counts(): {
     readonly values: number;
     readonly ended: number;
     readonly nodes: number;
     readonly slashed: number;
+    readonly gone: number;
   } {
     return {
       slashed: this.#count("descriptors WHERE instr(kind, '/') > 0"),
+      gone: this.#count('spans WHERE end_version <= (SELECT max(reached) FROM retention)'),
       values: this.#count('spans'),
       ended: this.#count('spans WHERE end_version IS NOT NULL'),
       nodes: this.#count('nodes'),

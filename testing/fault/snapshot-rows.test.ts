@@ -298,6 +298,20 @@ test('a value whose payload is gone is found by the set root of the oldest versi
   });
 });
 
+test('a value that is said to have ended where all was pruned is found, for no set root covers it', async () => {
+  const plant: Edit = (db) => {
+    const { span } = spanWhere(db, 'end_version IS NULL AND set_version > 1');
+    db.prepare(
+      `INSERT INTO spans (descriptor, set_version, end_version, value_hash, bytes)
+       SELECT descriptor, 1, 2, value_hash, bytes FROM spans WHERE span = ?`,
+    ).run(span);
+  };
+  await assert.rejects(verifyRows(written(edited(pruned, plant)), OPTIONS), {
+    code: 'storage_damaged',
+    message: /no value that had ended where all was pruned, got 1$/,
+  });
+});
+
 for (const [what, edit] of Object.entries(LOG))
   test(`the walk over the log finds ${what}`, async () => {
     await assert.rejects(verifyLog(written(edited(whole, edit)), OPTIONS), {

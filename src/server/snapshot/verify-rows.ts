@@ -49,6 +49,9 @@ function assertRows(path: string, kept: RowsKept, onProgress: (done: number) => 
   }
   const counts = scan.counts();
   if (counts.slashed > 0) throw damaged('expected kinds without a slash, got one with');
+  // No set root covers them, so they could say anything.
+  if (counts.gone > 0)
+    throw damaged(`expected no value that had ended where all was pruned, got ${counts.gone}`);
   if (counts.values !== values || counts.ended !== ended)
     throw damaged(
       `expected ${values} values that an entry put, of which one ended ${ended}, got ${counts.values} and ${counts.ended}`,
