@@ -21,8 +21,9 @@ export interface SnapshotPlace {
   read(name: string, options: { readonly offset: number }): Promise<Chunks>;
   /**
    * Whole and durable when it resolves, with how many bytes; a name that is taken is replaced, or refused with
-   * `conflict`. Before that, and when it rejects, nothing new stands under the name, save what is whole and only not
-   * known to be durable. `check` gets what was written: where it can be read without a name before it has one, else after.
+   * `conflict`. Before that nothing that is not whole stands under the name, and when it rejects nothing new, save what
+   * is only not known to be durable. `check` gets what was written: where that can be read without a name before it has
+   * one, else after, and what fails is taken away again; where that is not allowed the error says that it is still there.
    */
   write(name: string, chunks: Chunks, check?: CheckWritten): Promise<number>;
   /** Resolves also when there is nothing of that name. */

@@ -15,6 +15,7 @@ import { abortForgotten } from './forgotten.ts';
 import { loadS3, type S3Client } from './package.ts';
 import { type Environment, readS3Settings } from './settings.ts';
 import { upload } from './upload.ts';
+import { withdrawn } from './withdraw.ts';
 
 export interface S3PlaceOptions {
   readonly env: Environment;
@@ -57,8 +58,12 @@ export async function openS3Place(
     write: async (name, chunks, check) => {
       checked(name);
       await abortForgotten(bucket, { isSnapshotName, beforeMs: now() - FORGOTTEN_MS });
-      const bytes = await upload(bucket, name, chunks, { partBytes });
-      await check?.(download(bucket, name, { offset: 0, pause }));
+      const { token, bytes } = await upload(bucket, name, chunks, { partBytes });
+      try {
+        await check?.(download(bucket, name, { offset: 0, pause }));
+      } catch (cause) {
+        throw await withdrawn(bucket, { name, token }, cause);
+      }
       return bytes;
     },
     remove: async (name) => {

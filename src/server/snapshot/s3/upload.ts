@@ -37,13 +37,13 @@ const ABORT_MS = 10_000;
 /** The rule of S3. */
 const MAX_PARTS = 10_000;
 
-/** How many bytes. Throws `conflict` (the name is taken), `too_large`, and what `ask` and `chunks` throw. */
+/** What it called itself, and how many bytes. Throws `conflict` (the name is taken), `too_large`, and what `ask` and `chunks` throw. */
 export async function upload(
   bucket: Bucket,
   name: string,
   chunks: Chunks,
   { partBytes }: UploadOptions,
-): Promise<number> {
+): Promise<{ readonly token: string; readonly bytes: number }> {
   await assertFree(bucket, name);
   const started = await begin(bucket, name);
   const sent = await sendParts(started, chunks, partBytes).catch(async (error: unknown) => {
@@ -51,7 +51,7 @@ export async function upload(
     throw error;
   });
   await complete(started, sent);
-  return sent.bytes;
+  return { token: started.token, bytes: sent.bytes };
 }
 
 async function assertFree(bucket: Bucket, name: string): Promise<void> {
