@@ -39,9 +39,9 @@ export async function openArchive(
     stack.defer(() => rm(directory, { recursive: true, force: true }));
     const registry = hashOf((await audited.entry(0)).payload);
     const { chunks, wanted } = await sourceOf(context, which);
-    const { interrupt: signal } = context.io;
+    const { interrupt: signal, now } = context.io;
     const { path } = await showUnpacking(context, (onProgress) =>
-      unpackVerified(chunks, { directory, wanted, registry, onProgress, signal }),
+      unpackVerified(chunks, { directory, wanted, registry, now, onProgress, signal }),
     );
     const database = stack.use(await openAudit(path));
     return {

@@ -135,7 +135,7 @@ export async function readSetRows(
 /** The set after `leaf`, of its rows, which it keeps. `pause`: called between steps. Throws like `readSetRows`. */
 export async function makeSet(
   rows: Uint8Array,
-  { version, set_root, set_size }: Leaf,
+  { version, set_root, set_size }: Pick<Leaf, 'version' | 'set_root' | 'set_size'>,
   pause?: () => Promise<void>,
 ): Promise<SetTree> {
   const making = SetTree.inSteps(rows, ROWS_AT_ONCE);

@@ -220,6 +220,9 @@ const PAYLOADS: Readonly<Record<string, Edit>> = {
     other[digit] = other[digit] === 0x30 ? 0x31 : 0x30;
     db.prepare('UPDATE entries SET leaf = ? WHERE version = ?').run(other, ENTRIES);
   },
+  'a head with another set size': exec(
+    `UPDATE entries SET leaf = CAST(replace(leaf, '"set_size":', '"set_size":1') AS BLOB) WHERE version = ${ENTRIES}`,
+  ),
 };
 
 const LOG: Readonly<Record<string, Edit>> = {
@@ -343,7 +346,7 @@ function withOtherRoot(db: Database.Database): void {
 
 function inThreads(bytes: Buffer) {
   const { signal } = new AbortController();
-  return verifyInThreads(written(bytes), { isForeign: false, onProgress() {}, signal });
+  return verifyInThreads(written(bytes), { foreign: undefined, onProgress() {}, signal });
 }
 
 test('the two threads together hold the rows against the sets of the head and of the oldest version', async () => {

@@ -62,6 +62,7 @@ export async function restore(context: Context, which: string, flags: RestoreFla
           dataDir: flags.data,
           wanted,
           registry,
+          now: io.now,
           onProgress,
           signal: io.interrupt,
           judge: (snapshot) => judging.judge(snapshot),

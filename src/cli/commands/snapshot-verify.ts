@@ -61,6 +61,7 @@ async function unpack(
         directory,
         wanted,
         registry: globals.registry,
+        now: io.now,
         onProgress,
         signal: io.interrupt,
       }),

@@ -15,7 +15,15 @@ export class SetRoot {
   /** By the first byte of their paths. */
   readonly #shares: (SetRows | undefined)[] = new Array(SHARES).fill(undefined);
 
+  #size = 0;
+
+  /** Number of rows. */
+  get size(): number {
+    return this.#size;
+  }
+
   add(path: Uint8Array, valueHash: Uint8Array): void {
+    this.#size++;
     const first = path[0] ?? 0;
     const share = this.#shares[first] ?? new SetRows();
     this.#shares[first] = share;

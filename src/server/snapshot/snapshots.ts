@@ -168,7 +168,7 @@ export class Snapshots {
       signal,
       (either) =>
         verifyInThreads(database, {
-          isForeign: false,
+          foreign: undefined,
           onProgress: onProgress('verified'),
           signal: either,
         }),

@@ -1,6 +1,6 @@
 /**
  * A snapshot from anywhere unpacked into a directory of its own and verified there, whole, before anybody
- * opens it as a registry: its bytes, its entries, its rows, and the approvals that all else hangs on.
+ * opens it as a registry: its bytes, its entries, its rows, and what no log key has vouched for.
  */
 import { rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -30,6 +30,8 @@ export interface UnpackVerified {
   readonly registry: Hash | undefined;
   /** Done with the unpacked database while it is verified; must change nothing. */
   readonly meanwhile?: (path: string) => Promise<void>;
+  /** In milliseconds; default: by this machine's clock. */
+  readonly now?: () => number;
   readonly onProgress: (phase: UnpackPhase) => void;
   readonly signal: AbortSignal;
 }
@@ -50,7 +52,7 @@ export async function unpackVerified(
   options: UnpackVerified,
 ): Promise<UnpackedSnapshot> {
   const { directory, wanted, registry, meanwhile = async () => undefined } = options;
-  const { onProgress, signal } = options;
+  const { now = Date.now, onProgress, signal } = options;
   const { id, header, body } = await openSnapshot(source, wanted);
   try {
     assertRegistry(header, registry);
@@ -75,7 +77,7 @@ export async function unpackVerified(
       signal,
       (either) =>
         verifyInThreads(path, {
-          isForeign: true,
+          foreign: { now: now() },
           onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
           signal: either,
         }),

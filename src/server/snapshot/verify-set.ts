@@ -42,4 +42,8 @@ function assertRoot(entry: StoredEntry | undefined, rows: SetRoot): void {
     throw damaged(
       `expected the descriptors at version ${leaf?.version} to give ${leaf?.set_root}, got ${root}`,
     );
+  if (rows.size !== leaf.set_size)
+    throw damaged(
+      `expected ${leaf.set_size} descriptors at version ${leaf.version}, got ${rows.size}`,
+    );
 }

@@ -12,12 +12,12 @@ export interface VerifyData {
   /** Of a database. */
   readonly path: string;
   readonly part: 'bounds' | 'log' | 'rows';
-  readonly isForeign: boolean;
+  readonly foreign: VerifyThreads['foreign'];
 }
 
 export interface VerifyThreads {
-  /** It came from elsewhere: the approvals that all else hangs on are verified too. */
-  readonly isForeign: boolean;
+  /** It came from elsewhere: what no log key vouches for is verified too. `now`: in milliseconds. */
+  readonly foreign: { readonly now: number } | undefined;
   /** Entries. */
   readonly onProgress: (progress: ThreadProgress) => void;
   readonly signal: AbortSignal;
@@ -26,12 +26,12 @@ export interface VerifyThreads {
 /** Settles when both threads are gone. Throws what `verifyCopy` throws, or `unavailable` when it was given up. */
 export async function verifyInThreads(
   path: string,
-  { isForeign, onProgress, signal }: VerifyThreads,
+  { foreign, onProgress, signal }: VerifyThreads,
 ): Promise<SnapshotFacts> {
   const done = { log: 0, rows: 0 };
   const verify = <O>(part: keyof typeof done, some: AbortSignal): Promise<O> =>
     runPart<O>({
-      data: { path, part, isForeign },
+      data: { path, part, foreign },
       signal: some,
       onProgress: (progress) => {
         done[part] = progress.done;
@@ -48,7 +48,7 @@ export async function verifyInThreads(
 
 /** `assertBounded`, of a file that came from elsewhere: who waits for it can be told to stop meanwhile. Throws like it. */
 export async function assertBoundedInThread(path: string, signal: AbortSignal): Promise<void> {
-  const data = { path, part: 'bounds', isForeign: true } as const;
+  const data = { path, part: 'bounds', foreign: undefined } as const;
   await runPart<null>({ data, signal, onProgress: () => undefined });
 }
 

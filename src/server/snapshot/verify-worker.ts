@@ -9,34 +9,37 @@ import { verifyApprovals } from './verify-approvals.ts';
 import { verifyLog } from './verify-copy.ts';
 import { verifyValues } from './verify-rows.ts';
 import { verifyCurrent, verifyOldest } from './verify-set.ts';
+import { verifyTail } from './verify-tail.ts';
 import type { VerifyData } from './verify-threads.ts';
 
 /** In all: often enough to be told. */
 const STEPS = 256;
 
-reportOutcome(
-  async ({ path, part, isForeign }: VerifyData, tell): Promise<SnapshotFacts | null> => {
-    if (part === 'bounds') {
-      assertBounded(path);
-      return null;
-    }
-    const onProgress = seldom(tell);
-    const verifier = createNativeVerifier();
-    if (part === 'rows') {
-      await verifyValues(path, { verifier, onProgress });
-      await verifyOldest(path);
-      return null;
-    }
-    const facts = await verifyLog(path, { verifier, onProgress });
-    if (isForeign) {
+reportOutcome(async ({ path, part, foreign }: VerifyData, tell): Promise<SnapshotFacts | null> => {
+  if (part === 'bounds') {
+    assertBounded(path);
+    return null;
+  }
+  const onProgress = seldom(tell);
+  const verifier = createNativeVerifier();
+  if (part === 'rows') {
+    await verifyValues(path, { verifier, onProgress });
+    await verifyOldest(path);
+    if (foreign !== undefined) {
       await using store = openSqliteReader({ path });
-      await verifyApprovals(store, verifier);
+      await verifyTail(store, { verifier, ...foreign });
     }
-    await verifyCurrent(path);
-    assertSound(path);
-    return facts;
-  },
-);
+    return null;
+  }
+  const facts = await verifyLog(path, { verifier, onProgress });
+  if (foreign !== undefined) {
+    await using store = openSqliteReader({ path });
+    await verifyApprovals(store, verifier);
+  }
+  await verifyCurrent(path);
+  assertSound(path);
+  return facts;
+});
 
 function assertSound(path: string): void {
   using scan = new DatabaseScan(path);
