@@ -1,5 +1,7 @@
 /** The registry of a server: its keys and cosigners, its store, what may shut its writes, and the service over them. */
+
 import { join } from 'node:path';
+import type { RegistryError } from '../core/error.ts';
 import { openRegistry } from '../registry/open.ts';
 import type { RegistryOptions } from '../registry/options.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -77,7 +79,10 @@ export async function openService(parts: ServiceParts): Promise<Service> {
   const cosigners = await openCosigners(config, { metrics, log });
   const isCrashed = await isAfterCrash(config);
   if (isKept) await releaseBallast(config, log);
-  const { store, writes } = watchStore(await openStore(config, { metrics, onFatal }), monotonicMs);
+  const onNotWiped = (cause: RegistryError) =>
+    log.error('what was erased may stand on in the database, which is damaged', { cause });
+  const opened = await openStore(config, { metrics, onFatal, onNotWiped });
+  const { store, writes } = watchStore(opened, monotonicMs);
   const ownedByUs = closers.push(() => store[Symbol.asyncDispose]());
   // After the database: its lock keeps a second process away from these files too.
   const audit = await openAuditLog(config, {

@@ -15,7 +15,7 @@ export function databasePath(dataDir: string): string {
 /** Throws what `openSqliteStore` throws, with what to do about it. */
 export async function openStore(
   { profile, dataDir }: Pick<Config, 'profile' | 'dataDir'>,
-  options: Pick<SqliteOptions, 'metrics' | 'onFatal'>,
+  options: Pick<SqliteOptions, 'metrics' | 'onFatal' | 'onNotWiped'>,
 ): Promise<Store> {
   if (profile === 'micronode') return createMemoryStore();
   await makeDirectory(dataDir);

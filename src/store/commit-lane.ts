@@ -2,9 +2,10 @@
  * The writing connection and its transactions: one batch is one, and the log is folded in between. What
  * it throws leaves an outcome unknown; after that it must not be used, nor the database closed.
  */
-import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type Database from 'better-sqlite3';
+import { RegistryError } from '../core/error.ts';
 import { FileWatch } from './file-watch.ts';
 import type { LaneReport, Write } from './lane-messages.ts';
 import { Checkpointer } from './sqlite-checkpoint.ts';
@@ -16,6 +17,7 @@ import type { StoreSizes } from './store.ts';
 
 /** Folded in a few milliseconds: what prunes writes much, and one fold of it all would hold the lane for longer. */
 const PRUNING_WAL_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
 
 export class CommitLane {
   readonly #db: Database.Database;
@@ -37,8 +39,10 @@ export class CommitLane {
     this.#remains = new Remains(this.#db, path);
     this.#watch = new FileWatch([path, `${path}-wal`]);
     this.#changes = this.#db.prepare<[], number>('SELECT total_changes()').pluck();
-    // Whether the process before this one erased something is not known.
-    if (this.#checkpointer.run() !== 'done') this.#checkpointer.demand();
+    // Whether the process before this one erased something, or failed to sync, is not known.
+    if (this.#checkpointer.run() === 'done') return;
+    this.#checkpointer.demand();
+    writeAgain(`${path}-wal`);
   }
 
   /** Answers when the batch is durable, or certainly not written. */
@@ -91,8 +95,11 @@ export class CommitLane {
       this.#remains.step();
     } catch (error) {
       // A file system that shares what copies have in common needs room to write anew.
-      if (!hasNoSpace(error)) throw error;
-      return undefined;
+      if (hasNoSpace(error)) return undefined;
+      if (!(error instanceof RegistryError)) throw error;
+      // Nothing was written: what is damaged can be read where it is whole.
+      this.#remains.giveUp();
+      return { type: 'not_wiped', error: { code: error.code, message: error.message } };
     } finally {
       this.#db.exec('ROLLBACK');
     }
@@ -192,6 +199,25 @@ function isPruning({ type }: Write): boolean {
 function notWritten(reason: string): LaneReport {
   const message = `expected a writable database, got nothing written: ${reason}`;
   return { type: 'not_written', error: { code: 'read_only', message } };
+}
+
+/**
+ * As it is: after a sync that failed, pages that show it may be on no disk, and are never written again by themselves. What
+ * is appended behind them would be lost with them.
+ */
+function writeAgain(path: string): void {
+  const descriptor = openSync(path, 'r+');
+  try {
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    for (let at = 0; ; ) {
+      const length = readSync(descriptor, chunk, 0, CHUNK_BYTES, at);
+      if (length === 0) break;
+      at += writeSync(descriptor, chunk, 0, length, at);
+    }
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Makes the names in it durable. */

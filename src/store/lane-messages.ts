@@ -90,6 +90,8 @@ export type LaneReport =
     }
   | { readonly type: 'compacted'; readonly compaction: Compaction }
   | { readonly type: 'checkpointed' }
+  /** What was erased may stand on in the main file, which is damaged. Nobody asked for it. */
+  | { readonly type: 'not_wiped'; readonly error: LaneError }
   /** The last report: whether the batch was written is unknown, and the lane does nothing more. */
   | { readonly type: 'failed'; readonly error: LaneError }
   | { readonly type: 'closed' };

@@ -22,6 +22,8 @@ export interface LaneOptions extends LaneData {
   readonly metrics: Pick<Metrics, 'fsync' | 'checkpointed'>;
   /** Called once: the outcome of a write is unknown, or the lane is gone. */
   readonly onFatal: (error: RegistryError) => void;
+  /** What was erased may stand on in the main file: why it is looked for no longer. Default: nobody is told. */
+  readonly onNotWiped?: (error: RegistryError) => void;
 }
 
 interface Waiting {
@@ -211,6 +213,9 @@ export class Lane {
         break;
       case 'checkpointed':
         this.#options.metrics.checkpointed();
+        break;
+      case 'not_wiped':
+        this.#options.onNotWiped?.(revive(report.error));
         break;
       case 'failed':
         this.fail(revive(report.error));

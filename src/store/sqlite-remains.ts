@@ -24,12 +24,20 @@ const LAST_CHILD_AT = 8;
 const POINTER_BYTES = 2;
 const CHILD_BYTES = 4;
 const MAX_DEPTH = 20;
+const MAX_PAGE_BYTES = 0x10000;
 
 interface Place {
   /** A page. */
   readonly root: number;
   /** A row id: the leaves before it have been looked at. */
   readonly from: number;
+}
+
+interface Leaf {
+  /** The first row id after it; `undefined`: it is the last. */
+  readonly from: number | undefined;
+  /** In the file, where neither rows nor free blocks are; `undefined`: it holds zeros. */
+  readonly nothing: { readonly at: number; readonly bytes: number } | undefined;
 }
 
 export class Remains {
@@ -65,9 +73,14 @@ export class Remains {
     return this.#places.length > 0;
   }
 
+  /** Until something is erased again, or the next start. */
+  giveUp(): void {
+    this.#places = [];
+  }
+
   /**
    * Some milliseconds of it; once nothing is left to look at, it is durable. Expects the write lock and an empty
-   * write-ahead log. Throws `storage_damaged`, and what the file system throws.
+   * write-ahead log. Throws `storage_damaged` before it writes, and what the file system throws when it does.
    */
   step(now: () => number = () => performance.now()): void {
     const end = now() + STEP_MS;
@@ -77,7 +90,8 @@ export class Remains {
     do {
       const [place, ...others] = this.#places;
       if (place === undefined) return;
-      const from = this.#wipeLeaf(this.#file, place);
+      const { from, nothing } = this.#leafWith(this.#file, place);
+      this.#wipe(this.#file, nothing);
       const places = from === undefined ? others : [{ ...place, from }, ...others];
       if (places.length === 0) fsyncSync(this.#file);
       this.#places = places;
@@ -89,17 +103,23 @@ export class Remains {
     if (this.#file !== undefined) closeSync(this.#file);
   }
 
-  /** The one that has `from`, or would have it. Answers the first row id after it; `undefined`: it is the last. */
-  #wipeLeaf(file: number, { root, from }: Place): number | undefined {
+  /** Of the one that has `from`, or would have it. Throws `storage_damaged` for all that it cannot read. */
+  #leafWith(file: number, place: Place): Leaf {
+    try {
+      return this.#findLeaf(file, place);
+    } catch (cause) {
+      throw cause instanceof RegistryError ? cause : damaged('readable tables', String(cause));
+    }
+  }
+
+  #findLeaf(file: number, { root, from }: Place): Leaf {
     let page = root;
     let last: number | undefined;
     for (let depth = 0; depth < MAX_DEPTH; depth++) {
       this.#read(file, page);
       const type = this.#page[0];
-      if (type === LEAF.type) {
-        this.#wipe(file, page);
-        return last === undefined ? undefined : last + 1;
-      }
+      if (type === LEAF.type)
+        return { from: last === undefined ? undefined : last + 1, nothing: this.#nothingIn(page) };
       if (type !== INTERIOR.type) throw damaged(`a page of a table at ${page}`, `type ${type}`);
       const child = this.#childWith(from);
       page = child.page;
@@ -136,14 +156,22 @@ export class Remains {
     throw damaged('a row id', 'one that is too large');
   }
 
-  #wipe(file: number, page: number): void {
+  /** Between the pointers to rows and the first of them. */
+  #nothingIn(page: number): Leaf['nothing'] {
     const { length } = this.#page;
-    const begin = LEAF.headerBytes + this.#page.readUInt16BE(ROWS_AT) * POINTER_BYTES;
-    const end = this.#page.readUInt16BE(FIRST_ROW_AT) || 0x10000;
+    const rows = this.#page.readUInt16BE(ROWS_AT);
+    const begin = LEAF.headerBytes + rows * POINTER_BYTES;
+    const end = this.#page.readUInt16BE(FIRST_ROW_AT) || MAX_PAGE_BYTES;
+    for (let at = LEAF.headerBytes; at < begin; at += POINTER_BYTES)
+      if (this.#page.readUInt16BE(at) < end)
+        throw damaged(`rows of page ${page} from ${end} on`, 'one before');
     if (begin > end || end > length) throw damaged(`rows in page ${page}`, `${begin} to ${end}`);
-    const nothing = this.#zeros.subarray(0, end - begin);
-    if (this.#page.subarray(begin, end).equals(nothing)) return;
-    writeSync(file, nothing, 0, nothing.length, (page - 1) * length + begin);
+    const isWiped = this.#page.subarray(begin, end).equals(this.#zeros.subarray(begin, end));
+    return isWiped ? undefined : { at: (page - 1) * length + begin, bytes: end - begin };
+  }
+
+  #wipe(file: number, nothing: Leaf['nothing']): void {
+    if (nothing !== undefined) writeSync(file, this.#zeros, 0, nothing.bytes, nothing.at);
   }
 }
 

@@ -7,11 +7,12 @@ import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import Database from 'better-sqlite3';
 import { programOf, type Run, run } from '../support/child.ts';
 import type { WholeLog } from '../support/store-log.ts';
 import { recover } from '../support/store-recover.ts';
 import { makeDirectory, makePath } from '../support/store-sqlite.ts';
-import { type Fault, failEachCall, isStraceMissing } from '../support/strace.ts';
+import { type Fault, failEachCall, isStraceMissing, tracedCalls } from '../support/strace.ts';
 
 const CHILD = programOf('store-child');
 const IS_LONG = process.env.QUORATE_TEST_LONG === '1';
@@ -141,4 +142,36 @@ test('a process that is killed at any write leaves a whole log', async (t) => {
   assertReached(outcomes, 'opened');
   assertReached(outcomes, 'ack');
   assertReached(outcomes, 'kept');
+});
+
+/** SQLite writes the header of the log there, and nothing as long as a page. */
+function isWholeLog(call: string): boolean {
+  const [, bytes = '0'] = /^pwrite64\(\d+<[^>]*-wal>.*, (\d+), 0\) = \1$/.exec(call) ?? [];
+  return Number(bytes) > 4_096;
+}
+
+test('a log that a reader keeps from being folded is written again, and synced, before a start is done', async (t) => {
+  if (isStraceMissing(t)) return;
+  const path = await makeDatabase();
+  const writer = new Database(path);
+  writer.pragma('wal_autocheckpoint = 0');
+  writer.exec('UPDATE checkpoint SET note = note');
+  const stepsOf = async (): Promise<readonly string[]> => {
+    const program = [process.execPath, CHILD, path, APPENDS];
+    const names = ['pwrite64', 'fsync', 'fdatasync', 'write'];
+    const calls = await tracedCalls(names, { directory: makeDirectory(), program });
+    const begin = calls.findIndex(isWholeLog);
+    return calls.slice(Math.max(begin, 0)).flatMap((call) => {
+      if (isWholeLog(call)) return ['written'];
+      if (call.startsWith('write(1<') && call.includes('opened')) return ['opened'];
+      return /^f(data)?sync\(\d+<[^>]*-wal>/.test(call) ? ['synced'] : [];
+    });
+  };
+  const reader = new Database(path, { readonly: true });
+  reader.exec('BEGIN');
+  reader.prepare('SELECT count(*) FROM entries').get();
+  writer.close();
+  assert.deepEqual((await stepsOf()).slice(0, 3), ['written', 'synced', 'opened']);
+  reader.close();
+  assert.ok(!(await stepsOf()).includes('written'), 'what is folded needs it not');
 });

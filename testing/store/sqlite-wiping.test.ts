@@ -1,9 +1,11 @@
 /** When what SQLite left of erased rows goes: by itself, while others read and write, and after a restart. */
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import type { RegistryError } from '../../src/core/error.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { copyDatabase } from '../../src/store/sqlite-copy-files.ts';
 import { makeEntry, put } from '../support/store-entries.ts';
 import { makePath, openStore } from '../support/store-sqlite.ts';
@@ -105,4 +107,39 @@ test('a start goes on with it, under commits and as soon as a reader of the log 
   assert.equal(check.pragma('integrity_check', { simple: true }), 'ok');
   assert.equal(check.prepare('SELECT count(*) FROM entries').pluck().get(), 45);
   check.close();
+});
+
+test('a damaged page ends the search and nothing else: it is told, and the others are read and written', async (t) => {
+  const path = makePath();
+  const store = await openErased(t, path);
+  await append(store, 39, { type: 'erase', erases: 7 });
+  await store[Symbol.asyncDispose]();
+  const db = new Database(path, { readonly: true });
+  const leaf = `SELECT pageno FROM dbstat WHERE name = 'entries' AND pagetype = 'leaf' LIMIT 1`;
+  const page = Number(db.prepare(leaf).pluck().get());
+  db.close();
+  for (const damage of [
+    Buffer.alloc(4_096),
+    Buffer.alloc(4_096, 0x0d),
+    Buffer.from([0x0d, 0, 0, 0xff]),
+  ]) {
+    const damaged = makePath();
+    copyFileSync(path, damaged);
+    const file = openSync(damaged, 'r+');
+    writeSync(file, damage, 0, damage.length, (page - 1) * 4_096);
+    closeSync(file);
+    const told = Promise.withResolvers<RegistryError>();
+    const again = await openSqliteStore({
+      path: damaged,
+      metrics: { fsync() {}, checkpointed() {} },
+      onFatal: told.reject,
+      onNotWiped: told.resolve,
+    });
+    t.after(() => again[Symbol.asyncDispose]());
+    assert.equal((await told.promise).code, 'storage_damaged');
+    const before = readFileSync(damaged).subarray((page - 1) * 4_096, page * 4_096);
+    assert.deepEqual(before.subarray(0, damage.length), damage);
+    await append(again, 40);
+    assert.equal((await again.entry(40))?.version, 40);
+  }
 });
