@@ -96,6 +96,14 @@ export class Checkpoints {
     return undefined;
   }
 
+  /** Throws unless a checkpoint could be signed under this governance. */
+  assertSignable(governance: Governance): void {
+    const { signers } = this.#options;
+    // An empty registry may be begun where its log key is not.
+    if (signers.length > 0 && !isSignable(logKeysInForce(governance, signers)))
+      throw unsignable(governance, signers);
+  }
+
   /**
    * As it was kept and verified. Cosigners hear of it only where it covers the whole log: what was kept
    * lags, and a witness that has seen more would look as if it were ahead.

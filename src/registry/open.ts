@@ -27,7 +27,7 @@ import type {
   Registry,
 } from './registry.ts';
 import { type KeptRange, Retained } from './retained.ts';
-import { isSignable, isSignedByAll, logKeysInForce, unsignable } from './seal.ts';
+import { isSignedByAll, logKeysInForce } from './seal.ts';
 import { type Committed, Sequencer } from './sequencer.ts';
 import { tracedProposals } from './traced-proposals.ts';
 import { Trees } from './trees.ts';
@@ -102,12 +102,8 @@ class OpenRegistry implements Registry {
       tracer: options.tracer,
       now: options.now,
       catchUp: (current) => catchUp(store, options.verifier, current),
-      assertSignable: (governance) => {
-        // An empty registry may be begun where its log key is not.
-        const { signers } = options;
-        if (signers.length > 0 && !isSignable(logKeysInForce(governance, signers)))
-          throw unsignable(governance, signers);
-      },
+      assertGrowable: () => this.#assertGrowable(),
+      assertSignable: (governance) => this.#checkpoints.assertSignable(governance),
       findErasable,
       onErasing: (version, isComing) =>
         isComing ? retained.erasing(version) : retained.notErasing(version),
@@ -206,9 +202,13 @@ class OpenRegistry implements Registry {
         { details: { reason: 'running' } },
       );
     assertNamed('store', () => this.#sequencer.fatal);
+    this.#assertGrowable();
+    for (const gate of this.#options.gates ?? []) assertNamed(gate.name, () => gate.refusal());
+  }
+
+  #assertGrowable(): void {
     assertNamed('log', () => refusalWhile(this.#missingOfLog));
     assertNamed('checkpoint', () => this.#checkpoints.refusal(this.#sequencer.chain));
-    for (const gate of this.#options.gates ?? []) assertNamed(gate.name, () => gate.refusal());
   }
 
   async idle(): Promise<void> {

@@ -60,6 +60,8 @@ export interface SequencerOptions {
   readonly now: () => number;
   /** The verified entries after `chain` that another writer put into the store. */
   readonly catchUp: (chain: Chain | null) => Promise<readonly Appended[]>;
+  /** Throws why the log is not to grow now: asked again before each batch, for what came of the one before. */
+  readonly assertGrowable: () => void;
   /** Throws unless a checkpoint could be signed under this governance. */
   readonly assertSignable: (governance: Governance) => void;
   /** What stands where payloads erase. */
@@ -155,8 +157,9 @@ export class Sequencer {
       const committed = await this.#committedAmong(batch);
       const payloads = batch.map(({ proposal }) => proposal.payload);
       known = { committed, erasable: await this.#options.findErasable(payloads) };
+      this.#options.assertGrowable();
     } catch (error) {
-      // Nothing was written yet: a store that cannot be read refuses this batch and no more.
+      // Nothing was written yet: what cannot be read, or may not be gone on from, refuses this batch and no more.
       for (const { reject } of batch) reject(error);
       return;
     }

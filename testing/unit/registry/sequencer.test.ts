@@ -196,6 +196,7 @@ test('the same payload twice in one batch is one entry', async () => {
     limits: DEFAULT_LIMITS,
     now: () => real.timers.now(),
     catchUp: (current) => catchUp(real.store, verifier, current),
+    assertGrowable: () => undefined,
     assertSignable: () => undefined,
     findErasable: async () => new Map(),
     onErasing: () => undefined,
