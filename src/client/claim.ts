@@ -1,7 +1,7 @@
 /**
  * Whether a checkpoint may be taken as a claim about the log: its origin, who signed it, which
- * witnesses vouch for it and for when, and its size. Decides and asks nothing; that the trusted tree
- * leads to it is proven by `trusted-log`.
+ * witnesses vouch for it and for when; and whether it is too small. Decides and asks nothing; that the trusted
+ * checkpoint leads to it is proven by `claims`.
  */
 import { encodeBase64, isEqualBytes } from '../core/bytes.ts';
 import { RegistryError } from '../core/error.ts';
@@ -39,7 +39,7 @@ export interface Claim extends SignedCheckpoint {
 
 /**
  * Throws, in this order: `invalid_checkpoint`, `wrong_registry`, `invalid_signature`, `unwitnessed`,
- * `stale`, `rollback`. `state`: what is trusted, `null` for nothing.
+ * `stale`. `state`: what is trusted, `null` for nothing.
  */
 export async function judgeClaim(
   note: string,
@@ -68,7 +68,6 @@ export async function judgeClaim(
       `expected witnesses to have seen this head within ${rules.maxStaleMs} ms, got ${rules.now() - (newest ?? 0) * 1000} ms`,
       { details: { fresh_at: newest, max_stale_ms: rules.maxStaleMs } },
     );
-  if (state !== null) assertNoRollback(state, checkpoint);
   return { ...checkpoint, freshAt, isSigned };
 }
 
@@ -136,17 +135,21 @@ async function witnessedAt(
   return time;
 }
 
-function assertNoRollback({ chain: { tree } }: TrustedState, checkpoint: SignedCheckpoint): void {
-  if (checkpoint.size >= tree.size) return;
+/** Throws `rollback`. The tree that is trusted may be behind: what was signed of the log is more. */
+export function assertNoRollback(
+  { checkpoint: known }: TrustedState,
+  claim: SignedCheckpoint,
+): void {
+  if (claim.size >= known.size) return;
   throw new RegistryError(
     'rollback',
-    `expected a checkpoint of ${tree.size} leaves or more, got one of ${checkpoint.size}: entries were lost, or an old state is shown`,
+    `expected a checkpoint of ${known.size} leaves or more, got one of ${claim.size}: entries were lost, or an old state is shown`,
     {
       details: {
-        trusted: tree.size - 1,
-        version: checkpoint.size - 1,
-        trusted_root: encodeBase64(tree.root),
-        newer: checkpoint.note,
+        trusted: known.size - 1,
+        version: claim.size - 1,
+        trusted_root: encodeBase64(known.root),
+        newer: claim.note,
       },
     },
   );

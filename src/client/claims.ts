@@ -9,17 +9,25 @@ import type { Chain } from '../core/rules.ts';
 import { parseCheckpoint } from '../core/tlog/checkpoint.ts';
 import { isConsistent } from '../core/tlog/merkle.ts';
 import { parseNote } from '../core/tlog/note.ts';
+import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import type { Answers } from './answers.ts';
-import { type Claim, type ClaimRules, isSignedUnder, judgeClaim, unsigned } from './claim.ts';
+import {
+  assertNoRollback,
+  type Claim,
+  type ClaimRules,
+  isSignedUnder,
+  judgeClaim,
+  unsigned,
+} from './claim.ts';
 import type { ClientOptions, PrunedGap } from './client.ts';
 import { type Clock, sleep } from './clock.ts';
-import { contradictionOf, isOtherTree } from './fork.ts';
+import { contradictionOf } from './fork.ts';
 import type { NextState } from './next-state.ts';
 import type { PrunedGaps } from './pruned-gap.ts';
 import { jitteredDelayMs } from './retry.ts';
 import type { ServedEntry } from './served-entry.ts';
 import type { RequestBounds } from './transport.ts';
-import type { TrustedState, WalkedState } from './trusted-state.ts';
+import type { TrustedCheckpoint, TrustedState, WalkedState } from './trusted-state.ts';
 
 export interface ClaimsOptions extends Pick<ClientOptions, 'onFork'> {
   readonly answers: Answers;
@@ -34,6 +42,8 @@ export interface ClaimsOptions extends Pick<ClientOptions, 'onFork'> {
 /** A claim, and the entries that were asked for to find who may sign it. */
 export interface ProvenClaim extends Claim {
   readonly held: readonly ServedEntry[];
+  /** The note of the trusted checkpoint that it was proven to continue; `null` for none. */
+  readonly after: string | null;
 }
 
 export interface Reached {
@@ -52,7 +62,7 @@ export class Claims {
 
   /**
    * `note`: the claim, `undefined` for the checkpoint that the server has now. Throws what `judgeClaim`
-   * throws, `fork`, `invalid_proof`, and what the rules say of entries that are to name the signer.
+   * throws, `rollback`, `fork`, `invalid_proof`, and what the rules say of entries that are to name the signer.
    */
   async prove(
     note: string | undefined,
@@ -68,7 +78,19 @@ export class Claims {
     const logKeys = new Set(governances.flatMap((governance) => governance?.log_keys ?? []));
     if (state !== null)
       await this.#assertContinues(state, { claim, logKeys: [...logKeys] }, bounds);
-    return { ...claim, held: found?.held ?? [] };
+    return { ...claim, held: found?.held ?? [], after: state?.checkpoint.note ?? null };
+  }
+
+  /** What vouches now: where other work believed another claim meanwhile, this one must continue that, or gives way to it. */
+  async current(
+    claim: ProvenClaim,
+    state: TrustedState | null,
+    bounds: RequestBounds,
+  ): Promise<ProvenClaim> {
+    const known = state?.checkpoint;
+    if (known === undefined || known.note === claim.note || known.note === claim.after)
+      return claim;
+    return known.size > claim.size ? trustedClaim(known) : this.prove(claim.note, state, bounds);
   }
 
   /** Entries from `from` on, none beyond the claim. Throws `unexpected_answer` when they end before it does. */
@@ -114,7 +136,7 @@ export class Claims {
     assertOrigin(claim, chain.origin);
     const details = { version, size: claim.size };
     const isLast = chain.tree.size === claim.size;
-    if (!(await this.#leadsTo(chain, claim, bounds)))
+    if (!(await this.#leadsTo(chain.tree, claim, bounds)))
       throw isLast
         ? new RegistryError(
             'invalid_entry',
@@ -152,7 +174,7 @@ export class Claims {
   ): Promise<string> {
     const note = await this.#askCheckpoint(state, { ...bounds, isFresh });
     const { size } = parseCheckpoint(parseNote(note).text);
-    const isBehind = state !== null && size < state.chain.tree.size && !isFresh;
+    const isBehind = state !== null && size < state.checkpoint.size && !isFresh;
     return isBehind ? this.#askCheckpoint(state, { ...bounds, isFresh: true }) : note;
   }
 
@@ -175,7 +197,7 @@ export class Claims {
           )
         : new RegistryError(
             'rollback',
-            `expected a checkpoint of ${state.chain.tree.size} leaves or more, got none`,
+            `expected a checkpoint of ${state.checkpoint.size} leaves or more, got none`,
             { cause },
           );
     }
@@ -193,7 +215,11 @@ export class Claims {
     const first = trusted?.chain.tree.size ?? 0;
     let state: WalkedState | null = trusted;
     for (let from = first; from < claim.size; from = state?.chain.tree.size ?? 0) {
-      const { page, ...reached } = await this.reach({ ...claim, held: [] }, state, bounds);
+      const { page, ...reached } = await this.reach(
+        { ...claim, held: [], after: null },
+        state,
+        bounds,
+      );
       state = reached.state;
       if (reached.gap !== null && state !== null && (await this.#isNamed(claim, state)))
         return { governance: state.chain.governance, held: [] };
@@ -213,12 +239,14 @@ export class Claims {
     return isSignedUnder(claim, chain.governance, this.#options.rules.verifier);
   }
 
+  /** The trusted checkpoint is of the trusted tree, or continues it: who continues the one continues both. */
   async #assertContinues(
     state: TrustedState,
     { claim, logKeys }: { readonly claim: Claim; readonly logKeys: readonly string[] },
     bounds: RequestBounds,
   ): Promise<void> {
-    if (!isOtherTree(state, claim) && (await this.#leadsTo(state.chain, claim, bounds))) return;
+    assertNoRollback(state, claim);
+    if (await this.#leadsTo(state.checkpoint, claim, bounds)) return;
     const { answers, onFork, rules } = this.#options;
     const { verifier } = rules;
     throw await contradictionOf(
@@ -228,12 +256,21 @@ export class Claims {
     );
   }
 
-  async #leadsTo({ tree }: Chain, { size, root }: Claim, bounds: RequestBounds): Promise<boolean> {
+  async #leadsTo(
+    tree: Pick<TrustedCheckpoint, 'size' | 'root'>,
+    { size, root }: Claim,
+    bounds: RequestBounds,
+  ): Promise<boolean> {
     if (tree.size === size) return isEqualBytes(tree.root, root);
     const sizes = { from: tree.size, size };
     const proof = await this.#options.answers.consistencyProof(sizes, bounds);
     return isConsistent({ ...sizes, proof, fromRoot: tree.root, root });
   }
+}
+
+/** Nothing of it is to be judged again. */
+function trustedClaim({ note, freshAt }: TrustedCheckpoint): ProvenClaim {
+  return { ...readSignedCheckpoint(note), freshAt, isSigned: true, held: [], after: note };
 }
 
 function assertOrigin(claim: Claim, origin: string): void {

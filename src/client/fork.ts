@@ -2,7 +2,6 @@
  * What it means that a log's checkpoint does not lead on from the trusted one: two histories, where
  * that can be shown to a third party, or only a proof that fails. The evidence is handed on either way.
  */
-import { isEqualBytes } from '../core/bytes.ts';
 import { RegistryError } from '../core/error.ts';
 import {
   encodeEvidence,
@@ -24,16 +23,8 @@ export interface ForkParts extends Pick<ClientOptions, 'onFork'> {
   readonly verifier: NoteVerifier;
 }
 
-/** Whether the checkpoint is of a size that is known already, with another root. */
-export function isOtherTree(
-  { chain: { tree }, checkpoint }: TrustedState,
-  { size, root }: SignedCheckpoint,
-): boolean {
-  return [tree, checkpoint].some((known) => known.size === size && !isEqualBytes(known.root, root));
-}
-
 /**
- * The error for a signed checkpoint that contradicts `state`: `fork`, when both notes prove it or one
+ * The error for a signed checkpoint, no smaller than the trusted one, that contradicts it: `fork`, when both notes prove it or one
  * size has two roots, else `invalid_proof`: a server may give a wrong proof of what is right. Both
  * carry the notes.
  */
@@ -43,11 +34,10 @@ export async function contradictionOf(
   { answers, verifier, onFork, bounds }: ForkParts & { readonly bounds: RequestBounds },
 ): Promise<RegistryError> {
   const older = state.checkpoint;
-  const isSameSize = isOtherTree(state, newer);
-  const proof =
-    isSameSize || older.size > newer.size
-      ? null
-      : await leafProof({ at: older.size, size: newer.size }, { answers, bounds });
+  const isSameSize = older.size === newer.size;
+  const proof = isSameSize
+    ? null
+    : await leafProof({ at: older.size, size: newer.size }, { answers, bounds });
   const evidence: ForkEvidence = {
     origin: newer.origin,
     logKeys,
@@ -75,7 +65,7 @@ export async function contradictionOf(
   }
   return new RegistryError(
     'invalid_proof',
-    `expected a proof that the checkpoint of ${newer.size} leaves continues the trusted ${state.chain.tree.size}, got one that fails`,
+    `expected a proof that the checkpoint of ${newer.size} leaves continues the trusted ${older.size}, got one that fails`,
     { details },
   );
 }

@@ -104,8 +104,8 @@ export class TrustedLog {
    */
   isNews(note: string): boolean {
     if (this.#state === null) return true;
-    const { chain, checkpoint } = this.#state;
-    return note !== checkpoint.note && readSignedCheckpoint(note).size >= chain.tree.size;
+    const known = this.#state.checkpoint;
+    return note !== known.note && readSignedCheckpoint(note).size >= known.size;
   }
 
   /** Believes everything up to the server's checkpoint, page by page, or throws and believes no more than before. */
@@ -130,25 +130,26 @@ export class TrustedLog {
 
   /** Entries from `from` on, none beyond the claim, which vouches for them all; nothing is kept yet. */
   page(claim: ProvenClaim, from: number, bounds: RequestBounds): Promise<Page> {
-    return this.#lane.run(
-      () =>
-        from === this.#nextVersion
-          ? this.#verifyPage(claim, bounds)
-          : this.#trustedPage(claim, from, bounds),
-      bounds.signal,
-    );
+    return this.#lane.run(async () => {
+      if (from !== this.#nextVersion) return this.#trustedPage(claim, from, bounds);
+      const current = await this.#claims.current(claim, this.#state, bounds);
+      const { steps, skipped } = await this.#verifyPage(current, bounds);
+      return { steps: steps.filter(({ served }) => served.version < claim.size), skipped };
+    }, bounds.signal);
   }
 
   /** `false`: the version is trusted already, because other work was faster. Saved when it resolves. */
-  accept(claim: ProvenClaim, step: Step, { signal }: RequestBounds): Promise<boolean> {
+  accept(claim: ProvenClaim, step: Step, bounds: RequestBounds): Promise<boolean> {
     return this.#lane.run(async () => {
       const { version, prev_hash } = step.served.leaf;
       const isNext =
         version === this.#nextVersion && prev_hash === (this.#state?.chain.entryHash ?? null);
       if (step.next === null || !isNext) return false;
-      await this.#keep(claim, [step]);
+      const current = await this.#claims.current(claim, this.#state, bounds);
+      if (current !== claim) await this.#claims.assertLeadsTo(step.next.chain, current, bounds);
+      await this.#keep(current, [step]);
       return true;
-    }, signal);
+    }, bounds.signal);
   }
 
   /** Every entry that it claims is trusted: so is the claim, and its time. */
@@ -293,10 +294,9 @@ export class TrustedLog {
   async #adopt(claim: Claim): Promise<void> {
     const state = this.#state;
     if (state === null || state.chain.tree.size !== claim.size) return;
-    const { chain, checkpoint } = state;
-    const isNews =
-      checkpoint.size !== claim.size || (claim.freshAt ?? 0) > (checkpoint.freshAt ?? 0);
-    if (isNews && isEqualBytes(chain.tree.root, claim.root)) await this.#save(state, claim);
+    const { root, freshAt } = state.checkpoint;
+    const isNewer = (claim.freshAt ?? 0) > (freshAt ?? 0);
+    if (isNewer && isEqualBytes(root, claim.root)) await this.#save(state, claim);
   }
 
   async #save(

@@ -39,7 +39,7 @@ export interface WalkedState {
   readonly accepted: readonly PrunedGap[];
 }
 
-/** The checkpoint that the trusted tree was proven to be of, or to lead to. */
+/** The newest that was believed: the trusted tree was proven to be its, or to lead to it. */
 export interface TrustedCheckpoint {
   /** Leaves; more than the tree's while catching up. */
   readonly size: number;
