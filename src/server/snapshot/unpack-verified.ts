@@ -71,16 +71,17 @@ export async function unpackVerified(
     },
   );
   try {
-    await assertBoundedInThread(path, signal);
-    if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
     const [facts] = await runBoth(
       signal,
-      (either) =>
-        verifyInThreads(path, {
+      async (either) => {
+        await assertBoundedInThread(path, either);
+        if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
+        return verifyInThreads(path, {
           foreign: { now: now() },
           onProgress: (progress) => onProgress({ phase: 'verifying', ...progress }),
           signal: either,
-        }),
+        });
+      },
       () => meanwhile(path),
     );
     assertFacts(header, facts);

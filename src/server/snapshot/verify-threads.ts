@@ -1,17 +1,12 @@
 /** A copy verified in two threads at once: the log, the current set and SQLite's own check, and, which takes as long, the values beside it. */
 import { extname } from 'node:path';
-import {
-  runBoth,
-  runThread,
-  type ThreadOptions,
-  type ThreadProgress,
-} from '../reporting-thread.ts';
+import { runBoth, runThread, type ThreadProgress } from '../reporting-thread.ts';
 import type { SnapshotFacts } from './header.ts';
 
 export interface VerifyData {
   /** Of a database. */
   readonly path: string;
-  readonly part: 'bounds' | 'log' | 'rows';
+  readonly part: 'log' | 'rows';
   readonly foreign: VerifyThreads['foreign'];
 }
 
@@ -29,9 +24,11 @@ export async function verifyInThreads(
   { foreign, onProgress, signal }: VerifyThreads,
 ): Promise<SnapshotFacts> {
   const done = { log: 0, rows: 0 };
-  const verify = <O>(part: keyof typeof done, some: AbortSignal): Promise<O> =>
-    runPart<O>({
-      data: { path, part, foreign },
+  const verify = <O>(part: VerifyData['part'], some: AbortSignal): Promise<O> =>
+    runThread<O>({
+      program: programOf('verify-worker'),
+      name: 'the verification of a snapshot',
+      data: { path, part, foreign } satisfies VerifyData,
       signal: some,
       onProgress: (progress) => {
         done[part] = progress.done;
@@ -48,17 +45,16 @@ export async function verifyInThreads(
 
 /** `assertBounded`, of a file that came from elsewhere: who waits for it can be told to stop meanwhile. Throws like it. */
 export async function assertBoundedInThread(path: string, signal: AbortSignal): Promise<void> {
-  const data = { path, part: 'bounds', foreign: undefined } as const;
-  await runPart<null>({ data, signal, onProgress: () => undefined });
+  await runThread<null>({
+    program: programOf('bounds-worker'),
+    name: 'a look at the sizes in a snapshot',
+    data: path,
+    signal,
+    onProgress: () => undefined,
+  });
 }
 
-function runPart<O>(
-  options: { readonly data: VerifyData } & Pick<ThreadOptions, 'signal' | 'onProgress'>,
-): Promise<O> {
-  return runThread<O>({
-    // In src this file ends in .ts, in dist in .js, and so does the thread's.
-    program: new URL(`./verify-worker${extname(import.meta.url)}`, import.meta.url),
-    name: 'the verification of a snapshot',
-    ...options,
-  });
+/** In src this file ends in .ts, in dist in .js, and so does the thread's. */
+function programOf(name: string): URL {
+  return new URL(`./${name}${extname(import.meta.url)}`, import.meta.url);
 }

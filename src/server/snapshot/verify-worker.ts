@@ -1,6 +1,5 @@
 /** The thread that verifies one part of a copy, so that the one that serves is never held. */
 import { openSqliteReader } from '../../store/sqlite.ts';
-import { assertBounded } from '../../store/sqlite-bounds.ts';
 import { DatabaseScan } from '../../store/sqlite-scan.ts';
 import { createNativeVerifier } from '../native-verifier.ts';
 import { reportOutcome, type ThreadProgress } from '../reporting-thread.ts';
@@ -16,10 +15,6 @@ import type { VerifyData } from './verify-threads.ts';
 const STEPS = 256;
 
 reportOutcome(async ({ path, part, foreign }: VerifyData, tell): Promise<SnapshotFacts | null> => {
-  if (part === 'bounds') {
-    assertBounded(path);
-    return null;
-  }
   const onProgress = seldom(tell);
   const verifier = createNativeVerifier();
   if (part === 'rows') {
