@@ -83,10 +83,14 @@ export class Checkpoints {
     return this.#sealed?.tree ?? LogTree.EMPTY;
   }
 
-  /** Why nothing may be written; `governance` is the one in force. */
+  /** Cosigners look whether they have seen entries that an empty store should hold. */
+  async beginEmpty(): Promise<void> {
+    await Promise.all(this.#cosigners.map((cosigner) => cosigner.beginEmpty?.()));
+  }
+
+  /** Why nothing may be written after `chain`. */
   refusal(chain: Chain | null): RegistryError | undefined {
-    if (chain === null) return undefined;
-    if (!isSignable(this.#keysOf(chain.governance)))
+    if (chain !== null && !isSignable(this.#keysOf(chain.governance)))
       return unsignable(chain.governance, this.#options.signers);
     if (this.#unsigned !== undefined) return this.#unsigned;
     for (const cosigner of this.#cosigners) {

@@ -8,6 +8,8 @@ import type { NoteSignature } from '../core/tlog/note.ts';
 import type { PublishedCheckpoint } from './registry.ts';
 
 export interface Cosigner extends AsyncDisposable {
+  /** The process started with an empty store. Refuses from then on if entries were seen here before; never rejects. */
+  beginEmpty?(): Promise<void>;
   /** The log grew, or the process started: this is now to be cosigned. Awaits nobody, never throws. */
   submit(checkpoint: PublishedCheckpoint): void;
   /** Why nothing may be written yet, or any more; `undefined`: go ahead. */

@@ -29,15 +29,23 @@ export interface HighWaterOptions {
 const KEEP_MS = 1_000;
 const UNJUDGED = 'not yet compared with the high-water mark';
 
-/** Why a mark forbids writes; `undefined`: what is here goes on from it. */
-export async function judgeMark(
+/** Why a mark forbids writes; `undefined`: what is here goes on from it. Without a checkpoint nothing is here. */
+async function judgeMark(
   mark: string,
-  { checkpoint, prove }: { readonly checkpoint: PublishedCheckpoint } & Pick<CosignerPort, 'prove'>,
+  {
+    checkpoint,
+    prove,
+  }: Pick<CosignerPort, 'prove'> & {
+    readonly checkpoint: PublishedCheckpoint | undefined;
+  },
 ): Promise<string | undefined> {
   const { origin, size, root } = readSignedCheckpoint(mark);
-  if (origin !== checkpoint.origin) return `it is of another log, ${origin}`;
-  if (size > checkpoint.size)
-    return `it has seen ${size} entries, while here are ${checkpoint.size}: this store is older than what was published`;
+  if (checkpoint !== undefined && origin !== checkpoint.origin)
+    return `it is of another log, ${origin}`;
+  const here = checkpoint?.size ?? 0;
+  if (size > here)
+    return `it has seen ${size} entries, while here are ${here}: this store is older than what was published`;
+  if (checkpoint === undefined) return undefined;
   const sizes = { from: size, size: checkpoint.size };
   const proof = size === checkpoint.size || size === 0 ? [] : await prove(sizes);
   return isConsistent({ ...sizes, proof, fromRoot: root, root: checkpoint.root })
@@ -66,6 +74,11 @@ class HighWater implements Cosigner {
     this.#prove = prove;
   }
 
+  async beginEmpty(): Promise<void> {
+    // The first checkpoint is compared all the same.
+    this.#refused = (await this.#compare(undefined)) ?? UNJUDGED;
+  }
+
   submit(checkpoint: PublishedCheckpoint): void {
     this.#newest = checkpoint;
     if (this.#refused === undefined) this.#keepSoon();
@@ -73,7 +86,9 @@ class HighWater implements Cosigner {
   }
 
   refusal(): RegistryError | undefined {
-    if (this.#newest === undefined || this.#refused === undefined) return undefined;
+    if (this.#refused === undefined) return undefined;
+    // Nothing is here yet that could be compared.
+    if (this.#newest === undefined && this.#refused === UNJUDGED) return undefined;
     const { path } = this.#options.file;
     const advice =
       this.#refused === UNJUDGED
@@ -93,27 +108,35 @@ class HighWater implements Cosigner {
     if (this.#refused === undefined) await this.#keep();
   }
 
-  /** Never rejects. */
   async #judge(): Promise<void> {
-    const { file, log } = this.#options;
     const checkpoint = this.#newest;
     if (this.#refused === undefined || checkpoint === undefined) return;
+    this.#refused = await this.#compare(checkpoint);
+    if (this.#refused === undefined) this.#keepSoon();
+  }
+
+  /** Why nothing may be written. Never rejects. */
+  async #compare(checkpoint: PublishedCheckpoint | undefined): Promise<string | undefined> {
+    const { file, log } = this.#options;
+    const { path } = file;
+    let refused: string | undefined;
     try {
       const mark = await file.load();
-      if (mark === undefined) log.info('a high-water mark is begun', { path: file.path });
-      this.#refused =
+      if (mark === undefined && checkpoint !== undefined)
+        log.info('a high-water mark is begun', { path });
+      refused =
         mark === undefined ? undefined : await judgeMark(mark, { checkpoint, prove: this.#prove });
     } catch (cause) {
-      log.error('the high-water mark cannot be compared', { path: file.path, cause });
-      this.#refused = `it cannot be read as a checkpoint (${cause instanceof Error ? cause.message : String(cause)})`;
+      log.error('the high-water mark cannot be compared', { path, cause });
+      refused = `it cannot be read as a checkpoint (${cause instanceof Error ? cause.message : String(cause)})`;
     }
-    if (this.#refused === undefined) this.#keepSoon();
-    else
+    if (refused !== undefined)
       log.error('the high-water mark forbids writes', {
-        path: file.path,
-        reason: this.#refused,
-        checkpoint: checkpoint.note,
+        path,
+        reason: refused,
+        checkpoint: checkpoint?.note ?? null,
       });
+    return refused;
   }
 
   /** At once, but no more than one write in `KEEP_MS`. */

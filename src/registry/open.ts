@@ -48,7 +48,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     await registry.recover(loaded, kept);
     options.metrics.recovered();
     options.metrics.oldestVersion(retained.state.oldest);
-  }
+  } else await registry.beginEmpty();
   await registry.book.load();
   return registry;
 }
@@ -176,17 +176,8 @@ class OpenRegistry implements Registry {
     await pruneBelow(oldest, { store, metrics, retained: this.#retained, covered }, options);
   }
 
-  async waitForHead({
-    after,
-    waitMs,
-    signal,
-  }: {
-    after: number;
-    waitMs: number;
-    signal?: AbortSignal;
-  }): Promise<PublishedHead | undefined> {
-    if ((this.#head?.version ?? -1) <= after)
-      await this.#waiters.wait(signal === undefined ? { waitMs } : { waitMs, signal });
+  async waitForHead({ after, ...wait }: Parameters<Registry['waitForHead']>[0]) {
+    if ((this.#head?.version ?? -1) <= after) await this.#waiters.wait(wait);
     return this.#head;
   }
 
@@ -235,6 +226,11 @@ class OpenRegistry implements Registry {
     await this.#headSet.idle();
     await this.#checkpoints[Symbol.asyncDispose]();
     await this.#options.store[Symbol.asyncDispose]();
+  }
+
+  /** Nothing was in the store: whoever has seen entries of a log here refuses the first one. */
+  async beginEmpty(): Promise<void> {
+    await this.#checkpoints.beginEmpty();
   }
 
   /** What the store held at the start: visible at once; its checkpoint too, where one was kept or can be signed. */
