@@ -24,7 +24,7 @@ export interface EventStreamOptions {
   readonly retryMs: number;
   /** Called exactly once, however the stream ends. */
   readonly onEnd: () => void;
-  /** An event has waited for `slowAfterMs`: the connection goes. */
+  /** The first bytes or an event have waited for `slowAfterMs`: the connection goes. */
   readonly onSlow: () => void;
   /** The next event could not be read: the stream ends, and the client resumes. */
   readonly onFailure: (cause: unknown) => void;
@@ -47,7 +47,8 @@ export class EventStream {
   open(sink: EventSink): void {
     this.#sink = sink;
     this.#isDrained = sink.write(encodeUtf8(`retry: ${this.#options.retryMs}\n\n`));
-    this.#send();
+    if (this.#isDrained) this.#send();
+    else this.#arm();
   }
 
   /** What was written has gone. */

@@ -354,6 +354,33 @@ test('a reader that does not drain for 10 s while an event waits is cut off and 
   assert.equal((await app.get('/registry/stream')).status, 200, 'its place is free');
 });
 
+test('a reader that takes not even the first bytes is cut off after 10 s, whoever carries them', async () => {
+  const app = await openAt(0, { deps: { limits: () => ({ maxStreams: 1 }) } });
+  const ask = { target: '/registry/stream', ifNoneMatch: undefined, corrId: undefined };
+  /** The front's way: what was answered before fills the buffer of the connection. */
+  const full = () => {
+    let isDestroyed = false;
+    const answer = app.readyReads.stream({ ...ask, lastEventId: undefined }, '127.0.0.1');
+    const destroy = () => {
+      isDestroyed = true;
+    };
+    answer?.events.open({ write: () => false, end: () => assert.fail('it was ended'), destroy });
+    return () => isDestroyed;
+  };
+  const unread = async () => {
+    assert.equal((await app.get('/registry/stream')).status, 200);
+    return () => app.hungUp() === 1;
+  };
+  for (const open of [full, unread]) {
+    const isCut = await open();
+    app.timers.advance(9_999);
+    assert.deepEqual([isCut(), app.registry.feed.subscribers], [false, 1]);
+    app.timers.advance(1);
+    assert.deepEqual([isCut(), app.registry.feed.subscribers, app.timers.pending], [true, 0, 0]);
+  }
+  assert.equal(await app.metric('bus_lagged_total{consumer="slow"}'), 2);
+});
+
 test('a reader that drains in time is not cut off, and misses nothing', async () => {
   const app = await openAt(0);
   const events = await follow(app, '?after=0');
