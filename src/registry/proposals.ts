@@ -3,7 +3,7 @@
  * sequencer. What is kept here is durable in the store first; after a restart it is loaded and
  * verified again.
  */
-import { type Approval, assertSignedInTime } from '../core/approval.ts';
+import { type Approval, assertSignedInTime, decodeApprovals } from '../core/approval.ts';
 import type { Appended, Chain } from '../core/chain.ts';
 import { RegistryError } from '../core/error.ts';
 import { type Hash, hashOf } from '../core/hash.ts';
@@ -135,12 +135,11 @@ export class ProposalBook implements Proposals {
     const isReplacing = !pending.approvals.has(approval.signer_id);
     const answer = await this.#store.putApproval(id, approval, { isReplacing });
     if (answer === 'added') pending.approvals.set(approval.signer_id, approval);
-    const view =
-      answer === 'no_proposal'
-        ? await this.get(id)
-        : await viewPending(pending, await this.#here());
-    if (view === undefined) throw unknownProposal(id);
-    return view;
+    // Whether what is being committed holds it, only its entry can say.
+    await Promise.allSettled([this.#committing.get(id)]);
+    if (answer === 'no_proposal' || this.#pending.get(id) !== pending)
+      return this.#approveCommitted(id, approval);
+    return viewPending(pending, await this.#here());
   }
 
   async commit(
@@ -210,13 +209,13 @@ export class ProposalBook implements Proposals {
     appended: readonly Appended[],
     before: (version: number) => Pick<Chain, 'governance'> | null,
   ): void {
-    for (const { leaf } of appended) {
+    for (const { leaf, entry } of appended) {
       const pending = this.#pending.get(leaf.payload_b3);
       if (pending === undefined) continue;
       this.#pending.delete(leaf.payload_b3);
       this.#recent.unshift(
         viewCommitted(pending.proposal, {
-          approvals: [...pending.approvals.values()],
+          approvals: decodeApprovals(entry.approvals),
           chain: before(leaf.version),
           version: leaf.version,
         }),
@@ -261,7 +260,7 @@ export class ProposalBook implements Proposals {
   /** Too late to count: only the very approval that the entry holds is acknowledged. */
   async #approveCommitted(id: Hash, approval: Approval): Promise<ProposalView> {
     const committed = await this.#committed(id);
-    if (committed === undefined) throw unknownProposal(id);
+    if (committed === undefined) throw this.#options.sequencer.fatal ?? unknownProposal(id);
     const { version } = committed.head;
     if (
       !committed.approvals.some(

@@ -86,7 +86,11 @@ export interface Proposals {
       readonly admit?: (proposal: DecodedPayload) => Promise<void>;
     },
   ): Promise<{ readonly isNew: boolean; readonly proposal: ProposalView }>;
-  /** Verified, then durable. The first approval of a signer stays. Throws `unknown_proposal`, `unknown_signer`, `invalid_signature`, `invalid_approval`, `expired`. */
+  /**
+   * Verified, then durable. The first approval of a signer stays. While a commit is on its way, answered after it: who is
+   * not in the entry gets `conflict`. Throws `unknown_proposal`, `unknown_signer`, `invalid_signature`,
+   * `invalid_approval`, `expired`, `conflict`.
+   */
   approve(id: Hash, approval: Approval): Promise<ProposalView>;
   /**
    * `corrId` goes into the entry's event, not into the log. Resolves when the entry is durable and visible; `isNew: false` when it was committed before.
