@@ -10,11 +10,14 @@ export class SetFile {
   /** Bodies that are being read. */
   #readers = 0;
   #isKept = true;
+  #heldBytes: number;
+  #isOpen = true;
 
   private constructor(path: string, written: WrittenFile, handle: FileHandle) {
     this.#path = path;
     this.#written = written;
     this.#handle = handle;
+    this.#heldBytes = written.bytes;
   }
 
   static async open(path: string, written: WrittenFile): Promise<SetFile> {
@@ -23,6 +26,16 @@ export class SetFile {
 
   get bytes(): number {
     return this.#written.bytes;
+  }
+
+  /** Of the disk: also of one that was dropped, as long as somebody reads it. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** One that was dropped is until the last reader has left. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /**
@@ -66,9 +79,14 @@ export class SetFile {
   async drop({ isErased = false }: { readonly isErased?: boolean } = {}): Promise<void> {
     if (!this.#isKept) return;
     this.#isKept = false;
-    if (isErased) await this.#handle.truncate();
+    if (isErased) await this.#empty();
     await rm(this.#path, { force: true });
     await this.#closeUnread();
+  }
+
+  async #empty(): Promise<void> {
+    await this.#handle.truncate();
+    this.#heldBytes = 0;
   }
 
   async #left(): Promise<void> {
@@ -77,7 +95,10 @@ export class SetFile {
   }
 
   async #closeUnread(): Promise<void> {
-    if (!this.#isKept && this.#readers === 0) await this.#handle.close();
+    if (this.#isKept || this.#readers > 0) return;
+    await this.#handle.close();
+    this.#heldBytes = 0;
+    this.#isOpen = false;
   }
 
   /** `undefined` past the last. Throws when it is not what was written. */

@@ -12,7 +12,7 @@ import type { SetOrder, SetOutcome } from './write-set.ts';
 
 export interface SetFilesOptions {
   readonly directory: string;
-  /** Of all together; one may have half of it. */
+  /** Of all together, and of those that are dropped and still read; one may have half of it. */
   readonly maxBytes: () => number;
   /** Left on the disk to others. */
   readonly minFreeBytes: () => number;
@@ -36,12 +36,15 @@ const PATIENCE_MS = 10_000;
 const REST_MS = 60_000;
 /** Each has an open file. */
 const MAX_FILES = 16;
+const NO_ROOM: SetOutcome = { outcome: 'no_room' };
 const NAME = /^\d+-[0-9a-f]{16}-\d+\.json$/;
 
 export class SetFiles implements PreparedSets, AsyncDisposable {
   readonly #options: SetFilesOptions;
   /** In order of use, the least recent first. */
   readonly #kept = new Map<string, SetFile>();
+  /** Dropped, and perhaps still read: their bytes go with the last reader. */
+  readonly #dropped = new Set<SetFile>();
   #making: Making | undefined;
   #made = 0;
   #restUntilMs = Number.NEGATIVE_INFINITY;
@@ -132,19 +135,21 @@ export class SetFiles implements PreparedSets, AsyncDisposable {
     const beganMs = nowMs();
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      await this.#makeRoom(most);
-      const order = { set, path, maxBytes: most, minFreeBytes: minFreeBytes() };
-      const answer = await write(order, signal);
+      const maxBytes = Math.min(most, await this.#makeRoom(most));
+      const order = { set, path, maxBytes, minFreeBytes: minFreeBytes() };
+      const answer = maxBytes > 0 ? await write(order, signal) : NO_ROOM;
       if (answer.outcome === 'written') {
         const file = await SetFile.open(path, answer.file);
         this.#kept.set(name, file);
         log.info('a whole set was prepared', { version, bytes: file.bytes, ms: nowMs() - beganMs });
         return file;
       }
+      const isHeldUp = answer.outcome === 'too_large' && maxBytes < most;
+      const reason = isHeldUp ? 'no_room' : answer.outcome;
       // The next may be whole: only what would come again is waited out.
-      if (answer.outcome === 'too_large') this.#tooLarge = { size: set.size, bytes: most };
-      else if (answer.outcome === 'no_room') this.#rest();
-      log.warn('a whole set is not prepared', { version, reason: answer.outcome });
+      if (reason === 'too_large') this.#tooLarge = { size: set.size, bytes: most };
+      else if (reason === 'no_room') this.#rest();
+      log.warn('a whole set is not prepared', { version, reason });
     } catch (cause) {
       await rm(path, { force: true }).catch(() => undefined);
       if (signal.aborted) return undefined;
@@ -158,15 +163,18 @@ export class SetFiles implements PreparedSets, AsyncDisposable {
     this.#restUntilMs = this.#options.nowMs() + REST_MS;
   }
 
-  /** For one more of `bytes`. */
-  async #makeRoom(bytes: number): Promise<void> {
-    const room = this.#options.maxBytes() - bytes;
+  /** For one more of `bytes`. Answers how many there are: fewer, or none, while what was dropped is still read. */
+  async #makeRoom(bytes: number): Promise<number> {
+    const maxBytes = this.#options.maxBytes();
     for (const [name, file] of this.#kept) {
-      const kept = [...this.#kept.values()].reduce((sum, one) => sum + one.bytes, 0);
-      if (kept <= room && this.#kept.size < MAX_FILES) return;
+      const isRoom = heldBytes(this.#kept.values()) <= maxBytes - bytes;
+      if (isRoom && this.#kept.size < MAX_FILES) break;
       this.#kept.delete(name);
-      await file.drop();
+      await this.#drop(file);
     }
+    for (const file of this.#dropped) if (!file.isOpen) this.#dropped.delete(file);
+    const open = [...this.#kept.values(), ...this.#dropped];
+    return open.length < MAX_FILES ? maxBytes - heldBytes(open) : 0;
   }
 
   #used(name: string, file: SetFile): void {
@@ -184,12 +192,17 @@ export class SetFiles implements PreparedSets, AsyncDisposable {
   }
 
   async #drop(file: SetFile, how?: { readonly isErased: boolean }): Promise<void> {
+    this.#dropped.add(file);
     try {
       await file.drop(how);
     } catch (cause) {
       this.#options.log.error('a prepared set cannot be removed', { cause });
     }
   }
+}
+
+function heldBytes(files: Iterable<SetFile>): number {
+  return [...files].reduce((sum, file) => sum + file.heldBytes, 0);
 }
 
 async function namesIn(directory: string): Promise<readonly string[]> {

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { PreparedSet } from '../../../src/http/prepared-sets.ts';
 import { CHUNK_BYTES } from '../../../src/server/prepared-sets/chunks.ts';
 import { type SetOutcome, writeSet } from '../../../src/server/prepared-sets/write-set.ts';
 import { erase, openChanged } from '../../support/letting-go.ts';
@@ -254,7 +255,7 @@ test('what was used longest ago goes first, but not from under who reads it', as
   const real = await openLargeSet();
   await real.change(put('more', {}));
   await real.change(put('still-more', {}));
-  const { files, names } = await openSetFiles(real, { maxBytes: () => 2_000_000 });
+  const { files, names } = await openSetFiles(real, { maxBytes: () => 2_400_000 });
   const open = async (version: number) => files.open(await wholeSet(real.registry, version));
   await textOf(await open(1));
   const reading = await open(2);
@@ -267,6 +268,45 @@ test('what was used longest ago goes first, but not from under who reads it', as
     ['1', '3'],
   );
   assert.equal(await textOf(reading), await streamedSet(real.registry, 2));
+});
+
+test('what is dropped and still read is counted: beyond the cap nothing is written', async () => {
+  const real = await openLargeSet();
+  for (const id of ['a', 'b', 'c']) await real.change(put(id, {}));
+  const { files, names, orders, lines, timers } = await openSetFiles(real, {
+    maxBytes: () => 2_000_000,
+  });
+  const open = async (version: number) => files.open(await wholeSet(real.registry, version));
+  const reading = [await open(1), await open(2)];
+  const [{ bytes = 0 } = {}] = reading;
+  assert.ok(2 * bytes <= 2_000_000 && 3 * bytes > 2_000_000, 'room for two, not for three');
+  // The first has no name any more, and its bytes are there.
+  assert.deepEqual([await open(3), names().map((name) => name.split('-')[0])], [undefined, ['2']]);
+  assert.equal(lines.at(-1)?.fields?.reason, 'no_room');
+  assert.ok(orders.every(({ maxBytes }) => maxBytes <= 1_000_000));
+  // It is not tried again at each request.
+  assert.equal(await open(3), undefined);
+  assert.equal(orders.length, 3);
+  assert.equal(await textOf(reading[0]), await streamedSet(real.registry, 1));
+  timers.advance(60_000);
+  assert.equal(await textOf(await open(3)), await streamedSet(real.registry, 3));
+  assert.equal(await textOf(reading[1]), await streamedSet(real.registry, 2));
+});
+
+test('files that are dropped and still read count among the open ones', async () => {
+  const real = await openLargeSet();
+  const { files, timers } = await openSetFiles(real);
+  const set = await wholeSet(real.registry, 0);
+  const reading: (PreparedSet | undefined)[] = [];
+  for (let i = 0; i < 16; i++) {
+    reading.push(await files.open(set));
+    await files.forget();
+  }
+  assert.ok(reading.every((prepared) => prepared !== undefined));
+  assert.equal(await files.open(set), undefined);
+  await reading[0]?.body.cancel();
+  timers.advance(60_000);
+  assert.ok(await files.open(set));
 });
 
 test('files that another process left are removed, and others are not', async () => {
