@@ -20,7 +20,12 @@ export interface KeptRange extends Omit<Retention, 'reached'> {
 export interface RetainedOptions {
   readonly archive?: string | null;
   readonly onLetGo?: () => void;
+  /** Default: others get no turn while erasures are verified. */
+  readonly timers?: { soon(run: () => void): void };
 }
+
+/** Erasures that are verified in a millisecond or two. */
+const AT_ONCE = 32;
 
 export class Retained implements LetGo {
   #state: KeptRange;
@@ -29,10 +34,12 @@ export class Retained implements LetGo {
   readonly #erasing = new Set<number>();
 
   readonly #onLetGo: () => void;
+  readonly #timers: RetainedOptions['timers'];
 
-  constructor({ archive = null, onLetGo = () => undefined }: RetainedOptions = {}) {
+  constructor({ archive = null, onLetGo = () => undefined, timers }: RetainedOptions = {}) {
     this.#state = Object.freeze({ oldest: 0, erasures: [], archive });
     this.#onLetGo = onLetGo;
+    this.#timers = timers;
   }
 
   /** Replaced as a whole when more is let go of. */
@@ -40,10 +47,15 @@ export class Retained implements LetGo {
     return this.#state;
   }
 
-  /** Throws `storage_damaged` unless the entries say of each erasure that it is one. */
+  /** Throws `storage_damaged` unless the entries say of each erasure that it is one; those known before are not asked again. */
   async load(store: Pick<Store, 'retention' | 'entry'>): Promise<void> {
     const { oldest, erasures } = await store.retention();
-    for (const erasure of erasures) await assertErasure(store, erasure);
+    const known = this.#byVersion;
+    const added = erasures.filter((one) => known.get(one.version)?.erasedBy !== one.erasedBy);
+    for (const [i, erasure] of added.entries()) {
+      await assertErasure(store, erasure);
+      if ((i + 1) % AT_ONCE === 0) await this.#giveWay();
+    }
     // A pruning may have begun since the store was asked: the oldest version never goes back.
     this.#become({ ...this.#state, oldest: Math.max(oldest, this.#state.oldest), erasures });
   }
@@ -108,6 +120,11 @@ export class Retained implements LetGo {
     const next = this.#nextWhole(version);
     // Until it is visible nobody knows how far its values reached.
     return next > version ? this.#erasedError(setVersion, next) : this.#erasedError(setVersion);
+  }
+
+  async #giveWay(): Promise<void> {
+    const timers = this.#timers;
+    if (timers !== undefined) await new Promise<void>((resolve) => timers.soon(resolve));
   }
 
   #become(state: KeptRange): void {
