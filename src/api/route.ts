@@ -65,6 +65,7 @@ export const COMMON_ERRORS = [
   'rate_limited',
   'overloaded',
   'not_ready',
+  'draining',
   'internal',
   'storage_damaged',
   'storage_failed',
@@ -74,7 +75,6 @@ export const COMMON_ERRORS = [
 export const WRITE_ERRORS = [
   'unauthenticated',
   'forbidden',
-  'draining',
   'frozen',
   'storage_slow',
   'loop_late',

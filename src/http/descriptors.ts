@@ -6,6 +6,8 @@ import { RegistryError } from '../core/error.ts';
 import { encodeLeaf, type Leaf } from '../core/leaf.ts';
 import type { DescriptorAnswer, Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
+import { askerOf } from './asker.ts';
+import type { HttpDeps } from './deps.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, placeOf } from './place.ts';
 import { type Spliced, spliceObject } from './splice.ts';
@@ -15,14 +17,17 @@ export interface DescriptorRoutes {
   readonly readHistory: Handler;
 }
 
-export function descriptorRoutes(registry: Registry): DescriptorRoutes {
+export function descriptorRoutes(
+  deps: Pick<HttpDeps, 'registry' | 'clientAddress'>,
+): DescriptorRoutes {
+  const { registry } = deps;
   return {
     readDescriptor: async (c) => {
       const { version, kind, id } = readParameters(PATHS.descriptor, c.req.param(), 'path');
       const isProofWanted = readQuery(QUERIES.descriptor, c.req.url).proof === '1';
       const place = placeOf(registry, version);
       const query = { version: place.version, kind, id, isProofWanted };
-      const found = await registry.reader.descriptor(query);
+      const found = await registry.reader.descriptor(query, askerOf(deps, c));
       if (found === undefined) throw noSuchVersion(registry, place.version);
       if (found.bytes === null && !isProofWanted) throw absent(query);
       const isTied = isProofWanted && version === 'head';

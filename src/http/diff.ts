@@ -1,8 +1,10 @@
 /** Net changes between two versions. */
 import { QUERIES, readQuery } from '../api/parameters.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { Asker, Registry } from '../registry/registry.ts';
 import { answerBytes } from './answer.ts';
+import { askerOf } from './asker.ts';
 import { matchesEtag, notModified } from './conditional.ts';
+import type { HttpDeps } from './deps.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, placeOf, setAt } from './place.ts';
 import { spliceObject } from './splice.ts';
@@ -12,7 +14,10 @@ interface Range {
   readonly to: number;
 }
 
-export function diffRoutes(registry: Registry): { readonly readDifference: Handler } {
+export function diffRoutes(deps: Pick<HttpDeps, 'registry' | 'clientAddress'>): {
+  readonly readDifference: Handler;
+} {
+  const { registry } = deps;
   return {
     readDifference: async (c) => {
       const { from, to } = readQuery(QUERIES.diff, c.req.url);
@@ -28,13 +33,17 @@ export function diffRoutes(registry: Registry): { readonly readDifference: Handl
       // One between sets that have lost a value may be refused, also to who has it: only reading it shows.
       if (isKnown && [from, range.to].every((version) => registry.reader.isWholeSet(version)))
         return notModified(answerBytes(null, options));
-      return answerBytes(await encodeDifference(registry, range), options);
+      return answerBytes(await encodeDifference(registry, range, askerOf(deps, c)), options);
     },
   };
 }
 
-async function encodeDifference(registry: Registry, { from, to }: Range): Promise<Uint8Array> {
-  const changes = await registry.reader.diff({ from, to });
+async function encodeDifference(
+  registry: Registry,
+  { from, to }: Range,
+  asker: Asker,
+): Promise<Uint8Array> {
+  const changes = await registry.reader.diff({ from, to }, asker);
   if (changes === undefined) throw noSuchVersion(registry, Math.max(from, to));
   return spliceObject({
     changes: changes.map(({ kind, id, before, after }) =>

@@ -3,7 +3,9 @@
  * is larger is streamed as it is: as it was prepared, or a page at a time from the store.
  */
 import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
+import type { Asker } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
+import { askerOf } from './asker.ts';
 import type { BodyCache } from './body-cache.ts';
 import { acceptedCodings, codedEtag, codingHeaders, type Representation } from './compress.ts';
 import { matchesEtag, notModified } from './conditional.ts';
@@ -20,7 +22,7 @@ interface SetKey extends WholeSet {
   readonly form: Form;
 }
 
-type SetDeps = Pick<HttpDeps, 'registry' | 'compress' | 'preparedSets'>;
+type SetDeps = Pick<HttpDeps, 'registry' | 'compress' | 'preparedSets' | 'clientAddress'>;
 
 /** Smaller sets are read in less time than it takes to have them prepared. */
 const PREPARED_FROM = 5_000;
@@ -59,11 +61,12 @@ export function setRoutes(
       // As it is, a set that stands in a file need not be held too.
       const asIs = coding === 'identity' ? await bodies.prepared(key) : undefined;
       if (asIs !== undefined) return answerPrepared(asIs, { key, place });
-      const body = await bodies.get(key, coding);
+      const asker = askerOf(deps, c);
+      const body = await bodies.get(key, coding, asker);
       if (body !== undefined) return answerSet(body, { key, place, coding });
       const prepared = coding === 'identity' ? undefined : await bodies.prepared(key);
       if (prepared !== undefined) return answerPrepared(prepared, { key, place });
-      const streamed = await bodies.stream(key);
+      const streamed = await bodies.stream(key, asker);
       return { ...answerSet(streamed, { key, place, coding: 'identity' }), isGivenAway: true };
     };
   return { readSet: read('items'), readSetHashes: read('hashes') };
@@ -116,16 +119,24 @@ class SetBodies {
   }
 
   /** `undefined`: too large to be held. */
-  async get(key: SetKey, coding: Representation): Promise<Uint8Array | undefined> {
+  async get(
+    key: SetKey,
+    coding: Representation,
+    { address }: Asker,
+  ): Promise<Uint8Array | undefined> {
+    // Others may wait for the same body: it is made also when the first has hung up.
+    const asker = { address };
     const body =
       coding === 'identity'
-        ? await this.#held(key)
-        : await this.#cache.get(this.#nameOf(key, coding), () => this.#compressed(key, coding));
+        ? await this.#held(key, asker)
+        : await this.#cache.get(this.#nameOf(key, coding), () =>
+            this.#compressed(key, coding, asker),
+          );
     return body === TOO_LARGE ? undefined : body;
   }
 
-  async stream(key: SetKey): Promise<ReadableStream<Uint8Array>> {
-    return streamSet(await this.#open(key), key.origin);
+  async stream(key: SetKey, asker: Asker): Promise<ReadableStream<Uint8Array>> {
+    return streamSet(await this.#open(key, asker), key.origin);
   }
 
   /** `undefined`: to be read from the registry. */
@@ -135,13 +146,13 @@ class SetBodies {
     return registry.reader.isWholeSet(key.version) ? await preparedSets?.open(key) : undefined;
   }
 
-  async #open({ form, version }: SetKey): Promise<SetBytes> {
+  async #open({ form, version }: SetKey, asker: Asker): Promise<SetBytes> {
     const { registry } = this.#deps;
     if (form === 'items') {
-      const set = await registry.reader.set(version);
+      const set = await registry.reader.set(version, asker);
       if (set !== undefined) return set;
     } else {
-      const set = await registry.reader.setHashes(version);
+      const set = await registry.reader.setHashes(version, asker);
       if (set !== undefined) return { ...set, pages: hashItems(set.leaves) };
     }
     throw noSuchVersion(registry, version);
@@ -152,19 +163,21 @@ class SetBodies {
     return `${etagOf(key, coding)} ${this.#deps.registry.retention().erasures.length}`;
   }
 
-  async #compressed(key: SetKey, coding: Coding): Promise<Uint8Array> {
+  async #compressed(key: SetKey, coding: Coding, asker: Asker): Promise<Uint8Array> {
     const prepared = await this.prepared(key);
     const whole =
-      prepared === undefined ? await this.#held(key) : await readWhole(prepared, this.#maxBytes);
+      prepared === undefined
+        ? await this.#held(key, asker)
+        : await readWhole(prepared, this.#maxBytes);
     if (whole === undefined || whole === TOO_LARGE) return TOO_LARGE;
     return await this.#deps.compress[coding](whole);
   }
 
-  #held(key: SetKey): Promise<Uint8Array> {
+  #held(key: SetKey, asker: Asker): Promise<Uint8Array> {
     return this.#cache.get(
       this.#nameOf(key, 'identity'),
       async () =>
-        (await collectSet(await this.#open(key), key.origin, this.#maxBytes)) ?? TOO_LARGE,
+        (await collectSet(await this.#open(key, asker), key.origin, this.#maxBytes)) ?? TOO_LARGE,
     );
   }
 }

@@ -215,6 +215,7 @@ class OpenRegistry implements Registry {
     this.#isDraining = true;
     this.#walk?.stop();
     this.#headSet.stop();
+    this.#trees.drain();
     this.#feed.close();
     this.#waiters.wake();
   }

@@ -9,14 +9,16 @@ import type { EntryBytes, Leaf } from '../core/leaf.ts';
 import { encodeSetProof } from '../core/set-proof.ts';
 import type { SetTree } from '../core/set-tree.ts';
 import type { TileName } from '../core/tlog/tiles.ts';
-import type { DescriptorKey, Store, StoredDescriptor, StoredEntry } from '../store/store.ts';
+import type { Store, StoredDescriptor, StoredEntry } from '../store/store.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { assertDescriptor, type GovernanceSpan } from './load.ts';
 import { LogProofs } from './log-proofs.ts';
 import type { CommittedProposal } from './proposal-view.ts';
 import { publishEntry } from './published.ts';
 import type {
+  Asker,
   DescriptorAnswer,
+  DescriptorQuery,
   Difference,
   EntryRange,
   HistoryItem,
@@ -98,11 +100,11 @@ export class LogReader implements Reader {
     return this.#options.retained.isWholeSet(version);
   }
 
-  async set(version: number): Promise<SetAnswer | undefined> {
+  async set(version: number, asker: Asker = {}): Promise<SetAnswer | undefined> {
     const leaf = await this.keptLeaf(version);
     if (leaf === undefined) return undefined;
     this.#options.retained.assertWholeSet(version);
-    const tree = await this.#options.trees.at(leaf);
+    const tree = await this.#options.trees.at(leaf, asker);
     return {
       version,
       setRoot: leaf.set_root,
@@ -111,33 +113,28 @@ export class LogReader implements Reader {
     };
   }
 
-  async setHashes(version: number): Promise<SetHashes | undefined> {
+  async setHashes(version: number, asker: Asker = {}): Promise<SetHashes | undefined> {
     const leaf = await this.keptLeaf(version);
     if (leaf === undefined) return undefined;
-    const tree = await this.#options.trees.at(leaf);
+    const tree = await this.#options.trees.at(leaf, asker);
     return { version, setRoot: leaf.set_root, leaves: tree.leaves() };
   }
 
-  async descriptor(query: {
-    version: number;
-    kind: string;
-    id: string;
-    isProofWanted: boolean;
-  }): Promise<DescriptorAnswer | undefined> {
+  async descriptor(
+    query: DescriptorQuery,
+    asker: Asker = {},
+  ): Promise<DescriptorAnswer | undefined> {
     const leaf = await this.keptLeaf(query.version);
     if (leaf === undefined) return undefined;
     return await this.#options.retained.whileKept(query.version, () =>
-      this.#descriptor(leaf, query),
+      this.#descriptor(leaf, query, asker),
     );
   }
 
-  async #descriptor(
-    leaf: Leaf,
-    query: DescriptorKey & { readonly version: number; readonly isProofWanted: boolean },
-  ): Promise<DescriptorAnswer> {
+  async #descriptor(leaf: Leaf, query: DescriptorQuery, asker: Asker): Promise<DescriptorAnswer> {
     const row = await this.#store.descriptor(query);
     if (row !== undefined) this.#assertValue(row, query.version);
-    const tree = await this.#options.trees.at(leaf);
+    const tree = await this.#options.trees.at(leaf, asker);
     const path = descriptorPath(query);
     assertInTree(tree, { ...query, path, row });
     return {
@@ -151,17 +148,20 @@ export class LogReader implements Reader {
     };
   }
 
-  async diff(range: { from: number; to: number }): Promise<readonly Difference[] | undefined> {
+  async diff(
+    range: { from: number; to: number },
+    asker: Asker = {},
+  ): Promise<readonly Difference[] | undefined> {
     const [from, to] = [await this.keptLeaf(range.from), await this.keptLeaf(range.to)];
     if (from === undefined || to === undefined) return undefined;
     return await this.#options.retained.whileKept(Math.min(range.from, range.to), () =>
-      this.#diff(from, to),
+      this.#diff(from, to, asker),
     );
   }
 
-  async #diff(older: Leaf, newer: Leaf): Promise<readonly Difference[]> {
+  async #diff(older: Leaf, newer: Leaf, asker: Asker): Promise<readonly Difference[]> {
     const [from, to] = [older.version, newer.version];
-    const start = await this.#options.trees.at(older);
+    const start = await this.#options.trees.at(older, asker);
     let tree = start;
     const differences: Difference[] = [];
     for await (const page of this.#store.diff({ from, to })) {

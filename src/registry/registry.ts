@@ -108,6 +108,13 @@ export interface Proposals {
   payload(id: Hash): Promise<DecodedPayload | undefined>;
 }
 
+export interface DescriptorQuery {
+  readonly version: number;
+  readonly kind: string;
+  readonly id: string;
+  readonly isProofWanted: boolean;
+}
+
 export interface DescriptorAnswer {
   readonly version: number;
   /** Of that version. */
@@ -154,6 +161,12 @@ export interface HistoryItem {
   readonly valueHash: Hash;
 }
 
+/** Who waits for a read that may take long: where they are, and whether they still wait. Asked for only then. */
+export interface Asker {
+  readonly address?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface EntryRange {
   readonly from: number;
   readonly limit: number;
@@ -168,7 +181,8 @@ export interface NamedLeaf {
  * Reads at a version. Everything is re-hashed on its way out: damage is `storage_damaged`, never an
  * answer. Sets, descriptors and differences are held against the set roots of their versions; the rows
  * of a history against their own hashes, so who relies on those verifies them against the entries.
- * `undefined`: no such version is visible. Throws `pruned` or `erased` where what is asked for was let go of.
+ * `undefined`: no such version is visible. Throws `pruned` or `erased` where what is asked for was let go of, and
+ * `overloaded` where too many wait for sets of old versions.
  */
 export interface Reader {
   entry(version: number): Promise<(EntryBytes & { readonly entryHash: Hash }) | undefined>;
@@ -185,19 +199,14 @@ export interface Reader {
   ): Promise<{ readonly version: number; readonly governance: Governance } | undefined>;
   /** Whether no value of the set was erased: another set is refused whole. */
   isWholeSet(version: number): boolean;
-  set(version: number): Promise<SetAnswer | undefined>;
+  set(version: number, asker?: Asker): Promise<SetAnswer | undefined>;
   /** The same set by its hashes, which stay when values are erased. */
-  setHashes(version: number): Promise<SetHashes | undefined>;
-  descriptor(query: {
-    readonly version: number;
-    readonly kind: string;
-    readonly id: string;
-    readonly isProofWanted: boolean;
-  }): Promise<DescriptorAnswer | undefined>;
-  diff(range: {
-    readonly from: number;
-    readonly to: number;
-  }): Promise<readonly Difference[] | undefined>;
+  setHashes(version: number, asker?: Asker): Promise<SetHashes | undefined>;
+  descriptor(query: DescriptorQuery, asker?: Asker): Promise<DescriptorAnswer | undefined>;
+  diff(
+    range: { readonly from: number; readonly to: number },
+    asker?: Asker,
+  ): Promise<readonly Difference[] | undefined>;
   history(query: {
     readonly kind: string;
     readonly id: string;

@@ -9,8 +9,10 @@ import type { SetChange } from '../core/set-rows.ts';
 import { SetTree } from '../core/set-tree.ts';
 import type { Store } from '../store/store.ts';
 import type { RegistryTimers } from './options.ts';
+import type { Asker } from './registry.ts';
 import type { Retained } from './retained.ts';
 import { damaged } from './stored.ts';
+import { TreeQueue } from './tree-queue.ts';
 
 const KEPT_RECENT = 64;
 const KEPT_OLD = 4;
@@ -31,7 +33,7 @@ export class Trees {
   readonly #options: TreesOptions;
   readonly #recent = new Map<number, SetTree>();
   readonly #old = new Map<number, SetTree>();
-  #building: Promise<unknown> = Promise.resolve();
+  readonly #queue = new TreeQueue((leaf) => this.#build(leaf));
 
   constructor(options: TreesOptions) {
     this.#options = options;
@@ -42,18 +44,16 @@ export class Trees {
     this.#recent.delete(version - KEPT_RECENT);
   }
 
-  /** One old tree is built at a time, whoever asks: their cost is bounded, not multiplied. */
-  async at(leaf: Leaf): Promise<SetTree> {
+  /** Throws `overloaded` where too many wait for old ones. */
+  async at(leaf: Leaf, asker: Asker): Promise<SetTree> {
     await this.#options.known();
-    const kept = this.#kept(leaf.version);
-    if (kept !== undefined) return kept;
-    const built = this.#building.then(() => this.#kept(leaf.version) ?? this.#build(leaf));
-    this.#building = built.catch(() => undefined);
-    return built;
+    const kept = this.#recent.get(leaf.version) ?? this.#old.get(leaf.version);
+    return kept ?? (await this.#queue.ask(leaf, asker));
   }
 
-  #kept(version: number): SetTree | undefined {
-    return this.#recent.get(version) ?? this.#old.get(version);
+  /** Who waits for an old one is refused. */
+  drain(): void {
+    this.#queue.drain();
   }
 
   async #build(leaf: Leaf): Promise<SetTree> {
