@@ -70,6 +70,7 @@ export class Checkpoints {
       open({
         prove: options.prove,
         onCosigned: (size, signatures) => this.#addCosignatures(size, signatures),
+        refusal: () => this.#cosignersRefusal(),
       }),
     );
   }
@@ -92,12 +93,7 @@ export class Checkpoints {
   refusal(chain: Chain | null): RegistryError | undefined {
     if (chain !== null && !isSignable(this.#keysOf(chain.governance)))
       return unsignable(chain.governance, this.#options.signers);
-    if (this.#unsigned !== undefined) return this.#unsigned;
-    for (const cosigner of this.#cosigners) {
-      const refusal = cosigner.refusal();
-      if (refusal !== undefined) return refusal;
-    }
-    return undefined;
+    return this.#unsigned ?? this.#cosignersRefusal();
   }
 
   /** Throws unless a checkpoint could be signed under this governance. */
@@ -190,6 +186,14 @@ export class Checkpoints {
     if (sealed === undefined || sealed.tree.size < this.tree.size) return;
     this.publish(sealed);
     this.#options.onRenewed();
+  }
+
+  #cosignersRefusal(): RegistryError | undefined {
+    for (const cosigner of this.#cosigners) {
+      const refusal = cosigner.refusal();
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
   }
 
   #replace(sealed: Sealed): void {

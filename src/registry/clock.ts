@@ -1,6 +1,6 @@
 /**
  * The clock: a cosigner of this service's own that says every few seconds that the checkpoint was still
- * the newest. It vouches for time alone, and never goes back in it.
+ * the newest. It vouches for time alone, never goes back in it, and is silent while another cosigner refuses.
  */
 import type { RegistryError } from '../core/error.ts';
 import {
@@ -28,6 +28,9 @@ export interface ClockOptions {
   readonly now: () => number;
   readonly timers: RegistryTimers;
 }
+
+/** Others are asked again after at most this long whether they still refuse. */
+const REFUSED_MS = 1_000;
 
 /** Throws `invalid_request` for a name that cannot stand in a note. */
 export function openClock(options: ClockOptions): OpenCosigner {
@@ -80,8 +83,10 @@ class Clock implements Cosigner {
     this.#signing = this.#sign().finally(() => {
       this.#signing = undefined;
       if (this.#isClosed) return;
-      if (asked !== this.#newest) this.#tick();
-      else this.#timer = timers.setTimeout(() => this.#tick(), intervalMs);
+      if (asked !== this.#newest) return this.#tick();
+      const isRefused = this.#port.refusal() !== undefined;
+      const delayMs = isRefused ? Math.min(intervalMs, REFUSED_MS) : intervalMs;
+      this.#timer = timers.setTimeout(() => this.#tick(), delayMs);
     });
   }
 
@@ -91,8 +96,11 @@ class Clock implements Cosigner {
     if (this.#newest === undefined) return;
     try {
       const checkpoint = readSignedCheckpoint(this.#newest.note);
-      const key = this.#key ?? (await this.#open(checkpoint));
+      // At least a turn: by then all others have been handed the checkpoint too.
+      const key = await (this.#key ?? this.#open(checkpoint));
       this.#key = key;
+      // A head that may be older than what was published is not said to be the newest.
+      if (this.#port.refusal() !== undefined) return;
       const time = Math.floor(now() / 1000);
       if (time < this.#last) {
         if (!this.#isBehind)

@@ -25,6 +25,8 @@ export interface CosignerPort {
     readonly from: number;
     readonly size: number;
   }) => Promise<readonly Uint8Array[]>;
+  /** Why one of the cosigners says that nothing may be written; `undefined`: none does. */
+  readonly refusal: () => RegistryError | undefined;
 }
 
 export type OpenCosigner = (port: CosignerPort) => Cosigner;

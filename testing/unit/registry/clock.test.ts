@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { RegistryError } from '../../../src/core/error.ts';
 import { encodeSignature, type NoteSignature } from '../../../src/core/tlog/note.ts';
 import { readSignedCheckpoint, signersOf } from '../../../src/core/tlog/note-signatures.ts';
 import { openClock } from '../../../src/registry/clock.ts';
+import type { CosignerPort } from '../../../src/registry/cosigners.ts';
+import { openHighWater } from '../../../src/registry/high-water.ts';
 import type { CheckpointSigner } from '../../../src/registry/options.ts';
 import { cosign } from '../../../src/registry/witness-cosign.ts';
+import { createMarkFile } from '../../../src/server/high-water-file.ts';
 import { createNoteVerifier } from '../../../src/server/note-verifier.ts';
 import { refuses } from '../../support/core-assert.ts';
-import { SILENT_LOG } from '../../support/registry.ts';
+import { keepCheckpoint, openTestRegistry, put, SILENT_LOG } from '../../support/registry.ts';
 import { makeLogSigner, ORIGIN, START } from '../../support/signers.ts';
 import { TestTimers } from '../../support/timers.ts';
-import { makeCosigner, TestLog } from '../../support/witness.ts';
+import { makeCosigner, TestLog, witnessFile } from '../../support/witness.ts';
 
 const NAME = `${ORIGIN}/clock`;
 const CLOCK = makeCosigner(NAME);
@@ -20,9 +25,11 @@ const NOW = START / 1000;
 function open({
   name = null,
   signer = makeLogSigner(NAME),
+  refusal = () => undefined,
 }: {
   name?: string | null;
   signer?: CheckpointSigner;
+  refusal?: CosignerPort['refusal'];
 } = {}) {
   const log = new TestLog().grow(1);
   const timers = new TestTimers(START);
@@ -54,6 +61,7 @@ function open({
       tell();
     },
     prove: async () => [],
+    refusal,
   });
   return {
     log,
@@ -192,4 +200,64 @@ test('a name of its own is signed under, and one that no note can hold is refuse
   await cosigner[Symbol.asyncDispose]();
   for (const name of ['', 'a b', 'a+b', 'x'.repeat(256)])
     refuses('invalid_request', () => open({ name }));
+});
+
+test('while another cosigner refuses the clock signs nothing, and within a second after that again', async () => {
+  let refusal: RegistryError | undefined = new RegistryError('not_ready', 'a witness saw 9');
+  let asked = 0;
+  const { log, timers, cosigner, next, time, signed } = open({
+    refusal: () => {
+      asked++;
+      return refusal;
+    },
+  });
+  cosigner.submit(await log.published());
+  for (let tick = 0; tick < 20; tick++) {
+    timers.advance(1_000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(asked >= 20);
+  assert.equal(signed.length, 0);
+  refusal = undefined;
+  await next(() => timers.advance(1_000));
+  assert.equal(await time(), NOW + 21);
+  timers.advance(4_999);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(signed.length, 1, 'then every interval again');
+  await cosigner[Symbol.asyncDispose]();
+});
+
+test('over a store that is older than its high-water mark the clock signs nothing', async () => {
+  const newer = await openTestRegistry();
+  const marks = { same: newer.registry.checkpoint()?.note ?? '', newer: '' };
+  await newer.change(put('a', {}));
+  marks.newer = newer.registry.checkpoint()?.note ?? '';
+  for (const [mark, isSigned] of [
+    [marks.same, true],
+    [marks.newer, false],
+  ] as const) {
+    const restored = await openTestRegistry();
+    await keepCheckpoint(restored);
+    const path = witnessFile('mark');
+    writeFileSync(path, mark);
+    const timers = new TestTimers(START);
+    const world = { log: SILENT_LOG, now: () => timers.now(), timers };
+    const metrics = { cosigned: () => {}, witnessSize: () => {} };
+    const signer = makeLogSigner(NAME);
+    // In the order of a server: the clock is handed the checkpoint first.
+    const cosigners = [
+      openClock({ ...world, metrics, signer, name: null, intervalMs: 5_000, verifier: VERIFIER }),
+      openHighWater({ ...world, file: createMarkFile(path) }),
+    ];
+    const { registry } = await openTestRegistry({ ...world, store: restored.store, cosigners });
+    while (registry.readiness().missing.some((reason) => reason.includes('not yet compared')))
+      await new Promise((resolve) => setImmediate(resolve));
+    for (let tick = 0; tick < 20; tick++) {
+      timers.advance(1_000);
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(registry.readiness().writeReady, isSigned);
+    assert.equal(registry.checkpoint()?.note.includes(NAME), isSigned);
+    await registry[Symbol.asyncDispose]();
+  }
 });

@@ -36,7 +36,7 @@ function open(log: TestLog, path = witnessFile('mark')) {
     file,
     log: { ...SILENT_LOG, error: (message) => errors.push(message) },
     timers,
-  })({ onCosigned: () => {}, prove: (sizes) => log.prove(sizes) });
+  })({ onCosigned: () => {}, prove: (sizes) => log.prove(sizes), refusal: () => undefined });
   return {
     path,
     timers,

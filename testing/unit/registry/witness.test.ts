@@ -89,6 +89,7 @@ function open(
       if (signature !== undefined) taken.push({ size, signature });
     },
     prove: prove ?? ((sizes) => log.prove(sizes)),
+    refusal: () => undefined,
   });
   /** The `count`th request of all. */
   const request = async (count: number): Promise<Asked> => {
