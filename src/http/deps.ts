@@ -18,6 +18,9 @@ export interface HttpLimits {
   /** Blobs being sent, likewise. */
   readonly maxBlobReads: number;
   readonly maxBlobReadsPerAddress: number;
+  /** Sets being sent a piece at a time, likewise: each may hold the tree of its version. */
+  readonly maxSetReads: number;
+  readonly maxSetReadsPerAddress: number;
   /** Requests being answered at once, streams and long polls aside; writes are refused from half of it on. */
   readonly maxInflight: number;
   /** A stream that does not drain for this long while an event waits is closed. */
@@ -35,6 +38,8 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxStreamsPerAddress: 8,
   maxBlobReads: 256,
   maxBlobReadsPerAddress: 32,
+  maxSetReads: 32,
+  maxSetReadsPerAddress: 8,
   maxInflight: 2_000,
   slowAfterMs: 10_000,
   maxBufferedBytes: 16 * 1024 * 1024,

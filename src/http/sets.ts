@@ -3,7 +3,9 @@
  * is larger is streamed as it is: as it was prepared, or a page at a time from the store.
  */
 import { PATHS, QUERIES, readParameters, readQuery } from '../api/parameters.ts';
+import { cleanedUp, RegistryError } from '../core/error.ts';
 import type { Asker } from '../registry/registry.ts';
+import { Slots } from '../registry/slots.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import { askerOf } from './asker.ts';
 import type { BodyCache } from './body-cache.ts';
@@ -11,6 +13,7 @@ import { acceptedCodings, codedEtag, codingHeaders, type Representation } from '
 import { matchesEtag, notModified } from './conditional.ts';
 import type { Coding, HttpDeps, HttpLimits } from './deps.ts';
 import type { Handler } from './exchange.ts';
+import { heldBody } from './held-body.ts';
 import { currentHead, noSuchVersion, type Place, placeOf, setAt } from './place.ts';
 import type { PreparedSet, WholeSet } from './prepared-sets.ts';
 import { collectSet, hashItems, readWhole, type SetBytes, streamSet } from './set-body.ts';
@@ -24,6 +27,8 @@ interface SetKey extends WholeSet {
 
 type SetDeps = Pick<HttpDeps, 'registry' | 'compress' | 'preparedSets' | 'clientAddress'>;
 
+type SetLimits = Pick<HttpLimits, 'maxBufferedBytes' | 'maxSetReads' | 'maxSetReadsPerAddress'>;
+
 /** Smaller sets are read in less time than it takes to have them prepared. */
 const PREPARED_FROM = 5_000;
 
@@ -32,12 +37,17 @@ export interface SetRoutes {
   readonly readSetHashes: Handler;
 }
 
-export function setRoutes(
-  deps: SetDeps,
-  limits: Pick<HttpLimits, 'maxBufferedBytes'>,
-  cache: BodyCache,
-): SetRoutes {
+export function setRoutes(deps: SetDeps, limits: SetLimits, cache: BodyCache): SetRoutes {
   const bodies = new SetBodies(deps, limits, cache);
+  const slots = new Slots(
+    () => ({ inAll: limits.maxSetReads, perAddress: limits.maxSetReadsPerAddress }),
+    (limit, scope) =>
+      new RegistryError(
+        'overloaded',
+        `expected at most ${limit} sets being sent ${scope}, got one more: repeat it later`,
+        { details: { reason: 'sets', limit } },
+      ),
+  );
   const read =
     (form: Form): Handler =>
     async (c) => {
@@ -60,14 +70,16 @@ export function setRoutes(
       const [coding = 'identity'] = accepted;
       // As it is, a set that stands in a file need not be held too.
       const asIs = coding === 'identity' ? await bodies.prepared(key) : undefined;
-      if (asIs !== undefined) return answerPrepared(asIs, { key, place });
       const asker = askerOf(deps, c);
-      const body = await bodies.get(key, coding, asker);
+      const body = asIs === undefined ? await bodies.get(key, coding, asker) : undefined;
       if (body !== undefined) return answerSet(body, { key, place, coding });
-      const prepared = coding === 'identity' ? undefined : await bodies.prepared(key);
-      if (prepared !== undefined) return answerPrepared(prepared, { key, place });
-      const streamed = await bodies.stream(key, asker);
-      return { ...answerSet(streamed, { key, place, coding: 'identity' }), isGivenAway: true };
+      const prepared = coding === 'identity' ? asIs : await bodies.prepared(key);
+      const take = () => slots.take(deps.clientAddress(c));
+      return answerPieces(await bodies.pieces(key, { prepared, take, asker }), {
+        key,
+        place,
+        prepared,
+      });
     };
   return { readSet: read('items'), readSetHashes: read('hashes') };
 }
@@ -76,11 +88,15 @@ function etagOf({ form, setRoot, version }: SetKey, coding: Representation): str
   return codedEtag(`${setRoot}.${version}${form === 'hashes' ? '.hashes' : ''}`, coding);
 }
 
-function answerPrepared(
-  { body, bytes }: PreparedSet,
-  { key, place }: Pick<AnsweredSet, 'key' | 'place'>,
+function answerPieces(
+  body: ReadableStream<Uint8Array>,
+  {
+    key,
+    place,
+    prepared,
+  }: Pick<AnsweredSet, 'key' | 'place'> & { readonly prepared: PreparedSet | undefined },
 ): Answer {
-  const headers = { 'Content-Length': `${bytes}` };
+  const headers = prepared === undefined ? {} : { 'Content-Length': `${prepared.bytes}` };
   return { ...answerSet(body, { key, place, coding: 'identity', headers }), isGivenAway: true };
 }
 
@@ -102,6 +118,9 @@ function answerSet(body: Answer['body'], { key, place, coding, headers }: Answer
     },
   });
 }
+
+/** Answers how to give it back. */
+type TakePlace = () => () => void;
 
 class SetBodies {
   readonly #deps: SetDeps;
@@ -135,8 +154,31 @@ class SetBodies {
     return body === TOO_LARGE ? undefined : body;
   }
 
-  async stream(key: SetKey, asker: Asker): Promise<ReadableStream<Uint8Array>> {
-    return streamSet(await this.#open(key, asker), key.origin);
+  /** As it was prepared, or from the registry; its place is kept until it has gone. Throws what `take` throws. */
+  async pieces(
+    key: SetKey,
+    {
+      prepared,
+      take,
+      asker,
+    }: {
+      readonly prepared: PreparedSet | undefined;
+      readonly take: TakePlace;
+      readonly asker: Asker;
+    },
+  ): Promise<ReadableStream<Uint8Array>> {
+    let release = (): void => undefined;
+    try {
+      release = take();
+      // From the registry it holds the tree of its version until the last page was taken.
+      return heldBody(
+        prepared?.body ?? streamSet(await this.#open(key, asker), key.origin),
+        release,
+      );
+    } catch (error) {
+      release();
+      throw await cleanedUp(error, async () => prepared?.body.cancel());
+    }
   }
 
   /** `undefined`: to be read from the registry. */

@@ -182,6 +182,57 @@ test('a streamed set reads a page when the client has taken the one before, and 
   assert.ok(isClosed);
 });
 
+test('a set that is sent keeps its place until its body has ended or was given up', async () => {
+  const sizes = { maxBufferedBytes: 10, maxSetReads: 3, maxSetReadsPerAddress: 2 };
+  let address = 'a';
+  const { app, get, head, registry, metric } = await openWithSet(3, {
+    deps: { limits: () => sizes, clientAddress: () => address },
+  });
+  const opened = countSets(registry);
+  const ask = async () => app.request('/registry/1/set');
+  const [first, second] = [await ask(), await ask()];
+  const before = opened();
+  const refused = await get('/registry/1/set');
+  assert.equal(refused.headers.get('retry-after'), '1');
+  assert.deepEqual([refused.status, await codeOf(refused)], [429, 'overloaded']);
+  assert.equal(opened(), before, 'what is refused loads no tree');
+  address = 'b';
+  const third = await ask();
+  assert.deepEqual([third.status, (await get('/registry/1/set/hashes')).status], [200, 429]);
+  assert.equal(await metric('rejected_total{reason="overloaded"}'), 2);
+  // One is read to its end, one is given up.
+  assert.equal(JSON.parse(await third.text()).items.length, 3);
+  address = 'a';
+  assert.equal((await get('/registry/1/set')).status, 429, 'its own are still there');
+  await first.body?.cancel();
+  for (let i = 0; i < 3; i++) {
+    assert.equal((await head('/registry/1/set')).status, 200);
+    assert.equal(await (await get('/registry/1/set')).text(), await (await ask()).text());
+  }
+  await second.body?.cancel();
+});
+
+test('a set whose body breaks off, or that cannot be opened, keeps no place', async () => {
+  const limits = () => ({ maxBufferedBytes: 10, maxSetReads: 1 });
+  const { app, get, registry } = await openWithSet(3, { deps: { limits } });
+  await (await get('/registry/1/set')).text();
+  const { set } = registry.reader;
+  const broken = new Error('disk on fire');
+  async function* pages(): AsyncGenerator<readonly Uint8Array[]> {
+    yield [canonicalBytes({})];
+    throw broken;
+  }
+  registry.reader.set = async (version) => {
+    const answer = await set.call(registry.reader, version);
+    return answer && { ...answer, pages: pages() };
+  };
+  await assert.rejects(async () => (await app.request('/registry/1/set')).text(), broken);
+  registry.reader.set = () => Promise.reject(broken);
+  assert.equal((await get('/registry/1/set')).status, 500);
+  registry.reader.set = set;
+  assert.equal((await get('/registry/1/set')).status, 200);
+});
+
 test('a set that turns out damaged is no answer', async () => {
   const { get, registry, lines } = await openWithSet(3);
   const { set } = registry.reader;
@@ -307,6 +358,16 @@ test('a large set that is prepared is sent as it is, with its length', async () 
   const etag = headers.get('etag') ?? '';
   assert.equal((await get('/registry/1/set', { 'if-none-match': etag })).status, 304);
   assert.equal(asked.length, 3);
+});
+
+test('a prepared set that is one too many is refused, and its body given up', async () => {
+  const limits = { maxBufferedBytes: 10, maxSetReadsPerAddress: 1 };
+  const { app, get, cancelled } = await openPrepared(limits, async () => PREPARED);
+  const reading = await app.request('/registry/head/set');
+  assert.equal(await codeOf(await get('/registry/head/set')), 'overloaded');
+  assert.equal(cancelled(), 1);
+  assert.equal(await reading.text(), PREPARED);
+  assert.equal((await get('/registry/head/set')).status, 200);
 });
 
 test('a prepared set that is small enough is held and compressed as any', async () => {
