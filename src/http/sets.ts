@@ -25,7 +25,10 @@ interface SetKey extends WholeSet {
   readonly form: Form;
 }
 
-type SetDeps = Pick<HttpDeps, 'registry' | 'compress' | 'preparedSets' | 'clientAddress'>;
+type SetDeps = Pick<
+  HttpDeps,
+  'registry' | 'compress' | 'preparedSets' | 'clientAddress' | 'timers' | 'hangUp'
+>;
 
 type SetLimits = Pick<HttpLimits, 'maxBufferedBytes' | 'maxSetReads' | 'maxSetReadsPerAddress'>;
 
@@ -75,11 +78,9 @@ export function setRoutes(deps: SetDeps, limits: SetLimits, cache: BodyCache): S
       if (body !== undefined) return answerSet(body, { key, place, coding });
       const prepared = coding === 'identity' ? asIs : await bodies.prepared(key);
       const take = () => slots.take(deps.clientAddress(c));
-      return answerPieces(await bodies.pieces(key, { prepared, take, asker }), {
-        key,
-        place,
-        prepared,
-      });
+      const hangUp = () => deps.hangUp(c);
+      const pieces = await bodies.pieces(key, { prepared, take, asker, hangUp });
+      return answerPieces(pieces, { key, place, prepared });
     };
   return { readSet: read('items'), readSetHashes: read('hashes') };
 }
@@ -119,8 +120,15 @@ function answerSet(body: Answer['body'], { key, place, coding, headers }: Answer
   });
 }
 
-/** Answers how to give it back. */
-type TakePlace = () => () => void;
+type Pieces = ReadableStream<Uint8Array>;
+
+interface Sending {
+  readonly prepared: PreparedSet | undefined;
+  /** Answers how to give it back. */
+  readonly take: () => () => void;
+  readonly asker: Asker;
+  readonly hangUp: () => void;
+}
 
 class SetBodies {
   readonly #deps: SetDeps;
@@ -155,26 +163,13 @@ class SetBodies {
   }
 
   /** As it was prepared, or from the registry; its place is kept until it has gone. Throws what `take` throws. */
-  async pieces(
-    key: SetKey,
-    {
-      prepared,
-      take,
-      asker,
-    }: {
-      readonly prepared: PreparedSet | undefined;
-      readonly take: TakePlace;
-      readonly asker: Asker;
-    },
-  ): Promise<ReadableStream<Uint8Array>> {
+  async pieces(key: SetKey, { prepared, take, asker, hangUp }: Sending): Promise<Pieces> {
     let release = (): void => undefined;
     try {
       release = take();
       // From the registry it holds the tree of its version until the last page was taken.
-      return heldBody(
-        prepared?.body ?? streamSet(await this.#open(key, asker), key.origin),
-        release,
-      );
+      const body = prepared?.body ?? streamSet(await this.#open(key, asker), key.origin);
+      return heldBody(body, { release, hangUp, timers: this.#deps.timers });
     } catch (error) {
       release();
       throw await cleanedUp(error, async () => prepared?.body.cancel());
