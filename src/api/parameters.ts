@@ -124,7 +124,12 @@ export const QUERIES = {
       description: 'With `checks`, also as `?verbose` alone; not when it is 0 or false.',
     }),
   }),
-  history: z.strictObject({ limit: Limit }),
+  history: z.strictObject({
+    limit: Limit,
+    before: integerText({})
+      .optional()
+      .meta({ description: 'Only values that lower versions put: to go on after the last item.' }),
+  }),
   stream: z.strictObject({
     after: cursor.meta({ description: 'Replay exactly after+1 up to the head, then live.' }),
     mode: z

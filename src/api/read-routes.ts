@@ -90,6 +90,8 @@ export const READ_ROUTES = {
     path: '/registry/history/{kind}/{id}',
     tag: 'read',
     summary: 'Every value one descriptor had',
+    description:
+      'An answer may hold fewer than `limit` values: go on with `before`, the `set_version` of the last one. One without items is the end.',
     caching: 'head',
     params: PATHS.history,
     query: QUERIES.history,

@@ -146,7 +146,7 @@ export const RetentionAnswer = z
 
 export const History = z
   .looseObject({ id: Id, items: z.array(DescriptorSpan), kind: Kind, origin: Origin })
-  .meta({ id: 'History', description: 'Every value a descriptor had, newest first.' });
+  .meta({ id: 'History', description: 'Values that a descriptor had, newest first.' });
 
 const QuorumRule = z
   .looseObject({

@@ -4,9 +4,10 @@ import { encodeBase64 } from '../core/bytes.ts';
 import { canonicalBytes } from '../core/canonical.ts';
 import { RegistryError } from '../core/error.ts';
 import { encodeLeaf, type Leaf } from '../core/leaf.ts';
-import type { DescriptorAnswer, Registry } from '../registry/registry.ts';
+import type { DescriptorAnswer, HistoryQuery, Registry } from '../registry/registry.ts';
 import { type Answer, answerBytes } from './answer.ts';
 import { askerOf } from './asker.ts';
+import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps } from './deps.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, placeOf } from './place.ts';
@@ -44,18 +45,22 @@ export function descriptorRoutes(
     },
     readHistory: (c) => {
       const { kind, id } = readParameters(PATHS.history, c.req.param(), 'path');
-      const { limit } = readQuery(QUERIES.history, c.req.url);
-      return answerHistory(registry, { kind, id, limit });
+      const query = { kind, id, ...readQuery(QUERIES.history, c.req.url) };
+      return answerHistory(registry, query, c.req.header('If-None-Match'));
     },
   };
 }
 
 async function answerHistory(
   registry: Registry,
-  query: { kind: string; id: string; limit: number },
+  query: HistoryQuery,
+  ifNoneMatch: string | undefined,
 ): Promise<Answer> {
   const head = currentHead(registry);
   const { oldest } = registry.retention();
+  // Taken before the read: at worst the tag is older than the answer, and a revalidation misses.
+  const options = { caching: 'head', etag: `"${head.object.entry_hash}.${oldest}"` } as const;
+  if (matchesEtag(ifNoneMatch, options.etag)) return notModified(answerBytes(null, options));
   const items = await registry.reader.history(query);
   const { kind, id } = query;
   const body = spliceObject({
@@ -71,8 +76,7 @@ async function answerHistory(
     kind,
     origin: head.object.origin,
   });
-  // Taken before the read: at worst the tag is older than the answer, and a revalidation misses.
-  return answerBytes(body, { caching: 'head', etag: `"${head.object.entry_hash}.${oldest}"` });
+  return answerBytes(body, options);
 }
 
 interface Tie {

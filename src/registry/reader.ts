@@ -22,6 +22,7 @@ import type {
   Difference,
   EntryRange,
   HistoryItem,
+  HistoryQuery,
   NamedLeaf,
   PublishedHead,
   Reader,
@@ -181,18 +182,16 @@ export class LogReader implements Reader {
     return differences;
   }
 
-  async history(query: {
-    kind: string;
-    id: string;
-    limit: number;
-  }): Promise<readonly HistoryItem[]> {
+  async history(query: HistoryQuery): Promise<readonly HistoryItem[]> {
     await this.#options.known();
     const head = this.#options.head()?.version ?? -1;
-    const spans = await this.#store.history(query);
+    // Those on their way to be visible would fill a page that is then empty.
+    const before = Math.min(query.before ?? head + 1, head + 1);
+    const spans = await this.#store.history({ ...query, before });
     // As it was after the read: what is on its way to be dropped is told by nobody either.
     const { oldest } = this.#options.retained.state;
     return spans
-      .filter((span) => span.setVersion <= head && (span.endVersion ?? head + 1) > oldest)
+      .filter((span) => (span.endVersion ?? head + 1) > oldest)
       .map((span) => {
         const { setVersion, endVersion, bytes, valueHash } = span;
         const isLost = bytes.length === 0 && this.#options.retained.isErased(setVersion);

@@ -152,6 +152,14 @@ export interface Difference {
   readonly after: Uint8Array | null;
 }
 
+export interface HistoryQuery {
+  readonly kind: string;
+  readonly id: string;
+  readonly limit: number;
+  /** Of values that lower versions put; without it: all. */
+  readonly before?: number | undefined;
+}
+
 export interface HistoryItem {
   /** The version that put this value, and the one that ended it (`null`: current). */
   readonly setVersion: number;
@@ -207,11 +215,8 @@ export interface Reader {
     range: { readonly from: number; readonly to: number },
     asker?: Asker,
   ): Promise<readonly Difference[] | undefined>;
-  history(query: {
-    readonly kind: string;
-    readonly id: string;
-    readonly limit: number;
-  }): Promise<readonly HistoryItem[]>;
+  /** Newest first: at most `limit`, possibly fewer. None: there is no other. */
+  history(query: HistoryQuery): Promise<readonly HistoryItem[]>;
   /** A tile or an entry bundle, led up to the published checkpoint's root; `undefined` beyond its size. */
   tile(name: TileName): Promise<Uint8Array | undefined>;
   /** 32 bytes each; `undefined` unless `version < size <= ` the published checkpoint's size. */

@@ -130,14 +130,29 @@ function auditOf(
       for await (const page of store.set(at)) yield* page;
     },
     spans: async (key) => {
-      // A span for each version at most; a database that is written to may have had one more by now.
-      const spans = await store.history({ ...key, limit: Number.MAX_SAFE_INTEGER });
-      return spans
-        .filter(({ setVersion }) => setVersion <= version)
-        .map((span) => ((span.endVersion ?? 0) > version ? { ...span, endVersion: null } : span));
+      const spans = await spansUntil(store, key, version);
+      return spans.map((span) =>
+        (span.endVersion ?? 0) > version ? { ...span, endVersion: null } : span,
+      );
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
+}
+
+/** A database that is written to may have had more by now. */
+async function spansUntil(
+  store: Pick<ReadStore, 'history'>,
+  key: DescriptorKey,
+  version: number,
+): Promise<readonly DescriptorSpan[]> {
+  const spans: DescriptorSpan[] = [];
+  for (;;) {
+    const before = spans.at(-1)?.setVersion ?? version + 1;
+    // A span for each version at most.
+    const page = await store.history({ ...key, before, limit: Number.MAX_SAFE_INTEGER });
+    if (page.length === 0) return spans;
+    spans.push(...page);
+  }
 }
 
 function missingNode(place: NodePlace | undefined): never {

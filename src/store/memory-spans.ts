@@ -5,6 +5,7 @@ import type {
   DescriptorChange,
   DescriptorKey,
   DescriptorSpan,
+  HistoryQuery,
   StoredDescriptor,
   StoredDifference,
 } from './store.ts';
@@ -38,8 +39,16 @@ export class MemorySpans {
   }
 
   /** Newest first. */
-  history(key: DescriptorKey, limit: number): readonly DescriptorSpan[] {
-    return (this.#spans.get(nameOf(key)) ?? []).toReversed().slice(0, limit);
+  history({
+    before = Number.MAX_SAFE_INTEGER,
+    limit,
+    ...key
+  }: HistoryQuery): readonly DescriptorSpan[] {
+    const spans = this.#spans.get(nameOf(key)) ?? [];
+    return spans
+      .filter(({ setVersion }) => setVersion < before)
+      .toReversed()
+      .slice(0, limit);
   }
 
   *set(version: number): Iterable<readonly StoredDescriptor[]> {

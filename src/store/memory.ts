@@ -15,6 +15,7 @@ import type {
   Compaction,
   DescriptorKey,
   DescriptorSpan,
+  HistoryQuery,
   PruneProgress,
   Retention,
   Store,
@@ -121,10 +122,8 @@ class MemoryStore implements Store {
     yield* this.#spans.diff(range);
   }
 
-  async history(
-    key: DescriptorKey & { readonly limit: number },
-  ): Promise<readonly DescriptorSpan[]> {
-    return this.#spans.history(key, key.limit);
+  async history(query: HistoryQuery): Promise<readonly DescriptorSpan[]> {
+    return this.#spans.history(query);
   }
 
   async putProposal(proposal: StoredProposal): Promise<'added' | 'known'> {

@@ -15,6 +15,7 @@ import { SpanReader } from './sqlite-spans.ts';
 import type {
   DescriptorKey,
   DescriptorSpan,
+  HistoryQuery,
   Retention,
   Store,
   StoredDescriptor,
@@ -119,11 +120,9 @@ export class SqliteReader implements ReadStore {
     yield* this.#readPages(this.#spans.diff(range));
   }
 
-  async history(
-    key: DescriptorKey & { readonly limit: number },
-  ): Promise<readonly DescriptorSpan[]> {
+  async history(query: HistoryQuery): Promise<readonly DescriptorSpan[]> {
     await this.#index.passed();
-    return this.#read(() => this.#spans.history(key));
+    return this.#read(() => this.#spans.history(query));
   }
 
   async retention(): Promise<Retention> {

@@ -1,6 +1,6 @@
 /** The statements behind `sqlite-spans`, and the shapes of their rows. */
 import type Database from 'better-sqlite3';
-import type { DescriptorKey } from './store.ts';
+import type { DescriptorKey, HistoryQuery } from './store.ts';
 
 export interface SpanRow {
   readonly set_version: number;
@@ -53,7 +53,7 @@ const DESCRIPTOR = '(SELECT descriptor FROM descriptors WHERE kind = $kind AND i
 
 export interface SpanQueries {
   readonly at: Database.Statement<[DescriptorKey & { readonly version: number }], SpanRow>;
-  readonly history: Database.Statement<[DescriptorKey & { readonly limit: number }], SpanRow>;
+  readonly history: Database.Statement<[Required<HistoryQuery>], SpanRow>;
   readonly set: Database.Statement<[DescriptorKey & { readonly version: number }], SetRow>;
   readonly begun: TouchedStatement;
   readonly ended: TouchedStatement;
@@ -72,9 +72,10 @@ export function prepareSpanQueries(db: Database.Database): SpanQueries {
       `SELECT s.set_version, s.end_version, s.value_hash, s.bytes FROM spans s
        WHERE ${isAt('s', DESCRIPTOR, '$version')}`,
     ),
-    history: db.prepare<[DescriptorKey & { readonly limit: number }], SpanRow>(
+    history: db.prepare<[Required<HistoryQuery>], SpanRow>(
       `SELECT set_version, end_version, value_hash, bytes FROM spans
-       WHERE descriptor = ${DESCRIPTOR} ORDER BY set_version DESC LIMIT $limit`,
+       WHERE descriptor = ${DESCRIPTOR} AND set_version < $before
+       ORDER BY set_version DESC LIMIT $limit`,
     ),
     /** The key is where it begins: after it. */
     set: db.prepare<[DescriptorKey & { readonly version: number }], SetRow>(

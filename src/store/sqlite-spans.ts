@@ -16,7 +16,13 @@ import {
   type TouchedRow,
   type TouchedStatement,
 } from './sqlite-span-queries.ts';
-import type { DescriptorKey, DescriptorSpan, StoredDescriptor, StoredDifference } from './store.ts';
+import type {
+  DescriptorKey,
+  DescriptorSpan,
+  HistoryQuery,
+  StoredDescriptor,
+  StoredDifference,
+} from './store.ts';
 
 interface Range {
   readonly from: number;
@@ -39,10 +45,14 @@ export class SpanReader {
   }
 
   /** Newest first. */
-  history(key: DescriptorKey & { readonly limit: number }): readonly DescriptorSpan[] {
-    return this.#sql.history
-      .all(key)
-      .map((row) => ({ ...toDescriptor(key, row), endVersion: row.end_version }));
+  history({ before = Number.MAX_SAFE_INTEGER, ...key }: HistoryQuery): readonly DescriptorSpan[] {
+    const budget = new PageBudget();
+    const page: DescriptorSpan[] = [];
+    for (const row of this.#sql.history.iterate({ ...key, before })) {
+      page.push({ ...toDescriptor(key, row), endVersion: row.end_version });
+      if (budget.isFullWith(row.bytes.length)) break;
+    }
+    return page;
   }
 
   async *set(version: number): AsyncGenerator<readonly StoredDescriptor[]> {

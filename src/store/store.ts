@@ -35,6 +35,11 @@ export interface StoredDescriptor extends DescriptorKey {
   readonly setVersion: number;
 }
 
+export interface HistoryQuery extends DescriptorKey {
+  readonly limit: number;
+  readonly before?: number | undefined;
+}
+
 /** One value of a descriptor through time: current from `setVersion` up to, not including, `endVersion`. */
 export interface DescriptorSpan extends StoredDescriptor {
   /** `null`: still current. */
@@ -194,8 +199,11 @@ export interface Store extends AsyncDisposable {
     readonly from: number;
     readonly to: number;
   }): AsyncIterable<readonly StoredDifference[]>;
-  /** Every value a descriptor ever had and that is kept, newest first, at most `limit`. */
-  history(key: DescriptorKey & { readonly limit: number }): Promise<readonly DescriptorSpan[]>;
+  /**
+   * Values that a descriptor had and that are kept, newest first: at most `limit`, possibly fewer. With `before`, those
+   * that lower versions put. None: there is no other.
+   */
+  history(query: HistoryQuery): Promise<readonly DescriptorSpan[]>;
 
   retention(): Promise<Retention>;
   /** The keys of those values that an entry put which are current, sorted. */

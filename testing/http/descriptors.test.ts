@@ -131,6 +131,36 @@ test('a history has every value, newest first, with the versions between which i
   assert.deepEqual((await (await get('/registry/history/service/zz')).json()).items, []);
 });
 
+test('a history goes on below the last value of a page, and ends with an empty one', async () => {
+  const { get, change } = await openTestApp();
+  for (let v = 1; v <= 5; v++) await change(put('a', { v }, v > 1 ? { v: v - 1 } : undefined));
+  const pageOf = async (search: string): Promise<number[]> => {
+    const { items } = await (await get(`/registry/history/service/a?limit=2${search}`)).json();
+    return items.map((item: { set_version: number }) => item.set_version);
+  };
+  assert.deepEqual(await pageOf(''), [5, 4]);
+  assert.deepEqual(await pageOf('&before=4'), [3, 2]);
+  assert.deepEqual(await pageOf('&before=2'), [1]);
+  assert.deepEqual(await pageOf('&before=1'), []);
+  assert.equal((await get('/registry/history/service/a?before=-1')).status, 400);
+});
+
+test('who has a history is told so before any of it is read', async () => {
+  const store = createMemoryStore();
+  let reads = 0;
+  const counted = lying(store, {
+    history: (query) => {
+      reads++;
+      return store.history(query);
+    },
+  });
+  const { get, change } = await openTestApp({ registry: { store: counted } });
+  await change(put('a', {}));
+  const etag = (await get('/registry/history/service/a')).headers.get('etag') ?? '';
+  const known = await get('/registry/history/service/a', { 'if-none-match': etag });
+  assert.deepEqual([known.status, reads], [304, 1]);
+});
+
 test('a history changes its tag with the head', async () => {
   const { get, change } = await openTestApp();
   const etag = (await get('/registry/history/service/a')).headers.get('etag') ?? '';

@@ -200,6 +200,12 @@ function descriptorTests(open: Open): void {
     assert.deepEqual(newest[0]?.bytes, put('a', '4').bytes);
     assert.equal(newest.length, 1);
     assert.deepEqual(await store.history({ kind: 'thing', id: 'b', limit: 9 }), []);
+    const below = await store.history({ kind: 'thing', id: 'a', limit: 1, before: 4 });
+    assert.deepEqual(
+      below.map(({ setVersion }) => setVersion),
+      [3],
+    );
+    assert.deepEqual(await store.history({ kind: 'thing', id: 'a', limit: 9, before: 1 }), []);
   });
 
   test('a value put again in between is no net change', async (t) => {

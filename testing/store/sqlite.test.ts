@@ -141,6 +141,19 @@ test('a page of a set ends when its bytes pass 4 MiB', async (t) => {
   assert.deepEqual(differences, [4, 1]);
 });
 
+test('a page of a history ends when its bytes pass 4 MiB, and the next goes on below it', async (t) => {
+  const store = await openStore(t, makePath());
+  const values = [1, 2, 3, 4, 5].map((n) => [put('a', `${n}`.repeat(1024 * 1024))]);
+  await appendHistory(store, [[], ...values]);
+  const pageOf = async (before?: number) =>
+    (await store.history({ kind: 'thing', id: 'a', limit: 9, before })).map(
+      ({ setVersion }) => setVersion,
+    );
+  assert.deepEqual(await pageOf(), [5, 4, 3, 2]);
+  assert.deepEqual(await pageOf(2), [1]);
+  assert.deepEqual(await pageOf(1), []);
+});
+
 test('keys that are long gone fill no page but end', async (t) => {
   const store = await openStore(t, makePath());
   const ids = Array.from({ length: 1_500 }, (_, i) => `id-${i}`);

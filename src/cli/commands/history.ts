@@ -42,23 +42,39 @@ export function defineHistory(command: Command, context: Context): void {
 async function showHistory(context: Context, key: Key, count: number): Promise<void> {
   const client = await context.client();
   const { descriptor } = await verified(client.descriptor(key));
-  const spans = await servedSpans(client, key, count);
-  const known: KnownSpan[] = [];
-  for (const span of spans) known.push(await verified(knownSpan(client, key, span)));
+  const spans = await knownSpans(client, key, count);
   assertNewest(key, { spans, current: descriptor });
   if (spans.length === 0)
     throw new RegistryError(
       'not_found',
       `expected ${keyOf(key)} to have been registered, got nothing`,
     );
-  for (const span of known) await printSpan(context, span);
+  for (const span of spans) await printSpan(context, span);
 }
 
-async function servedSpans(client: Client, key: Key, count: number): Promise<readonly Span[]> {
+/** An answer may hold fewer than were asked for: the next goes on below it, once this one is verified. */
+async function knownSpans(client: Client, key: Key, count: number): Promise<readonly KnownSpan[]> {
+  const most = Math.min(count, 1000);
+  const known: KnownSpan[] = [];
+  while (known.length < most) {
+    const limit = most - known.length;
+    const page = await servedPage(client, key, { limit, before: known.at(-1)?.set_version });
+    if (page.length === 0) break;
+    for (const span of page) known.push(await verified(knownSpan(client, key, span)));
+  }
+  return known;
+}
+
+async function servedPage(
+  client: Client,
+  key: Key,
+  { limit, before }: { readonly limit: number; readonly before: number | undefined },
+): Promise<readonly Span[]> {
   const check = new Check('unexpected_answer');
-  const path = `/registry/history/${keyOf(key)}?limit=${Math.min(count, 1000)}`;
+  const below = before === undefined ? '' : `&before=${before}`;
+  const path = `/registry/history/${keyOf(key)}?limit=${limit}${below}`;
   const answer = check.object((await client.unverifiedJson(path)) as Json, '');
-  return check.array(answer.items, '/items', { min: 0, max: 1000 }).map((item, i) => {
+  return check.array(answer.items, '/items', { min: 0, max: limit }).map((item, i) => {
     const place = `/items/${i}`;
     const span = check.object(item, place);
     const descriptor =
@@ -70,7 +86,10 @@ async function servedSpans(client: Client, key: Key, count: number): Promise<rea
         ? null
         : { ...key, spec: check.object(descriptor.spec, `${place}/descriptor/spec`) };
     return {
-      set_version: check.integer(span.set_version, `${place}/set_version`, { min: 0 }),
+      set_version: check.integer(span.set_version, `${place}/set_version`, {
+        min: 0,
+        ...(before !== undefined && { max: before - 1 }),
+      }),
       end_version:
         span.end_version === null
           ? null

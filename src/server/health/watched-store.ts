@@ -81,7 +81,7 @@ function watched(store: Store, watch: WriteWatch): Store {
     descriptor: (key) => store.descriptor(key),
     set: (version) => store.set(version),
     diff: (range) => store.diff(range),
-    history: (key) => store.history(key),
+    history: (query) => store.history(query),
     proposals: () => store.proposals(),
     retention: () => store.retention(),
     currentOf: (version) => store.currentOf(version),

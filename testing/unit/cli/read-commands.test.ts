@@ -219,6 +219,22 @@ for (const [name, lie, message] of [
     assert.match(stderr, message);
   });
 
+test('history goes on where an answer holds fewer values than were asked for', async () => {
+  const stage = await openHistory();
+  const whole = await stage.cli('history', 'service/checkout');
+  const asked: string[] = [];
+  stage.lie(async (path, honest) => {
+    const answer = await honest();
+    if (!path.startsWith('/registry/history')) return answer;
+    asked.push(path);
+    const { items, ...rest } = await answer.json();
+    return Response.json({ ...rest, items: items.slice(0, 1) });
+  });
+  const { code, stdout } = await stage.cli('history', 'service/checkout');
+  assert.deepEqual([code, stdout], [0, whole.stdout]);
+  assert.ok(asked.length > 2 && asked.at(-1)?.includes('&before='), asked.join());
+});
+
 test('watch prints each version once, also over restarts', async () => {
   const stage = await openHistory();
   const first = await stage.cli('watch', '-n', '2', '--json');

@@ -140,6 +140,15 @@ test('history is every value a descriptor had, newest first', async () => {
   );
 });
 
+test('a value that is not visible yet fills no page of a history', async () => {
+  const first = await openTestRegistry();
+  await first.change(put('a', { n: 1 }));
+  const before = await openTestRegistry({ store: first.store });
+  await first.change(put('a', { n: 2 }, { n: 1 }));
+  const [newest] = await before.registry.reader.history({ kind: 'service', id: 'a', limit: 1 });
+  assert.deepEqual([newest?.setVersion, newest?.endVersion], [1, null]);
+});
+
 test('governance at a version is the one in force after it', async () => {
   const real = await openTestRegistry();
   const next = makeGovernance(real.signers, { threshold: 3, version: 2 });
