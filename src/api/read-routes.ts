@@ -54,6 +54,8 @@ export const READ_ROUTES = {
     path: '/registry/diff',
     tag: 'read',
     summary: 'Net changes between two versions',
+    description:
+      'Few are made at once: `overloaded` says to repeat it. A long one comes without `Content-Length`; one that breaks off is none.',
     caching: 'range',
     query: QUERIES.diff,
     answers: {

@@ -94,7 +94,7 @@ function createHandlers(
     ...versionRoutes(registry, ready),
     ...setRoutes(deps, fixed, bodies),
     ...descriptorRoutes(deps),
-    ...diffRoutes(deps),
+    ...diffRoutes(deps, limits),
     ...entryRoutes(registry),
     ...logRoutes(deps, { bodies, ready }),
     ...proofRoutes(registry),

@@ -1,23 +1,30 @@
 /** Net changes between two versions. */
 import { QUERIES, readQuery } from '../api/parameters.ts';
-import type { Asker, Registry } from '../registry/registry.ts';
+import { RegistryError } from '../core/error.ts';
+import type { Asker, Difference, Registry } from '../registry/registry.ts';
+import { Slots } from '../registry/slots.ts';
 import { answerBytes } from './answer.ts';
 import { askerOf } from './asker.ts';
 import { matchesEtag, notModified } from './conditional.ts';
-import type { HttpDeps } from './deps.ts';
+import type { HttpDeps, HttpLimits } from './deps.ts';
+import { differenceBody } from './diff-body.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, placeOf, setAt } from './place.ts';
-import { spliceObject } from './splice.ts';
 
 interface Range {
   readonly from: number;
   readonly to: number;
 }
 
-export function diffRoutes(deps: Pick<HttpDeps, 'registry' | 'clientAddress'>): {
-  readonly readDifference: Handler;
-} {
+/** Being made or sent in pieces: each holds all values that differ. */
+const LIMITS = { inAll: 4, perAddress: 2 };
+
+export function diffRoutes(
+  deps: Pick<HttpDeps, 'registry' | 'clientAddress' | 'timers'>,
+  limits: () => Pick<HttpLimits, 'slowAfterMs'>,
+): { readonly readDifference: Handler } {
   const { registry } = deps;
+  const slots = new Slots(() => LIMITS, tooMany);
   return {
     readDifference: async (c) => {
       const { from, to } = readQuery(QUERIES.diff, c.req.url);
@@ -33,26 +40,39 @@ export function diffRoutes(deps: Pick<HttpDeps, 'registry' | 'clientAddress'>): 
       // One between sets that have lost a value may be refused, also to who has it: only reading it shows.
       if (isKnown && [from, range.to].every((version) => registry.reader.isWholeSet(version)))
         return notModified(answerBytes(null, options));
-      return answerBytes(await encodeDifference(registry, range, askerOf(deps, c)), options);
+      const asker = askerOf(deps, c);
+      const onEnd = slots.take(asker.address ?? '');
+      try {
+        const changes = await readChanges(registry, range, asker);
+        const { origin } = currentHead(registry).object;
+        const { slowAfterMs } = limits();
+        const sending = { timers: deps.timers, slowAfterMs, onEnd };
+        const body = differenceBody({ ...range, changes, origin }, sending);
+        return { ...answerBytes(body, options), isGivenAway: true };
+      } catch (error) {
+        onEnd();
+        throw error;
+      }
     },
   };
 }
 
-async function encodeDifference(
+async function readChanges(
   registry: Registry,
   { from, to }: Range,
   asker: Asker,
-): Promise<Uint8Array> {
+): Promise<readonly Difference[]> {
   const changes = await registry.reader.diff({ from, to }, asker);
   if (changes === undefined) throw noSuchVersion(registry, Math.max(from, to));
-  return spliceObject({
-    changes: changes.map(({ kind, id, before, after }) =>
-      spliceObject({ after, before, id, kind }),
-    ),
-    from,
-    origin: currentHead(registry).object.origin,
-    to,
-  });
+  return changes;
+}
+
+function tooMany(limit: number, scope: string): RegistryError {
+  return new RegistryError(
+    'overloaded',
+    `expected at most ${limit} differences at once ${scope}, got one more: repeat it later`,
+    { details: { reason: 'differences', limit } },
+  );
 }
 
 /** Two set roots say all that a difference depends on. */

@@ -84,7 +84,9 @@ async function run(c: Context, handler: Handler, corrId: string): Promise<Outcom
     const answer = await handler(c, corrId);
     const etag = answer.headers.ETag;
     const isKnown = etag !== undefined && matchesEtag(c.req.header('If-None-Match'), etag);
-    return { answer: isKnown && isRead(c.req.method) ? notModified(answer) : answer };
+    if (!isKnown || !isRead(c.req.method)) return { answer };
+    if (answer.body instanceof ReadableStream) answer.body.cancel().catch(() => undefined);
+    return { answer: notModified(answer) };
   } catch (cause) {
     return { ...problemOf(cause, corrId), cause };
   }
