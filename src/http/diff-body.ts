@@ -28,18 +28,23 @@ export interface SendingOptions {
   readonly onEnd: () => void;
 }
 
-export function differenceBody(
-  difference: DifferenceBytes,
-  options: SendingOptions,
-): Uint8Array | ReadableStream<Uint8Array> {
-  const pieces = differencePieces(difference);
-  const bytes = difference.changes.reduce(
+export function isLong(changes: readonly Difference[]): boolean {
+  const bytes = changes.reduce(
     (sum, { before, after }) => sum + (before?.length ?? 0) + (after?.length ?? 0),
     0,
   );
-  if (bytes > MAX_WHOLE_BYTES) return streamPieces(pieces, options);
-  options.onEnd();
-  return concat([...pieces]);
+  return bytes > MAX_WHOLE_BYTES;
+}
+
+export function wholeDifference(difference: DifferenceBytes): Uint8Array {
+  return concat([...differencePieces(difference)]);
+}
+
+export function streamDifference(
+  difference: DifferenceBytes,
+  options: SendingOptions,
+): ReadableStream<Uint8Array> {
+  return streamPieces(differencePieces(difference), options);
 }
 
 function* differencePieces({

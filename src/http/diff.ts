@@ -2,12 +2,12 @@
 import { QUERIES, readQuery } from '../api/parameters.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Asker, Difference, Registry } from '../registry/registry.ts';
-import { Slots } from '../registry/slots.ts';
+import { Slots, Turns } from '../registry/slots.ts';
 import { answerBytes } from './answer.ts';
 import { askerOf } from './asker.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps, HttpLimits } from './deps.ts';
-import { differenceBody } from './diff-body.ts';
+import { isLong, streamDifference, wholeDifference } from './diff-body.ts';
 import type { Handler } from './exchange.ts';
 import { currentHead, noSuchVersion, placeOf, setAt } from './place.ts';
 
@@ -16,15 +16,21 @@ interface Range {
   readonly to: number;
 }
 
-/** Being made or sent in pieces: each holds all values that differ. */
-const LIMITS = { inAll: 4, perAddress: 2 };
+/** Each holds all values that differ. */
+const MADE_AT_ONCE = 4;
+/** Being made, or waiting for that. */
+const ASKED = { inAll: 64, perAddress: 16 };
+/** Being sent in pieces, as fast as their readers take them. */
+const SENT = { inAll: 4, perAddress: 2 };
 
 export function diffRoutes(
   deps: Pick<HttpDeps, 'registry' | 'clientAddress' | 'timers'>,
   limits: () => Pick<HttpLimits, 'slowAfterMs'>,
 ): { readonly readDifference: Handler } {
   const { registry } = deps;
-  const slots = new Slots(() => LIMITS, tooMany);
+  const asked = new Slots(() => ASKED, tooMany);
+  const sent = new Slots(() => SENT, tooMany);
+  const turns = new Turns(MADE_AT_ONCE);
   return {
     readDifference: async (c) => {
       const { from, to } = readQuery(QUERIES.diff, c.req.url);
@@ -41,18 +47,19 @@ export function diffRoutes(
       if (isKnown && [from, range.to].every((version) => registry.reader.isWholeSet(version)))
         return notModified(answerBytes(null, options));
       const asker = askerOf(deps, c);
-      const onEnd = slots.take(asker.address ?? '');
-      try {
-        const changes = await readChanges(registry, range, asker);
-        const { origin } = currentHead(registry).object;
-        const { slowAfterMs } = limits();
-        const sending = { timers: deps.timers, slowAfterMs, onEnd };
-        const body = differenceBody({ ...range, changes, origin }, sending);
-        return { ...answerBytes(body, options), isGivenAway: true };
-      } catch (error) {
-        onEnd();
-        throw error;
-      }
+      const { address = '' } = asker;
+      const release = asked.take(address);
+      const body = await turns
+        .run(async () => {
+          const changes = await readChanges(registry, range, asker);
+          const difference = { ...range, changes, origin: currentHead(registry).object.origin };
+          if (!isLong(changes)) return wholeDifference(difference);
+          const { slowAfterMs } = limits();
+          const onEnd = sent.take(address);
+          return streamDifference(difference, { timers: deps.timers, slowAfterMs, onEnd });
+        })
+        .finally(release);
+      return { ...answerBytes(body, options), isGivenAway: true };
     },
   };
 }
@@ -62,6 +69,10 @@ async function readChanges(
   { from, to }: Range,
   asker: Asker,
 ): Promise<readonly Difference[]> {
+  if (asker.signal?.aborted === true)
+    throw new RegistryError('overloaded', 'expected a reader that waits, got one that hung up', {
+      details: { reason: 'hung_up' },
+    });
   const changes = await registry.reader.diff({ from, to }, asker);
   if (changes === undefined) throw noSuchVersion(registry, Math.max(from, to));
   return changes;

@@ -8,7 +8,10 @@ import type { SetTree } from '../core/set-tree.ts';
 import type { Asker } from './registry.ts';
 import { Slots } from './slots.ts';
 
+/** Versions. */
 const LIMITS = { inAll: 32, perAddress: 8 };
+/** Who waits for a version that another asked for: it costs no more to make. */
+const JOINED = { inAll: 512, perAddress: 64 };
 
 interface Waiting extends Pick<PromiseWithResolvers<SetTree>, 'resolve' | 'reject'> {
   readonly leaf: Leaf;
@@ -17,6 +20,7 @@ interface Waiting extends Pick<PromiseWithResolvers<SetTree>, 'resolve' | 'rejec
 export class TreeQueue {
   readonly #make: (leaf: Leaf) => Promise<SetTree>;
   readonly #slots = new Slots(() => LIMITS, tooMany);
+  readonly #joined = new Slots(() => JOINED, tooMany);
   /** In the order in which they came. */
   readonly #waiting = new Set<Waiting>();
   #isMaking = false;
@@ -30,7 +34,8 @@ export class TreeQueue {
   async ask(leaf: Leaf, { address = '', signal }: Asker): Promise<SetTree> {
     if (this.#isEnded) throw ended();
     if (signal?.aborted === true) throw gone();
-    const release = this.#slots.take(address);
+    const isAsked = [...this.#waiting].some((one) => one.leaf.version === leaf.version);
+    const release = (isAsked ? this.#joined : this.#slots).take(address);
     const { promise, resolve, reject } = Promise.withResolvers<SetTree>();
     const waiting = { leaf, resolve, reject };
     const leave = () => this.#refuse(waiting, gone());

@@ -53,7 +53,33 @@ test('a long difference comes in pieces, and is what a short one is', async () =
   assert.ok(Number(short.headers.get('content-length')) > 700_000);
 });
 
-test('few are held at once, fewer by one address, until they are read, left or not read for long', async () => {
+test('as many as may ask at once are answered, a few at a time', async () => {
+  const gate = Promise.withResolvers<void>();
+  let [now, most] = [0, 0];
+  const real = await openDiffs(
+    lying(store, {
+      async *diff(range) {
+        most = Math.max(most, ++now);
+        await gate.promise;
+        yield* store.diff(range);
+        now--;
+      },
+    }),
+  );
+  const short = (from: string) =>
+    real.app.fetch(
+      new Request('http://registry/registry/diff?from=0&to=1', { headers: { 'x-from': from } }),
+    );
+  const asked = Array.from({ length: 32 }, (_, n) => short(n < 16 ? 'one' : 'two'));
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  assert.equal((await short('one')).status, 429);
+  gate.resolve();
+  for (const answer of await Promise.all(asked)) assert.equal(answer.status, 200);
+  assert.ok(most <= 4, `${most} at once`);
+  assert.equal((await short('one')).status, 200);
+});
+
+test('few long ones are held at once, fewer by one address, until they are read, left or not read for long', async () => {
   const real = await openDiffs();
   const held = [await ask(real), await ask(real)];
   const refusal = await ask(real);

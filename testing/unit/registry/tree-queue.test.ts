@@ -51,7 +51,10 @@ test('one more than may wait is refused at once, and the head and writes go on',
   const waiting = Array.from({ length: MAX_WAITING }, (_, version) => read(version));
   await turns();
   await assert.rejects(read(MAX_WAITING), overloaded('old_sets', MAX_WAITING));
-  await assert.rejects(read(0), overloaded('old_sets', MAX_WAITING));
+  // Who joins another's wait takes no place of a version.
+  const joined = Array.from({ length: 64 }, () => read(5, { address: 'one' }));
+  await turns();
+  await assert.rejects(read(5, { address: 'one' }), overloaded('old_sets', 64));
   assert.deepEqual(made, [0]);
   assert.equal((await read(VERSIONS))?.version, VERSIONS);
   const { version } = await real.change(put('new', {}));
@@ -59,6 +62,8 @@ test('one more than may wait is refused at once, and the head and writes go on',
   assert.equal((await read(version))?.version, version);
   release();
   const answers = await Promise.all(waiting);
+  for (const answer of await Promise.all(joined)) assert.equal(answer?.version, 5);
+  assert.equal(made.length, MAX_WAITING);
   assert.deepEqual(
     answers.map((answer) => answer?.version),
     Array.from({ length: MAX_WAITING }, (_, version) => version),
