@@ -175,7 +175,7 @@ test('what a step of pruning or an erasure touches is found by a seek, however l
 test('every read of the descriptor index and of the tree is a seek or a walk along an index, and sorts nothing', () => {
   const { db } = makeWritten();
   const statements = Object.entries({ ...prepareSpanQueries(db), ...prepareNodeQueries(db) });
-  const version = { version: 1, from: 0, to: 1, high: 1, limit: 9 };
+  const version = { version: 1, from: 0, to: 1, high: 1, before: 9, limit: 9 };
   const place = { level: 0, index: 0, count: 9 };
   const key = { kind: 'thing', id: 'a', descriptor: 1, descriptors: '[1]' };
   const bound = { ...version, ...place, ...key };
