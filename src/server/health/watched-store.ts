@@ -87,7 +87,6 @@ function watched(store: Store, watch: WriteWatch): Store {
     currentOf: (version) => store.currentOf(version),
     // In steps of its own, which are short; what they wait for is seen by the writes beside them.
     prune: (options) => store.prune(options),
-    compact: (options) => store.compact(options),
     snapshot: (target) => store.snapshot(target),
     storageBytes: () => store.storageBytes(),
     append: (batch) => watch.time(() => store.append(batch)),
@@ -96,6 +95,7 @@ function watched(store: Store, watch: WriteWatch): Store {
     dropProposals: (payloadB3s) => watch.time(() => store.dropProposals(payloadB3s)),
     putCheckpoint: (note) => watch.time(() => store.putCheckpoint(note)),
     setOldest: (oldest) => watch.time(() => store.setOldest(oldest)),
+    compact: (options) => watch.time(() => store.compact(options)),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
