@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import type { Registry } from '../registry/registry.ts';
 import type { AuditTrail } from '../telemetry/audit.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { Log, LogFields } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
 import type { Authority } from './authority.ts';
@@ -82,6 +82,8 @@ export interface HttpDeps {
   readonly registry: Registry;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Told of every refusal that is no failure, with the fields of its line. Default: each is a line of the log. */
+  readonly onRefused?: (client: string, fields: LogFields) => void;
   readonly build: BuildInfo;
   readonly compress: Compress;
   readonly timers: HttpTimers;

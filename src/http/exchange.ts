@@ -1,7 +1,7 @@
 /** What happens around every handler: correlation, refusals, conditional answers, metrics, one log line. */
 import type { Context } from 'hono';
 import { type ErrorCode, RegistryError } from '../core/error.ts';
-import type { Log, LogFields } from '../telemetry/log.ts';
+import type { LogFields } from '../telemetry/log.ts';
 import { NO_TRACER, type RequestEnd, type TracedRequest } from '../telemetry/tracer.ts';
 import type { Answer } from './answer.ts';
 import { matchesEtag, notModified } from './conditional.ts';
@@ -68,12 +68,12 @@ function endOf({ answer, code }: Outcome): RequestEnd {
 
 /** For what is thrown around a handler, by a part that was handed in. */
 export function answerFailure(deps: HttpDeps, c: Context, cause: unknown): Response {
-  const { metrics, log, newCorrId } = deps;
+  const { metrics, newCorrId } = deps;
   const corrId = newCorrId();
   const { code, answer } = problemOf(cause, corrId);
   metrics.rejected(code);
   const fields = { code, corr_id: corrId, status: answer.status };
-  logRefusal(log, fields, cause);
+  logRefusal(deps, fields, cause);
   return respond(deps, c, { answer, corrId });
 }
 
@@ -127,18 +127,18 @@ function record(deps: HttpDeps, c: Context, { answer, code, cause, line }: Recor
     return;
   }
   metrics.rejected(code);
-  logRefusal(log, { ...fields, code, client: deps.clientAddress(c) }, cause);
+  logRefusal(deps, { ...fields, code, client: deps.clientAddress(c) }, cause);
 }
 
 /** No message of a refusal: it quotes the request. A failure of ours is logged whole; other 503s are a state. */
 function logRefusal(
-  log: Log,
-  fields: LogFields & { readonly status: number; readonly code: ErrorCode },
+  { log, onRefused = (_, line) => log.info('request refused', line) }: HttpDeps,
+  fields: LogFields & { readonly status: number; readonly code: ErrorCode; client?: string },
   cause: unknown,
 ): void {
   const isFailure = fields.status === 500 || fields.code === 'outcome_unknown';
   if (isFailure) log.error('request failed', { ...fields, cause });
-  else log.info('request refused', fields);
+  else onRefused(fields.client ?? '', fields);
 }
 
 function respond(

@@ -9,7 +9,7 @@ import type { PreparedSets } from '../http/prepared-sets.ts';
 import type { ReadyReads } from '../http/ready-reads.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { AuditTrail } from '../telemetry/audit.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { Log, LogFields } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
 import type { BuildInfo } from './build-info.ts';
@@ -32,6 +32,8 @@ export interface ApiParts {
   readonly registry: Registry;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Default: each refusal is a line of the log. */
+  readonly onRefused?: (client: string, fields: LogFields) => void;
   readonly build: BuildInfo;
   /** Default: no tokens, and writes from this machine only. */
   readonly authority?: () => Authority | undefined;
@@ -88,7 +90,8 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
     // The app answers its own failures: here come only requests that no URL can be made of.
     (error) => {
       parts.metrics.rejected(RAW_PROBLEM_CODE);
-      parts.log.info('request refused', { code: RAW_PROBLEM_CODE, error });
+      const { log, onRefused = (_, line) => log.info('request refused', line) } = parts;
+      onRefused('', { code: RAW_PROBLEM_CODE, error });
       return problemResponse({ status: 400, detail: 'expected a host and a path that make a url' });
     },
   );

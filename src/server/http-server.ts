@@ -57,7 +57,7 @@ export interface HttpServerOptions {
   /** Of a request that may take as long as its body keeps coming. Default: none may. */
   readonly isUpload?: (request: IncomingMessage) => boolean;
   /** Told of every request that never reached `listener`. */
-  readonly onRefused: (problem: RawProblem) => void;
+  readonly onRefused: (problem: RawProblem, socket: Socket) => void;
   /** A connection could not be accepted, for want of file descriptors for example. */
   readonly onError: (error: Error) => void;
   /** Default: plain HTTP. */
@@ -244,7 +244,7 @@ export class HttpServer {
   #refuse(socket: unknown, problem: RawProblem): void {
     if (!(socket instanceof Socket) || this.#refused.has(socket)) return;
     this.#refused.add(socket);
-    this.#options.onRefused(problem);
+    this.#options.onRefused(problem, socket);
     // To a client that waits for an answer, these bytes would be that answer, or a part of it.
     const isAwaited = [...this.#answers].some(
       ({ req, headersSent }) => req.socket === socket && (req.complete || headersSent),

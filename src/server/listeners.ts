@@ -1,6 +1,8 @@
 /** The listeners of a server: metrics, operator acts and the API, each apart from the others, each closed within the drain timeout. */
 import type { IncomingMessage } from 'node:http';
+import type { LogFields } from '../telemetry/log.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
+import { addressKey } from './address-key.ts';
 import { type ApiParts, apiListener } from './api-listener.ts';
 import { type Address, formatListen, type SocketPath } from './config-values.ts';
 import { observeReadiness } from './health/observe.ts';
@@ -24,6 +26,8 @@ const MAX_SIDE_CONNECTIONS = 64;
 export interface ListenerParts extends ServiceParts, Pick<ApiParts, 'build' | 'authority'> {
   readonly tls: TlsCertificate | undefined;
   readonly tracer: Tracer;
+  /** Every request that was refused, by its client. */
+  readonly onRefused: (client: string, fields: LogFields) => void;
   /** What is left of the drain timeout, in milliseconds. */
   readonly drainLeft: () => number;
 }
@@ -118,16 +122,17 @@ interface Served
 }
 
 async function listen(
-  { config, log, metrics, closers, drainLeft }: ListenerParts,
+  { config, log, metrics, onRefused, closers, drainLeft }: ListenerParts,
   address: Address | SocketPath,
   { underWay, ...served }: Served,
 ): Promise<Address | SocketPath> {
   const server = new HttpServer({
     ...served,
     timeouts: config.timeouts,
-    onRefused: ({ status, detail }) => {
+    onRefused: ({ status, detail }, { remoteAddress }) => {
       metrics.rejected(RAW_PROBLEM_CODE);
-      log.info('request refused', { status, code: RAW_PROBLEM_CODE, detail });
+      const client = addressKey(remoteAddress);
+      onRefused(client, { status, code: RAW_PROBLEM_CODE, detail, client });
     },
     onError: (error) => log.error('a connection could not be accepted', { error }),
   });

@@ -16,6 +16,7 @@ import { LiveConfig } from './live-config.ts';
 import { createLog } from './log.ts';
 import { openService, type Service, type ServiceParts } from './open-service.ts';
 import { recordedReload } from './recorded-reload.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { type Closers, closeAll, Running, type RunningServer } from './running.ts';
 import { TIMERS } from './timers.ts';
 import { openAuthority } from './tokens/authority.ts';
@@ -89,7 +90,16 @@ async function openAll(parts: Parts): Promise<RunningServer> {
   const tls = await openTls(config.tls, { metrics, log, now: Date.now });
   for (const part of [authority, ...(tls === undefined ? [] : [tls])]) live.add(part);
   const drainLeft = drainClock(parts);
-  const opened = { ...parts, tracer, tls, authority: () => authority.current(), drainLeft };
+  const refusals = new RefusalLog({ log, timers: TIMERS });
+  closers.push(async () => refusals.close());
+  const opened = {
+    ...parts,
+    tracer,
+    tls,
+    authority: () => authority.current(),
+    onRefused: refusals.refused.bind(refusals),
+    drainLeft,
+  };
   const service = await openService(opened);
   // Opened before the API and so closed after it: the last requests are still counted and seen.
   const metricsUrl = await listenForMetrics(opened, service);

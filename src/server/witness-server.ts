@@ -9,6 +9,7 @@ import { createCosignerKey } from '../registry/witness-cosign.ts';
 import { LogWitness, type WatchedLog } from '../registry/witness-role.ts';
 import { openWitnessStore } from '../store/witness-store.ts';
 import type { Log } from '../telemetry/log.ts';
+import { addressKey } from './address-key.ts';
 import { type Address, formatAddress } from './config-values.ts';
 import { createFatal, killProcess } from './fatal.ts';
 import { HttpServer } from './http-server.ts';
@@ -17,7 +18,9 @@ import { fetchListener } from './listen/fetch-listener.ts';
 import { createLog } from './log.ts';
 import { createNoteVerifier } from './note-verifier.ts';
 import { problemResponse } from './raw-problem.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { openSigningKey } from './signing-key.ts';
+import { TIMERS } from './timers.ts';
 
 export interface WitnessOptions {
   readonly key: KeySource;
@@ -68,18 +71,21 @@ export async function startWitness(options: WitnessOptions): Promise<RunningWitn
     const verifier = createNoteVerifier();
     const witness = new LogWitness({ key, logs, store, verifier, log, now, onFatal });
     const handler = createWitnessHandler({ witness, prefix: options.prefix, log });
+    const refusals = new RefusalLog({ log, timers: TIMERS });
     const server = new HttpServer({
       timeouts: TIMEOUTS,
       listener: fetchListener(handler, () =>
         problemResponse({ status: 400, detail: 'expected a path' }),
       ),
-      onRefused: ({ status, detail }) => log.info('request refused', { status, detail }),
+      onRefused: ({ status, detail }, { remoteAddress }) =>
+        refusals.refused(addressKey(remoteAddress), { status, detail }),
       onError: (error) => log.error('a connection could not be accepted', { error }),
     });
     const url = `http://${formatAddress(await server.listen(options.listen))}${options.prefix}`;
     log.info(`witnessing on ${url}`, { vkey: key.vkey, logs: logs.length });
     const running = new Running({ url, vkey: key.vkey }, async () => {
       await server.close(DRAIN_MS);
+      refusals.close();
       await witness.idle();
       store[Symbol.dispose]();
     });
