@@ -46,6 +46,8 @@ interface Stage {
 }
 
 interface Sent {
+  /** Default: `POST`. */
+  readonly method?: 'PUT';
   readonly path: string;
   readonly body?: Uint8Array | string;
   /** `null`: none. Default: the one of every scope. */
@@ -90,10 +92,10 @@ async function openStage(
     genesis,
     token,
     tokenId: await idOf(token),
-    send: async ({ path, body = '', token: given = token, headers = {} }) => {
+    send: async ({ path, method = 'POST', body = '', token: given = token, headers = {} }) => {
       const corrId = `audit-${++count}`;
       const { status } = await fetch(`${server.url}${path}`, {
-        method: 'POST',
+        method,
         body: Buffer.from(body),
         headers: {
           'X-Corr-ID': corrId,
@@ -312,6 +314,20 @@ test('a flood without a token is counted exactly and leaves what was accepted be
   assert.deepEqual([summary.refused, summary.suppressed], [20, 40]);
   assert.equal((await stage.recordOf(corrId)).act, 'propose');
 });
+
+for (const blobs of ['off', 'on'])
+  test(`with blobs ${blobs} a flood of them is counted too, also of those above the rate`, async (t) => {
+    const stage = await openStage(t, { blobs, max_writes_per_minute: '30' });
+    const path = `/blobs/b3:${'0'.repeat(64)}`;
+    const statuses = new Set<number>();
+    for (let i = 0; i < 60; i++)
+      statuses.add((await stage.send({ path, method: 'PUT', body: 'bytes', token: null })).status);
+    await stage.server.stop();
+    assert.deepEqual([...statuses], [401, 429]);
+    const { records, summary } = await readLog(stage.dataDir);
+    assert.equal(records.filter(({ act }) => act === 'blob').length, 20);
+    assert.deepEqual([summary.refused, summary.suppressed], [20, 40]);
+  });
 
 function hashOfLast(summary: Record<string, unknown> | undefined): unknown {
   const last = summary?.last;

@@ -2,6 +2,7 @@
  * What keeps a flood of refused writes from pushing history out: of refusals that no token vouches for,
  * few are listed one by one, and the others are counted. Pure but for what it remembers.
  */
+import { OPERATIONS } from '../../http/authority.ts';
 import type { AuditEvent } from '../../telemetry/audit.ts';
 import { clockTime, type Draft } from './record.ts';
 
@@ -14,12 +15,7 @@ export const LISTED_AT_ONCE = 200;
 export const MAX_CLIENTS = 4_096;
 
 /** What strangers can send; operator acts come over a socket of their own. */
-const WRITES: ReadonlySet<AuditEvent['act']> = new Set([
-  'propose',
-  'approve',
-  'commit',
-  'supersede',
-]);
+const WRITES: ReadonlySet<AuditEvent['act']> = new Set(OPERATIONS);
 /** Even with a token: what these refuse is not bounded by the limits of that token. */
 const LIMITS = new Set(['rate_limited', 'overloaded']);
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/core/error.ts';
+import { OPERATIONS } from '../../../src/http/authority.ts';
 import {
   AuditLog,
   MAX_BACKLOG,
@@ -308,6 +309,14 @@ test('of a flood few are listed, the others are counted, and nobody else is push
   assert.equal(counts.refused, 10_001);
   assert.deepEqual(sink.corrIds.slice(0, 2), [null, 'before']);
   assert.deepEqual(sink.corrIds.slice(-2), ['after', 'a token vouches']);
+});
+
+test('every write that tokens are for can be a flood', async () => {
+  for (const act of OPERATIONS) {
+    const { audit, sink } = await openTrail();
+    for (let i = 0; i < LISTED_PER_CLIENT + 5; i++) await audit.record(strangers('x', { act }));
+    assert.equal(sink.acts.filter((listed) => listed === act).length, LISTED_PER_CLIENT, act);
+  }
 });
 
 test('a flood that goes on costs two records a minute', async () => {
