@@ -2,7 +2,16 @@
  * Adding to the list of revoked tokens. The next list is written beside it and takes its name, so that
  * a reader and a crash find the old list or the new one; that file is also what keeps two writers apart.
  */
-import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import {
+  type FileHandle,
+  lstat,
+  open,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { cleanedUp, RegistryError } from '../../core/error.ts';
 import { parseRevocations } from './revocations.ts';
@@ -15,7 +24,8 @@ interface Added {
 }
 
 /** Durable when it resolves. Throws `invalid_request`; then the old list stands. */
-export async function addRevocations(path: string, ids: readonly string[]): Promise<Added> {
+export async function addRevocations(given: string, ids: readonly string[]): Promise<Added> {
+  const path = await followLink(given);
   const next = `${path}.next`;
   await using file = await open(next, 'wx', 0o644).catch((cause: unknown) =>
     failed(`to write ${next}, which must not exist: another revocation may be under way`, cause),
@@ -30,6 +40,15 @@ export async function addRevocations(path: string, ids: readonly string[]): Prom
     if (error instanceof RegistryError) throw both;
     return failed(`to write ${path}`, both);
   }
+}
+
+/** To rename onto a link would leave the list behind it, which a server may read by another name, as it was. */
+async function followLink(path: string): Promise<string> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isSymbolicLink() !== true) return path;
+  return realpath(path).catch((cause: unknown) =>
+    failed(`the link ${path} to lead to a list, an empty one if it is new`, cause),
+  );
 }
 
 async function writeNext(

@@ -1,7 +1,18 @@
 /** The list of revoked tokens: read strictly, looked at again, kept when it cannot be read, and added to safely. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { attenuateToken, openToken } from '../../../src/server/tokens/make.ts';
@@ -224,6 +235,39 @@ test('ids are added to a list, each once, and what a person wrote in it stays', 
   assert.equal(readFileSync(path, 'utf8'), `# mine\n${ID_A} # laptop\n${ID_B}\n`);
   assert.equal(statSync(path).mode & 0o777, 0o640);
   assert.equal(existsSync(`${path}.next`), false);
+});
+
+test('ids that are added through links land in the list that they lead to', async (t) => {
+  const directory = makeDirectory();
+  const [list, inner, link] = ['shared/list', 'inner', 'link'].map((name) => join(directory, name));
+  assert.ok(list !== undefined && inner !== undefined && link !== undefined);
+  mkdirSync(join(directory, 'shared'));
+  writeFileSync(list, `${ID_A}\n`);
+  symlinkSync('shared/list', inner);
+  symlinkSync(inner, link);
+  const token = await mint(KEY);
+  const { ask } = await openTestAuthority(t, { keys: [KEY.key], revocations: list });
+  assert.equal(await ask(token), 'allowed');
+  const ids = await idsOf(token);
+  assert.deepEqual(await addRevocations(link, ids), { added: 1, total: 2 });
+  assert.equal(readFileSync(list, 'utf8'), `${[ID_A, ...ids].join('\n')}\n`);
+  assert.ok(lstatSync(link).isSymbolicLink() && lstatSync(inner).isSymbolicLink());
+  const again = await openTestAuthority(t, { keys: [KEY.key], revocations: list });
+  assert.equal(await again.ask(token), 'unauthenticated');
+  // Whoever goes the other way waits for the same file.
+  writeFileSync(`${list}.next`, '');
+  await assert.rejects(addRevocations(link, [ID_B]), { message: /EEXIST$/ });
+});
+
+test('a link that leads to no list is refused and stays', async () => {
+  const directory = makeDirectory();
+  const link = join(directory, 'link');
+  symlinkSync('gone', link);
+  await assert.rejects(addRevocations(link, [ID_A]), {
+    code: 'invalid_request',
+    message: `expected the link ${link} to lead to a list, an empty one if it is new, got ENOENT`,
+  });
+  assert.deepEqual(readdirSync(directory), ['link']);
 });
 
 test('a list that is damaged, or being written by somebody else, is left as it is', async () => {
