@@ -22,7 +22,7 @@ export function parseRevocations(text: string, name: string): ReadonlySet<string
   return ids;
 }
 
-/** The signature of a block. A first block has 64 bytes; who attenuates may use another algorithm. */
+/** The signature of a block: 64 bytes. Tokens with longer ones are refused; in a list they do no harm. */
 export function isRevocationId(text: string): boolean {
   return /^(?:[0-9a-f]{2}){64,80}$/.test(text);
 }

@@ -81,6 +81,9 @@ function bytesOf(key: TokenKey): Uint8Array {
   return Uint8Array.from(Buffer.from(key.slice('ed25519/'.length), 'hex'));
 }
 
+/** Of an Ed25519 signature, in hex. */
+const ID_DIGITS = 128;
+
 /** The tag of the first block; only the id of a root key, which nothing signs, may come before it. */
 const FIRST_BLOCK = 0x12;
 
@@ -116,9 +119,16 @@ function earliest(grant: Grant, attenuations: Token['attenuations']): number {
   return Math.min(grant.expires, ...expiries);
 }
 
+/** A P-256 signature has a twin that anybody can compute: a list would name only one of the two. */
 function revocationIdsOf(token: Biscuit['Biscuit']['prototype']): Token['revocationIds'] {
   const [first, ...others] = token.getRevocationIdentifiers().map(String);
   if (first === undefined) throw unauthenticated('a token with revocation ids', 'none');
+  const other = [first, ...others].find((id) => id.length !== ID_DIGITS);
+  if (other !== undefined)
+    throw unauthenticated(
+      'blocks signed by ed25519 keys',
+      `one with a signature of ${other.length / 2} bytes`,
+    );
   return [first, ...others];
 }
 
