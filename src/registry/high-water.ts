@@ -6,6 +6,7 @@ import { RegistryError } from '../core/error.ts';
 import { isConsistent } from '../core/tlog/merkle.ts';
 import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { Cosigner, CosignerPort, OpenCosigner } from './cosigners.ts';
 import type { RegistryTimers } from './options.ts';
 import type { PublishedCheckpoint } from './registry.ts';
@@ -22,6 +23,7 @@ export interface MarkFile {
 
 export interface HighWaterOptions {
   readonly file: MarkFile;
+  readonly metrics: Pick<Metrics, 'highWaterKept'>;
   readonly log: Log;
   readonly timers: RegistryTimers;
 }
@@ -72,6 +74,7 @@ class HighWater implements Cosigner {
   constructor(options: HighWaterOptions, { prove }: CosignerPort) {
     this.#options = options;
     this.#prove = prove;
+    options.metrics.highWaterKept(true);
   }
 
   async beginEmpty(): Promise<void> {
@@ -151,13 +154,14 @@ class HighWater implements Cosigner {
 
   /** Never rejects: a mark that lags protects less, and a log that stops serves nobody. */
   async #keep(): Promise<void> {
-    const { file, log } = this.#options;
+    const { file, metrics, log } = this.#options;
     const note = this.#newest?.note;
     if (note === undefined || note === this.#kept) return;
     try {
       await file.keep(note);
       this.#kept = note;
       this.#isFailing = false;
+      metrics.highWaterKept(true);
     } catch (cause) {
       if (!this.#isFailing)
         log.error('the high-water mark was not kept: a restored backup would not be noticed', {
@@ -165,6 +169,7 @@ class HighWater implements Cosigner {
           cause,
         });
       this.#isFailing = true;
+      metrics.highWaterKept(false);
     }
   }
 }

@@ -14,7 +14,7 @@ import { openWitnesses } from '../registry/witnesses.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
-import { createMarkFile } from './high-water-file.ts';
+import { assertMarkCanBeKept, createMarkFile } from './high-water-file.ts';
 import { createNativeVerifier } from './native-verifier.ts';
 import { createNoteVerifier } from './note-verifier.ts';
 import { openSigningKey } from './signing-key.ts';
@@ -47,6 +47,7 @@ export async function openCosigners(
     );
   if (highWater !== null) {
     if (profile === 'macronode') assertOutside(highWater, dataDir);
+    await assertMarkCanBeKept(highWater);
     opened.push(openHighWater({ ...world, file: createMarkFile(highWater) }));
   }
   if (witnessPolicy !== null)

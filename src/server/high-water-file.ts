@@ -1,6 +1,6 @@
 /** The high-water mark as a file outside the data directory, replaced whole: a crash leaves the old mark or the new one. */
-import { readFile } from 'node:fs/promises';
-import { RegistryError } from '../core/error.ts';
+import { readFile, rm } from 'node:fs/promises';
+import { firstError, RegistryError } from '../core/error.ts';
 import type { MarkFile } from '../registry/high-water.ts';
 import { replaceFile } from './replace-file.ts';
 
@@ -25,7 +25,33 @@ export function createMarkFile(path: string): MarkFile {
   };
 }
 
+/**
+ * Throws `invalid_request` where a mark could not be put, which a file beside it finds out: the mark itself may be
+ * another server's by now. A full disk is no mistake, and may have room by then.
+ */
+export async function assertMarkCanBeKept(path: string): Promise<void> {
+  const beside = `${path}.probe`;
+  try {
+    await replaceFile(beside, '');
+    await rm(beside, { force: true });
+  } catch (cause) {
+    const got = reasonOf(cause);
+    if (got === 'ENOSPC' || got === 'EDQUOT') return;
+    throw new RegistryError(
+      'invalid_request',
+      `expected high_water in a directory that this server can write to, got ${got} beside ${path}: make the directory, let the server's user and its sandbox write there, or name another file`,
+      { cause },
+    );
+  }
+}
+
 function failed(expected: string, cause: unknown): RegistryError {
-  const got = cause instanceof Error && 'code' in cause ? cause.code : cause;
-  return new RegistryError('storage_failed', `expected ${expected}, got ${got}`, { cause });
+  return new RegistryError('storage_failed', `expected ${expected}, got ${reasonOf(cause)}`, {
+    cause,
+  });
+}
+
+function reasonOf(cause: unknown): unknown {
+  const first = firstError(cause);
+  return first instanceof Error && 'code' in first ? first.code : first;
 }

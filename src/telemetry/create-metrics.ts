@@ -84,6 +84,7 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     witnessSize: (name, size) => golden.witnessSize.set({ witness: witness.of(name) }, size),
     cosigned: (name, ageSeconds) => cosignedAt.set(witness.of(name), now() - ageSeconds * 1000),
     witnessAlarm: (why) => golden.witnessAlarm.set({ reason: why }, 1),
+    highWaterKept: (isKept) => golden.highWaterKept.set(Number(isKept)),
     propagated: (seconds) => golden.propagation.observe(seconds),
     audited: (decision) => golden.audited.inc({ decision }),
     auditFailed: () => golden.auditFailures.inc(),

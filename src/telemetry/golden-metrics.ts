@@ -119,6 +119,10 @@ function witnessMetrics(make: Maker, ages: () => ReadonlyMap<string, number>) {
       '1 once a witness knows more of the log than its server, or another history: nothing is written any more.',
       ['reason'],
     ),
+    highWaterKept: make.unset(
+      'registry_high_water_kept',
+      '1 while the high-water mark is kept, 0 after a try that failed; absent without one.',
+    ),
   };
 }
 

@@ -34,6 +34,8 @@ export interface Metrics {
   cosigned(witness: string, ageSeconds: number): void;
   /** Stays raised for the life of the process. */
   witnessAlarm(reason: 'ahead' | 'fork'): void;
+  /** Whether the newest try to keep the high-water mark went well. */
+  highWaterKept(isKept: boolean): void;
   /** From an entry durable to its event handed to the connection of a subscriber that waited. */
   propagated(seconds: number): void;
   audited(decision: 'accepted' | 'refused'): void;

@@ -4,7 +4,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { loadConfig } from '../../src/server/config.ts';
@@ -159,7 +159,14 @@ test('what the unit and its example set are settings', () => {
   );
   assert.ok(Object.keys(env).length >= 4);
   const config = loadConfig({ env });
-  assert.equal(config.dataDir, `/var/lib/${only('StateDirectory')}`);
+  const [data, mark] = only('StateDirectory')
+    .split(' ')
+    .map((name) => `/var/lib/${name}`);
+  assert.equal(config.dataDir, data);
+  // All else is read-only to the unit: a mark anywhere else would never be kept.
+  assert.equal(only('ProtectSystem'), 'strict');
+  const file = { name: 'quorate.toml', text: readFileSync(join(FOLDER, 'quorate.toml'), 'utf8') };
+  assert.equal(dirname(loadConfig({ file, env }).cosigners.highWater ?? ''), mark);
   const [credential = ''] = only('LoadCredential').split(':');
   assert.deepEqual(config.logKeys, [{ file: `%d/${credential}` }]);
   assert.match(only('ExecStart'), / serve --config \/etc\/quorate\/quorate\.toml$/);

@@ -1,7 +1,7 @@
 /** A server with its metrics on, and the traffic that gives them something to show. */
 import assert from 'node:assert/strict';
 import { get } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { askOperator } from '../../src/cli/operator-socket.ts';
 import type { Client } from '../../src/client/client.ts';
@@ -25,12 +25,13 @@ export interface MeteredServer {
   act(name: 'freeze' | 'thaw', reason: string): Promise<void>;
 }
 
-/** A macronode with a genesis and one subscriber. */
+/** A macronode with a high-water mark, a genesis and one subscriber. */
 export async function startMetered(t: TestContext): Promise<MeteredServer> {
   const data = makeDataDir();
   const server = await startTestServer(t, {
     profile: 'macronode',
     data,
+    high_water: join(dirname(data), 'mark'),
     metrics_listen: '127.0.0.1:0',
   });
   const client = clientOf(server.url);

@@ -27,6 +27,7 @@ export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: 
   registry_witness_size: ['gauge', 'witness'],
   registry_cosignature_age_seconds: ['gauge', 'witness'],
   registry_witness_alarm: ['gauge', 'reason'],
+  registry_high_water_kept: ['gauge'],
   audit_records_total: ['counter', 'decision'],
   audit_failures_total: ['counter'],
   token_checks_total: ['counter', 'result'],
@@ -82,6 +83,7 @@ export function reportEverything(metrics: Metrics): void {
   metrics.witnessSize('w1', 8);
   metrics.cosigned('w1', 2);
   metrics.witnessAlarm('fork');
+  metrics.highWaterKept(true);
   metrics.propagated(0.02);
   metrics.audited('accepted');
   metrics.auditFailed();

@@ -60,7 +60,7 @@ export const SIGNING = {
     ...pathOrNone(),
     meaning:
       'a file outside `data` and its backups that keeps the newest checkpoint, so that a restored older database is not written to; not for a micronode; empty: none',
-    metric: 'registry_write_gate{gate="checkpoint"}',
+    metric: 'registry_high_water_kept',
     reload: 'it is compared at the start',
   }),
 };

@@ -242,12 +242,12 @@ test('over a store that is older than its high-water mark the clock signs nothin
     writeFileSync(path, mark);
     const timers = new TestTimers(START);
     const world = { log: SILENT_LOG, now: () => timers.now(), timers };
-    const metrics = { cosigned: () => {}, witnessSize: () => {} };
+    const metrics = { cosigned: () => {}, witnessSize: () => {}, highWaterKept: () => {} };
     const signer = makeLogSigner(NAME);
     // In the order of a server: the clock is handed the checkpoint first.
     const cosigners = [
       openClock({ ...world, metrics, signer, name: null, intervalMs: 5_000, verifier: VERIFIER }),
-      openHighWater({ ...world, file: createMarkFile(path) }),
+      openHighWater({ ...world, metrics, file: createMarkFile(path) }),
     ];
     const { registry } = await openTestRegistry({ ...world, store: restored.store, cosigners });
     while (registry.readiness().missing.some((reason) => reason.includes('not yet compared')))

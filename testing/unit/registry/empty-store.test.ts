@@ -13,6 +13,8 @@ import { genesisPayload, LOG_SIGNER, START } from '../../support/signers.ts';
 import { TestTimers } from '../../support/timers.ts';
 import { TestLog, witnessFile } from '../../support/witness.ts';
 
+const QUIET = { highWaterKept: () => {} };
+
 /** Over the mark at `path`, with a log key that counts what it signs. */
 async function open(path: string, { store = createMemoryStore(), isBegun = true } = {}) {
   const timers = new TestTimers(START);
@@ -29,7 +31,7 @@ async function open(path: string, { store = createMemoryStore(), isBegun = true 
     store,
     isBegun,
     signers: [signer],
-    cosigners: [openHighWater({ file, log: SILENT_LOG, timers })],
+    cosigners: [openHighWater({ file, metrics: QUIET, log: SILENT_LOG, timers })],
   });
   return { ...real, signed: () => signed };
 }

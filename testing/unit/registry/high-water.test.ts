@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { type MarkFile, openHighWater } from '../../../src/registry/high-water.ts';
-import { createMarkFile } from '../../../src/server/high-water-file.ts';
+import { assertMarkCanBeKept, createMarkFile } from '../../../src/server/high-water-file.ts';
 import { refusesLater } from '../../support/core-assert.ts';
 import { SILENT_LOG } from '../../support/registry.ts';
 import { START } from '../../support/signers.ts';
@@ -31,9 +31,11 @@ function open(log: TestLog, path = witnessFile('mark')) {
     },
   };
   const errors: string[] = [];
+  const gauge: boolean[] = [];
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   const cosigner = openHighWater({
     file,
+    metrics: { highWaterKept: (isKept) => gauge.push(isKept) },
     log: { ...SILENT_LOG, error: (message) => errors.push(message) },
     timers,
   })({ onCosigned: () => {}, prove: (sizes) => log.prove(sizes), refusal: () => undefined });
@@ -42,6 +44,7 @@ function open(log: TestLog, path = witnessFile('mark')) {
     timers,
     cosigner,
     errors,
+    gauge,
     kept,
     faults,
     settle,
@@ -179,6 +182,37 @@ test('a mark that cannot be kept is told once, tried again, and stops nothing', 
   assert.equal(kept.length, 1);
   assert.equal(errors.length, 1);
   await cosigner[Symbol.asyncDispose]();
+});
+
+test('whether the mark is kept is told at the start and after every try', async () => {
+  const log = new TestLog().grow(1);
+  const { cosigner, timers, gauge, faults, written } = open(log);
+  assert.deepEqual(gauge, [true]);
+  faults.keep = 2;
+  const first = await log.published();
+  await written(() => cosigner.submit(first));
+  await written(() => timers.advance(1_000));
+  await written(() => timers.advance(1_000));
+  assert.deepEqual(gauge, [true, false, false, true]);
+  await cosigner[Symbol.asyncDispose]();
+});
+
+test('a directory that takes no file is refused in words to act on, and one that does is left as it was', async () => {
+  const path = witnessFile('mark');
+  await assertMarkCanBeKept(path);
+  assert.deepEqual(readdirSync(dirname(path)), []);
+  writeFileSync(path, 'a mark');
+  await assertMarkCanBeKept(path);
+  assert.deepEqual([readdirSync(dirname(path)), readFileSync(path, 'utf8')], [['mark'], 'a mark']);
+  for (const [below, got] of [
+    [`${dirname(path)}/none/mark`, 'ENOENT'],
+    [`${path}/mark`, 'ENOTDIR'],
+  ] as const)
+    await refusesLater(
+      'invalid_request',
+      assertMarkCanBeKept(below),
+      new RegExp(`^expected high_water in a directory .*, got ${got} beside ${below}: make the `),
+    );
 });
 
 test('a file that cannot be replaced is said so, and leaves nothing behind', async () => {
