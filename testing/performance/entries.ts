@@ -1,6 +1,6 @@
 /** Entries of a running registry, written as any signer would: propose, approve, commit. */
 import { canonicalBytes } from '../../src/core/canonical.ts';
-import type { Change } from '../../src/core/payload.ts';
+import type { Change, DecodedPayload } from '../../src/core/payload.ts';
 import { put } from '../support/registry.ts';
 import { descriptorsPayload } from '../support/signers.ts';
 import type { Poster } from './poster.ts';
@@ -28,11 +28,19 @@ export function entryOf(served: Served, { id, bytes }: EntryPlan): Entry {
   return signedEntry(served, [put(id, { text: 'x'.repeat(bytes) })]);
 }
 
-export function signedEntry({ registry, signers }: Served, changes: readonly Change[]): Entry {
-  const proposal = descriptorsPayload(registry, changes, {
-    // What a clock says that is a little behind.
-    createdAt: Date.now() - 1_000,
-  });
+export function signedEntry(served: Served, changes: readonly Change[]): Entry {
+  return approvedEntry(served, descriptorsPayload(served.registry, changes, createdNow()));
+}
+
+/** What a clock says that is a little behind. */
+export function createdNow(): { readonly createdAt: number } {
+  return { createdAt: Date.now() - 1_000 };
+}
+
+export function approvedEntry(
+  { signers }: Pick<Served, 'signers'>,
+  proposal: DecodedPayload,
+): Entry {
   return {
     proposal: proposal.bytes,
     approvals: signers.map((signer) => canonicalBytes({ ...signer.approve(proposal) })),

@@ -9,6 +9,7 @@ import { openEvents } from './events.ts';
 import { openHistory } from './history.ts';
 import { openLargeProposal } from './large-proposal.ts';
 import { commitsPlan, type Effort, pacedPlan, readsPlan, startsPlan } from './plans.ts';
+import { openPruning } from './pruning.ts';
 import { openRestarts } from './restarts.ts';
 import { openSlowDisk } from './slow-disk.ts';
 import { openInstalledStarts } from './starts-installed.ts';
@@ -20,10 +21,14 @@ const EFFORT: Effort = { rounds: 5, maxRounds: 10, roundsPerStart: 2 };
 const ONE_START: Effort = { rounds: 5, maxRounds: 10, roundsPerStart: 10 };
 const ONCE: Effort = { rounds: 1, maxRounds: 1, roundsPerStart: 1 };
 
+/** A log can be let go of once. */
+const FRESH: Effort = { rounds: 5, maxRounds: 5, roundsPerStart: 1 };
+
 const START_ENTRIES = { entries: 100_000, descriptors: 1_000 };
 const SMALL = { entries: 1_000, descriptors: 1_000 };
 const LARGE = { entries: 1_000_000, descriptors: 50_000 };
 const CATALOGUE = { name: 'a catalogue of 50,000', entries: 100_000, descriptors: 50_000 };
+const LETTING_GO = { ...START_ENTRIES, pruned: 30_000, proposals: 2_000, windowMs: 10_000 };
 const MILLION = { name: 'a catalogue of 10^6', entries: 10_000, descriptors: 1_000_000 };
 
 export interface GoalOptions {
@@ -78,6 +83,9 @@ export const GOAL_PLANS: Readonly<Record<string, (options: GoalOptions) => reado
     ],
     catalogue: (options) => catalogue(options, CATALOGUE),
     million: (options) => catalogue(options, MILLION),
+    pruning: (options) => [
+      plan('letting go', () => openPruning({ ...options, ...LETTING_GO }), FRESH),
+    ],
     steady: ({ say }) => [
       plan('ten minutes', () => openSteady({ seconds: 600, onProgress: say }), ONCE),
     ],

@@ -1,6 +1,7 @@
 /** What the registry is to reach, as data: the work, the figures that show it, and how far they may be. */
 import type { Figure } from './figure.ts';
 import { READ_KINDS } from './history-reads.ts';
+import { ACTS } from './pruning.ts';
 import { TROUBLES } from './troubles.ts';
 
 /** One row. All bounds must hold. */
@@ -101,6 +102,29 @@ function catalogueGoals(bounds: CatalogueBounds): readonly Goal[] {
     },
     { work: `whole set ${at}`, bounds: [ours(`${at}: whole set`, { atLeast: 100 })] },
     { work: `memory ${at}`, bounds: [ours(`${at}: memory`, { atMost: mib })] },
+  ];
+}
+
+/** Of a disk that syncs in 50 ms no step is shorter: what the disk took stands beside them. */
+function pruningGoals(): readonly Goal[] {
+  return [
+    {
+      work: 'the commit lane, the writer alone',
+      bounds: [
+        seen('4 KB appended and synced: longest'),
+        seen('a step of the lane, the writer alone: longest'),
+        seen('a step of the lane, the writer alone: p99'),
+      ],
+    },
+    ...ACTS.map(({ name }) => ({
+      work: `the commit lane beside ${name}`,
+      bounds: [
+        ours(`a step of the lane beside ${name}: longest`, { atMost: 20 }),
+        seen(`a step of the lane beside ${name}: p99`),
+        seen(`a commit beside ${name}: p99`),
+        seen(`a commit beside ${name}: longest`),
+      ],
+    })),
   ];
 }
 
@@ -276,6 +300,7 @@ export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
     writesMs: 30_000,
     mib: 1_024,
   }),
+  pruning: pruningGoals(),
   steady: [
     {
       work: 'memory at 2,500/s and 5 commits/s, 10 minutes',

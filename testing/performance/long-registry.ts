@@ -10,14 +10,19 @@ import { catalogueChanges } from './catalogue-set.ts';
 import type { ChildServer } from './child.ts';
 import { longLogGenesis, makeLongLog } from './long-log.ts';
 import { cpuUs } from './machine.ts';
-import { metricsUrlOf, type RegistryProcess, spawnRegistry } from './registry-process.ts';
+import {
+  metricsUrlOf,
+  type RegistryProcess,
+  type RegistryProcessOptions,
+  spawnRegistry,
+} from './registry-process.ts';
 import { makeTemporary } from './temporary.ts';
 
 /** To be raised when `long-log.ts` or `catalogue-set.ts` makes other logs of the same plan. */
 const FORM = 1;
 export const CATALOGUE_SEED = 6;
 /** One signature an entry: three would take most of the time that a log is made in. */
-const SIGNERS = { signerCount: 1, threshold: 1 };
+export const LONG_LOG_SIGNERS = { signerCount: 1, threshold: 1 };
 const TELL_EVERY_MS = 10_000;
 const IDLE_SHARE = 0.03;
 const IDLE_MS = 500;
@@ -34,12 +39,19 @@ export interface LongRegistryPlan {
   readonly isCatalogue?: boolean;
   /** Default: to standard error, for a log may be minutes in the making. */
   readonly say?: (line: string) => void;
+  /** What is done to the copy before the server starts over it. */
+  readonly prepare?: (path: string) => Promise<void>;
+  /** How the server is started. */
+  readonly process?: RegistryProcessOptions;
 }
 
 export interface LongRegistry
   extends ChildServer,
     Pick<RegistryProcess, 'metricsUrl' | 'registry' | 'signers'>,
-    Pick<LongRegistryPlan, 'entries' | 'descriptors'> {}
+    Pick<LongRegistryPlan, 'entries' | 'descriptors'> {
+  /** Its data directory. */
+  readonly directory: string;
+}
 
 /** A fresh data directory with a copy of the log, gone with the stack or with this process. */
 export async function copyLongLog(
@@ -58,12 +70,14 @@ export async function startLongRegistry(
   stack: AsyncDisposableStack,
 ): Promise<LongRegistry> {
   const directory = await copyLongLog(plan, stack);
-  const child = stack.use(await spawnRegistry('macronode', directory));
+  await plan.prepare?.(join(directory, 'registry.db'));
+  const child = stack.use(await spawnRegistry('macronode', directory, plan.process));
   await untilIdle(child.pid);
-  const { genesis, signers } = longLogGenesis(SIGNERS);
+  const { genesis, signers } = longLogGenesis(LONG_LOG_SIGNERS);
   const { entries, descriptors } = plan;
   const metricsUrl = metricsUrlOf(child.said);
-  return { ...child, metricsUrl, entries, descriptors, registry: genesis.payloadB3, signers };
+  const { payloadB3: registry } = genesis;
+  return { ...child, directory, metricsUrl, entries, descriptors, registry, signers };
 }
 
 /** The path of the kept log, which is made first where there is none. */
@@ -91,7 +105,7 @@ async function makeKept(path: string, plan: LongRegistryPlan): Promise<void> {
     ...(isCatalogue
       ? { changes: catalogueChanges({ descriptors, entries, seed: CATALOGUE_SEED }) }
       : { descriptors }),
-    ...SIGNERS,
+    ...LONG_LOG_SIGNERS,
     onProgress: progressOf(entries, say),
   });
   await rename(made, path);

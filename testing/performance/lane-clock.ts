@@ -1,0 +1,49 @@
+/**
+ * Loaded into a measured server before all else (`--import`): prints how long each step of the commit lane took, in the
+ * lane's own thread, from its begin to its end. Nobody else's write is made meanwhile.
+ */
+import { writeSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+import { CommitLane } from '../../src/store/commit-lane.ts';
+import type { Write } from '../../src/store/lane-messages.ts';
+import { formatStep, type StepKind } from './lane-steps.ts';
+
+// The lane is a thread's.
+if (!isMainThread) tellSteps();
+
+function tellSteps(): void {
+  const { run, fold, catchUp, compact, wipe } = CommitLane.prototype;
+  let isWithin = false;
+  /** A compaction runs a batch of its own: what holds the lane is the whole. */
+  const timed = <T>(lane: CommitLane, kind: StepKind, act: () => T): T => {
+    if (isWithin) return act();
+    isWithin = true;
+    const began = performance.now();
+    try {
+      return act();
+    } finally {
+      const ms = performance.now() - began;
+      isWithin = false;
+      writeSync(1, `${formatStep({ kind, ms, isWiped: !lane.isWipeDemanded })}\n`);
+    }
+  };
+  CommitLane.prototype.run = function (this: CommitLane, writes) {
+    return timed(this, kindOf(writes), () => run.call(this, writes));
+  };
+  CommitLane.prototype.fold = function (this: CommitLane) {
+    return timed(this, 'fold', () => fold.call(this));
+  };
+  CommitLane.prototype.catchUp = function (this: CommitLane) {
+    return timed(this, 'catch-up', () => catchUp.call(this));
+  };
+  CommitLane.prototype.compact = function (this: CommitLane, before) {
+    return timed(this, 'compact', () => compact.call(this, before));
+  };
+  CommitLane.prototype.wipe = function (this: CommitLane) {
+    return timed(this, 'wipe', () => wipe.call(this));
+  };
+}
+
+function kindOf(writes: readonly Write[]): StepKind {
+  return writes.some(({ type }) => type === 'prune_step') ? 'prune' : 'batch';
+}
