@@ -240,10 +240,10 @@ function assertSameRegistry({ from, registry }: RegistryAudit): void {
 /** Throws `invalid_proof` unless the set served for the head gives its root. */
 async function assertServedSet(
   answers: Answers,
-  { version, set: { root } }: Chain,
+  { version, set: { root, size } }: Chain,
   signal: AbortSignal,
 ): Promise<void> {
-  const items = await answers.set(version, { signal });
+  const items = await answers.set({ version, size }, { signal });
   const changes = items.map((item) => ({
     path: descriptorPath(item),
     valueHash: descriptorValueHash(encodeDescriptor(item)),

@@ -12,18 +12,20 @@ import { decodeSetProof, readSetProof } from '../core/set-proof.ts';
 import type { SetBranch, SetLeaf } from '../core/set-rows.ts';
 import { MAX_NOTE_CHARACTERS } from '../core/tlog/note.ts';
 import { decodeBundle, formatTileName, TILE_WIDTH } from '../core/tlog/tiles.ts';
-import { parseJsonBytes } from './json.ts';
-import { readServedEntry, type ServedEntry, type ServedWhole } from './served-entry.ts';
+import { DESCRIPTOR_LIMITS, itemsLimits, parseJsonBytes } from './json.ts';
+import {
+  MAX_ENTRY_BYTES,
+  MAX_LEAF_BYTES,
+  readServedEntry,
+  type ServedEntry,
+  type ServedWhole,
+} from './served-entry.ts';
 import type { RequestBounds, Transport } from './transport.ts';
 
 export const MAX_HEAD_BYTES = 64 * 1024;
-/** A payload has at most 1 MiB, and the approvals and the leaf beside it less. */
-export const MAX_ENTRY_BYTES = 4 * 1024 * 1024;
 export const MAX_PAGE_BYTES = 16 * 1024 * 1024;
-export const MAX_SET_BYTES = 256 * 1024 * 1024;
 export const PAGE_ENTRIES = 256;
-/** C2SP: the length of a leaf stands in two bytes. */
-const MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + 0xffff);
+const MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_LEAF_BYTES);
 /** No tree of C2SP is higher. */
 const MAX_PROOF_HASHES = 63;
 
@@ -33,6 +35,12 @@ const NEWLINE = 0x0a;
 export interface ToldHead {
   readonly version: number;
   readonly entryHash: Hash;
+}
+
+/** A version, and how many descriptors the verified leaf of it says there are. */
+export interface SetQuestion {
+  readonly version: number;
+  readonly size: number;
 }
 
 export interface ServedDescriptor {
@@ -135,14 +143,10 @@ export class Answers {
     }
   }
 
-  /** Sorted, each key once; not yet compared with any set root. */
-  async set(version: number, bounds: RequestBounds = {}): Promise<readonly Descriptor[]> {
-    const options = { ...bounds, maxBytes: MAX_SET_BYTES, accept: 'json' } as const;
-    const { bytes } = await this.#transport.get(`/registry/${version}/set`, options);
-    const object = check.object(parseJsonBytes(bytes), '');
-    return check
-      .array(object.items, '/items', { min: 0, max: Number.MAX_SAFE_INTEGER })
-      .map((item, i) => readDescriptor(item, `/items/${i}`));
+  /** Sorted, each key once; not yet compared with any set root. Throws `invalid_proof` for another number. */
+  async set(question: SetQuestion, bounds: RequestBounds = {}): Promise<readonly Descriptor[]> {
+    const items = await this.#items('descriptors', question, bounds);
+    return items.map((item, i) => readDescriptor(item, `/items/${i}`));
   }
 
   /** One leaf of a tree of `size`, from its bundle. */
@@ -158,20 +162,36 @@ export class Answers {
     throw new RegistryError('invalid_request', `expected a version below ${size}, got ${version}`);
   }
 
-  /** The set by hashes alone, which stay when values are erased; not yet compared with any set root. */
-  async setHashes(version: number, bounds: RequestBounds = {}): Promise<readonly SetLeaf[]> {
-    const options = { ...bounds, maxBytes: MAX_SET_BYTES, accept: 'json' } as const;
-    const { bytes } = await this.#transport.get(`/registry/${version}/set/hashes`, options);
-    const object = check.object(parseJsonBytes(bytes), '');
-    return check
-      .array(object.items, '/items', { min: 0, max: Number.MAX_SAFE_INTEGER })
-      .map((item, i) => {
-        const { path, value_hash } = check.object(item, `/items/${i}`);
-        return {
-          path: parseHash(check.hash(path, `/items/${i}/path`)),
-          valueHash: parseHash(check.hash(value_hash, `/items/${i}/value_hash`)),
-        };
-      });
+  /** The set by hashes alone, which stay when values are erased; as `set` otherwise. */
+  async setHashes(question: SetQuestion, bounds: RequestBounds = {}): Promise<readonly SetLeaf[]> {
+    const items = await this.#items('hashes', question, bounds);
+    return items.map((item, i) => {
+      const { path, value_hash } = check.object(item, `/items/${i}`);
+      return {
+        path: parseHash(check.hash(path, `/items/${i}/path`)),
+        valueHash: parseHash(check.hash(value_hash, `/items/${i}/value_hash`)),
+      };
+    });
+  }
+
+  async #items(
+    of: 'descriptors' | 'hashes',
+    { version, size }: SetQuestion,
+    bounds: RequestBounds,
+  ): Promise<readonly Json[]> {
+    const { maxBytes, json } = itemsLimits(size, of);
+    const path = `/registry/${version}/set${of === 'hashes' ? '/hashes' : ''}`;
+    const { bytes } = await this.#transport.get(path, { ...bounds, maxBytes, accept: 'json' });
+    const items = check.array(check.object(parseJsonBytes(bytes, json), '').items, '/items', {
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+    });
+    if (items.length === size) return items;
+    throw new RegistryError(
+      'invalid_proof',
+      `expected the ${size} items under the set root of version ${version}, each path once, got ${items.length}`,
+      { details: { version } },
+    );
   }
 
   /** With its proof, of presence or of absence. Throws `invalid_request` for a key that cannot exist. */
@@ -186,7 +206,7 @@ export class Answers {
       `/registry/${version}/descriptors/${key}?proof=1`,
       options,
     );
-    const object = check.object(parseJsonBytes(bytes), '');
+    const object = check.object(parseJsonBytes(bytes, DESCRIPTOR_LIMITS), '');
     return {
       branch: decodeSetProof(readSetProof(object.proof ?? null, '/proof')),
       descriptor:

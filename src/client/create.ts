@@ -117,8 +117,9 @@ async function descriptorAtHead(
 
 async function setAtHead({ answers, log }: Parts): Promise<VerifiedSet> {
   return atHead(log, async (state) => {
-    const items = await answers.set(state.chain.version);
-    treeOf(items, state.chain.set);
+    const { version, set } = state.chain;
+    const items = await answers.set({ version, size: set.size });
+    treeOf(items, set);
     return { head: headOf(state), items };
   });
 }

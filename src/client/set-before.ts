@@ -27,8 +27,12 @@ export async function askSetBefore(
   const { version, set: before } = chain;
   const set = await setAt(answers, { version, expected: before }, bounds);
   if (set !== 'pruned') return set;
-  const later = await setAt(answers, { version: version + 1, expected: after }, bounds);
-  if (later !== 'pruned') return undone(later, changesOf(payload), before);
+  const changes = changesOf(payload);
+  // Nobody vouched for the leaf yet: what it says of the set may make the answer no larger than it can be.
+  const size = Math.min(after.size, before.size + changes.length);
+  const expected = { root: after.root, size };
+  const later = await setAt(answers, { version: version + 1, expected }, bounds);
+  if (later !== 'pruned') return undone(later, changes, before);
   throw new RegistryError(
     'pruned',
     `expected the set at version ${version} or ${version + 1}, got word that both were pruned`,
@@ -41,10 +45,11 @@ async function setAt(
   { version, expected }: { readonly version: number; readonly expected: SetIdentity },
   bounds: RequestBounds,
 ): Promise<SetTree | 'pruned'> {
-  const items = await orGone(answers.set(version, bounds));
+  const question = { version, size: expected.size };
+  const items = await orGone(answers.set(question, bounds));
   if (items === 'pruned') return items;
   if (items !== 'erased') return treeOf(items, expected);
-  return treeOfHashes(await answers.setHashes(version, bounds), expected);
+  return treeOfHashes(await answers.setHashes(question, bounds), expected);
 }
 
 /** What is asked for, or why the server does not have it any more. */

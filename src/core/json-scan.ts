@@ -9,6 +9,13 @@ export interface JsonLimits {
   readonly maxDepth: number;
   /** JSON values (objects, arrays, strings, numbers, literals; member names are not values). */
   readonly maxTokens: number;
+  /** What one container at `depth` (the outermost is at 1) may hold by itself. */
+  readonly each?: {
+    readonly depth: number;
+    readonly maxBytes: number;
+    /** The container itself counts. */
+    readonly maxTokens: number;
+  };
 }
 
 export const JSON_LIMITS: JsonLimits = { maxDepth: 32, maxTokens: 100_000 };
@@ -28,6 +35,8 @@ export function assertJsonBounds(bytes: Uint8Array, limits: JsonLimits = JSON_LI
   // that is not empty: exact for JSON, and for nonsense it does not matter.
   let tokens = 1;
   let inString = false;
+  const { each } = limits;
+  let [start, tokensBefore] = [0, 0];
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i];
     if (inString) {
@@ -36,11 +45,22 @@ export function assertJsonBounds(bytes: Uint8Array, limits: JsonLimits = JSON_LI
     } else if (byte === QUOTE) inString = true;
     else if (byte === COMMA) tokens++;
     else if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) {
-      const next = bytes[i + 1];
-      if (next !== CLOSE_ARRAY && next !== CLOSE_OBJECT) tokens++;
       if (++depth > limits.maxDepth)
         throw tooDeep(`at most ${limits.maxDepth} nested containers`, i);
-    } else if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) depth--;
+      if (depth === each?.depth) {
+        start = i;
+        tokensBefore = tokens - 1;
+      }
+      const next = bytes[i + 1];
+      if (next !== CLOSE_ARRAY && next !== CLOSE_OBJECT) tokens++;
+    } else if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) {
+      if (depth-- === each?.depth) {
+        if (i + 1 - start > each.maxBytes)
+          throw tooDeep(`at most ${each.maxBytes} bytes from byte ${start} on`, i);
+        if (tokens - tokensBefore > each.maxTokens)
+          throw tooDeep(`at most ${each.maxTokens} values from byte ${start} on`, i);
+      }
+    }
     if (tokens > limits.maxTokens) throw tooDeep(`at most ${limits.maxTokens} values`, i);
   }
 }

@@ -90,7 +90,7 @@ async function stateBefore(
     committedAt: leaf.committed_at,
     governance,
     signerKeys: new Map(governance.signers.map((s) => [s.signer_id, s.public_key])),
-    set: treeOf(await answers.set(version, bounds), set),
+    set: treeOf(await answers.set({ version, size: set.size }, bounds), set),
     tree: LogTree.fromEdge({ size, edge: way.toReversed() }),
   };
   return { chain, leaf: bytes.leaf };

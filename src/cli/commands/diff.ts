@@ -1,5 +1,6 @@
 /** `quorate diff`: what differs between two versions, net of what came and went between them. */
 import type { Command } from 'commander';
+import { Answers } from '../../client/answers.ts';
 import type { Client } from '../../client/client.ts';
 import { treeOf } from '../../client/known-set.ts';
 import type { Json } from '../../core/canonical.ts';
@@ -10,6 +11,7 @@ import { type Change, compareKeys, type Descriptor } from '../../core/payload.ts
 import { parseVersion } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { verified } from '../failure.ts';
+import { createTransport } from '../http-log.ts';
 import { type NetChange, type NetChanges, netChanges } from '../net-changes.ts';
 import { countChanges, keyOf, valueHashOf } from '../plan.ts';
 import { showChanges } from '../show-changes.ts';
@@ -49,7 +51,9 @@ async function diff(context: Context, from: number, given: number | undefined): 
       `version ${version} was erased by version ${erasedBy}: the sets before and after are compared instead`,
     );
   const forward = await verified(
-    net.erased.length === 0 ? withDescriptors(client, net, range) : betweenSets(client, range),
+    net.erased.length === 0
+      ? withDescriptors(client, net, range)
+      : betweenSets({ client, answers: new Answers(createTransport(context)) }, range),
   );
   const differences = from <= to ? forward : forward.map(reversed);
   await (context.globals.isJson
@@ -105,8 +109,11 @@ async function withDescriptors(
 }
 
 /** The sets at both ends, each held against the root in its verified leaf. */
-async function betweenSets(client: Client, { from, to }: Range): Promise<readonly Difference[]> {
-  const [before, after] = [await setAt(client, from), await setAt(client, to)];
+async function betweenSets(
+  parts: { readonly client: Client; readonly answers: Answers },
+  { from, to }: Range,
+): Promise<readonly Difference[]> {
+  const [before, after] = [await setAt(parts, from), await setAt(parts, to)];
   const keys = new Map([...before, ...after].map(([name, { kind, id }]) => [name, { kind, id }]));
   return [...keys]
     .map(([name, key]) => ({
@@ -118,16 +125,12 @@ async function betweenSets(client: Client, { from, to }: Range): Promise<readonl
     .sort(compareKeys);
 }
 
-async function setAt(client: Client, version: number): Promise<ReadonlyMap<string, Descriptor>> {
+async function setAt(
+  { client, answers }: { readonly client: Client; readonly answers: Answers },
+  version: number,
+): Promise<ReadonlyMap<string, Descriptor>> {
   const { leaf } = await client.entry(version);
-  const check = new Check('unexpected_answer');
-  const answer = check.object(
-    (await client.unverifiedJson(`/registry/${version}/set`)) as Json,
-    '',
-  );
-  const items = check
-    .array(answer.items, '/items', { min: 0, max: Number.MAX_SAFE_INTEGER })
-    .map((item, i) => readDescriptor(check, item, `/items/${i}`));
+  const items = await answers.set({ version, size: leaf.set_size });
   treeOf(items, { root: leaf.set_root, size: leaf.set_size });
   return new Map(items.map((item) => [keyOf(item), item]));
 }

@@ -313,6 +313,17 @@ test('hashes of another set are refused', async () => {
   await refuses('invalid_proof', doubled, /each path once/);
 });
 
+test('a set by hashes is held to what hashes need', async () => {
+  const beside: Lie = async (path, honest, request) => {
+    const answer = await forgetting(GONE)(path, honest, request);
+    if (!path.endsWith('/set/hashes')) return answer;
+    const { items, ...rest } = await answer.json();
+    const [first, ...others] = items;
+    return Response.json({ ...rest, items: [{ ...first, more: Array(40).fill(0) }, ...others] });
+  };
+  await refuses('unexpected_answer', beside, /at most 32 values from byte \d+ on/);
+});
+
 test('the entry that is said to have erased one must name it', async () => {
   for (const [by, message] of [
     [6, /does not erase it/],

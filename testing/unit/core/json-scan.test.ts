@@ -45,6 +45,19 @@ test('brackets and commas inside strings do not count', () => {
   refuses('too_deep', () => assertJsonBounds(encodeUtf8('["\\\\",[]]'), limits));
 });
 
+test('each container at a depth is held to bounds of its own', () => {
+  const bounds = { maxDepth: 9, maxTokens: 99 };
+  const at = (text: string, maxBytes: number, maxTokens: number) => () =>
+    assertJsonBounds(encodeUtf8(text), { ...bounds, each: { depth: 2, maxBytes, maxTokens } });
+  // Twice two values in seven bytes, and what holds them.
+  const text = '[{"a":1},[[],0]]';
+  assert.doesNotThrow(at(text, 7, 3));
+  refuses('too_deep', at(text, 6, 3), /at most 6 bytes from byte 1 on, got more at byte 7$/);
+  refuses('too_deep', at(text, 7, 2), /at most 2 values from byte 9 on, got more at byte 14$/);
+  assert.doesNotThrow(at('[1,2,3,"long text"]', 2, 1));
+  assert.doesNotThrow(at('[[],{},[]]', 2, 1));
+});
+
 function depthOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   return 1 + Math.max(0, ...Object.values(value).map(depthOf));
