@@ -130,8 +130,9 @@ function usageFailure({ exitCode, message }: CommanderError): Failure {
 }
 
 function registryFailure({ code, message, details }: RegistryError, exitCode: number): Failure {
-  // Of a place elsewhere the message itself says what to do; the hints speak of registries.
-  const hint = 'place' in details ? undefined : HINTS[code];
+  // Of a place elsewhere the message itself says what to do; the hints speak of registries. So it does of a gap
+  // that was accepted: to accept it is what the hint says.
+  const hint = 'place' in details || 'accepted' in details ? undefined : HINTS[code];
   return { exitCode, code, message, hint, details };
 }
 

@@ -202,7 +202,8 @@ export interface Client {
   head(): Promise<VerifiedHead>;
   /**
    * Any version up to the trusted head, verified by its place in the tree; without its `proposal` when the
-   * payload was erased. Throws `pruned` for one that the registry no longer has.
+   * payload was erased. Throws `pruned` for one that the registry no longer has, and for one that was
+   * accepted by its leaf alone, whoever serves it: nobody verified its approvals.
    */
   entry(version: number): Promise<VerifiedEntry>;
   /** By proof against the verified head; the set is not fetched. */

@@ -1,6 +1,7 @@
 /**
  * Entries before the trusted head, each proven by itself: by the hash that is remembered of it, or by
- * inclusion in the trusted tree. One whose payload was erased, by the entry that erased it as well.
+ * inclusion in the trusted tree. One whose payload was erased, by the entry that erased it as well. Only
+ * its place is proven so: one that was accepted by its leaf alone is no verified entry, whoever serves it.
  */
 import { RegistryError } from '../core/error.ts';
 import { entryHash } from '../core/leaf.ts';
@@ -10,7 +11,12 @@ import type { VerifiedEntry, WholeEntry } from './client.ts';
 import type { ServedEntry } from './served-entry.ts';
 import type { RequestBounds } from './transport.ts';
 import type { TrustedLog } from './trusted-log.ts';
-import { assertSameEntry, readTrustedEntry, readTrustedErased } from './trusted-state.ts';
+import {
+  acceptedGap,
+  assertSameEntry,
+  readTrustedEntry,
+  readTrustedErased,
+} from './trusted-state.ts';
 
 export interface PastParts {
   readonly answers: Answers;
@@ -34,7 +40,8 @@ export async function askPastEntry(version: number, parts: PastParts): Promise<V
 
 /**
  * Throws `fork` (another entry than the one verified before), `invalid_proof` (it is not proven to be
- * in the trusted tree) or `invalid_entry` (its parts do not hang together). `toldBy`: the version of the
+ * in the trusted tree), `invalid_entry` (its parts do not hang together) or `pruned` (nobody verified its
+ * approvals, or those of the entry that erased it). `toldBy`: the version of the
  * entry that is said to have erased it.
  */
 export async function provePastEntry(
@@ -56,7 +63,20 @@ export async function provePastEntry(
   throw notErased(version, `entry ${erasure.version}, which does not erase it`);
 }
 
-async function assertPast(
+async function assertPast(served: ServedEntry, parts: PastParts): Promise<void> {
+  await assertPlace(served, parts);
+  const { version, leaf } = served;
+  const gap = acceptedGap(parts.log.state, version);
+  // In a gap those that set the governance were verified whole.
+  if (gap === undefined || leaf.type === 'genesis' || leaf.type === 'governance') return;
+  throw new RegistryError(
+    'pruned',
+    `expected an entry whose approvals were verified, got version ${version}, which was accepted by its leaf alone, as ${gap.from} to ${gap.to} were: read it from a mirror that still has them, with trusted state that ends before version ${gap.from}`,
+    { details: { version, accepted: gap } },
+  );
+}
+
+async function assertPlace(
   { version, bytes }: ServedEntry,
   { answers, log, bounds }: PastParts,
 ): Promise<void> {
@@ -86,7 +106,7 @@ async function askErasedBy(version: number, { answers, bounds }: PastParts): Pro
   throw notErased(version, 'its payload after all');
 }
 
-/** Every entry of the trusted tree was verified: that it is one of them is all there is to show. */
+/** Every entry of the trusted tree was verified, save those in accepted gaps: that it is one of them is all there is to show. */
 async function readErasure(
   erased: number,
   version: unknown,

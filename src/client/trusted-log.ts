@@ -19,6 +19,7 @@ import type { ServedEntry } from './served-entry.ts';
 import type { RequestBounds } from './transport.ts';
 import {
   type AdvanceOptions,
+  acceptedGap,
   headOf,
   type TrustedCheckpoint,
   type TrustedState,
@@ -246,19 +247,25 @@ export class TrustedLog {
     return { steps, skipped };
   }
 
-  /** What was trusted before, for who comes after: another call on this client was ahead. */
+  /** What was trusted before, for who comes after: another call on this client was ahead, maybe over a gap. */
   async #trustedPage(claim: ProvenClaim, from: number, bounds: RequestBounds): Promise<Page> {
     const state = this.#state;
+    const passOver = (known: TrustedState): Page => ({
+      steps: [],
+      skipped: { gap: { from, to: known.chain.version }, head: headOf(known) },
+    });
+    if (state !== null && acceptedGap(state, from) !== undefined) return passOver(state);
     try {
       const page = await this.#claims.page(claim, from, bounds);
-      const trusted = page.filter(({ version }) => version < this.#nextVersion);
+      const gap = page.findIndex(({ version }) => acceptedGap(state, version) !== undefined);
+      const known = gap === -1 ? page : page.slice(0, gap);
+      const trusted = known.filter(({ version }) => version < this.#nextVersion);
       const steps = trusted.map((served) => ({ served, next: null, erasedBy: null }));
       return { steps, skipped: null };
     } catch (error) {
       const isPruned = error instanceof RegistryError && error.code === 'pruned';
       if (!isPruned || state === null || this.#options.acceptPruned !== true) throw error;
-      const gap = { from, to: state.chain.version };
-      return { steps: [], skipped: { gap, head: headOf(state) } };
+      return passOver(state);
     }
   }
 

@@ -195,6 +195,14 @@ export function readTrustedErased(bytes: ErasedBytes, erasedBy: number): ErasedE
   };
 }
 
+/** The one that `version` was passed over in. */
+export function acceptedGap(
+  state: Pick<WalkedState, 'accepted'> | null,
+  version: number,
+): PrunedGap | undefined {
+  return state?.accepted.find(({ from, to }) => from <= version && version <= to);
+}
+
 export function headOf({ chain, checkpoint, accepted }: TrustedState): VerifiedHead {
   const { origin, registry, version, entryHash, committedAt, governance, set } = chain;
   return {

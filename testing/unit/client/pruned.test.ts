@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Update } from '../../../src/client/client.ts';
 import { memoryTrust } from '../../../src/client/memory-trust.ts';
+import { encodeBase64 } from '../../../src/core/bytes.ts';
 import { type ErrorCode, RegistryError } from '../../../src/core/error.ts';
-import { encodeLeaf } from '../../../src/core/leaf.ts';
+import { encodeLeaf, entryHash } from '../../../src/core/leaf.ts';
 import { encodeBundle } from '../../../src/core/tlog/tiles.ts';
 import { encodeVerifierKey } from '../../../src/core/vkey.ts';
-import { forgetting, problem } from '../../support/client-gone.ts';
+import { forgetting, type Gone, problem } from '../../support/client-gone.ts';
 import { edit, editLeaf, type Log, readLog, reseal, serve } from '../../support/client-lies.ts';
 import {
   errorOf,
@@ -19,6 +20,7 @@ import {
 import { put, remove } from '../../support/registry.ts';
 import {
   descriptorsPayload,
+  erasePayload,
   governancePayload,
   LOG_SIGNER,
   makeGovernance,
@@ -193,10 +195,88 @@ test('an entry that was pruned cannot be read, one that set the governance can',
   });
 });
 
+/** An entry's own form, and a signature by nobody. */
+function forged(entry: Log[number]): Log[number] {
+  const sig = encodeBase64(new Uint8Array(64).fill(9));
+  return { ...entry, approvals: entry.approvals.map((approval) => ({ ...approval, sig })) };
+}
+
+function isPruned(error: unknown, message: RegExp): void {
+  assert.ok(error instanceof RegistryError && error.code === 'pruned', String(error));
+  assert.match(error.message, message);
+}
+
+test('an entry in an accepted gap is verified for nobody, whoever serves it afterwards', async () => {
+  const lied = reseal(edit(log, 200, forged), 200);
+  const trust = memoryTrust();
+  const first = openClient(stage, { trust, acceptPruned: true });
+  await withLie(bundled(lied), () => first.client.head());
+  const again = openClient(stage, { trust: memoryTrust(await trust.load()) });
+  // A mirror has it all, with a signature in it that nobody made.
+  await withLie(serve(lied), async () => {
+    for (const { client } of [first, again]) {
+      for (const version of [0, 100, OLDEST, SIZE - 1])
+        assert.equal((await client.entry(version)).version, version);
+      for (const version of [1, 200, OLDEST - 1])
+        isPruned(
+          await errorOf(client.entry(version)),
+          /accepted by its leaf alone, as 0 to 261 were: read it from a mirror/,
+        );
+    }
+  });
+});
+
+test('a second reader passes over what a first went over, also where it is to be had again', async () => {
+  const own = await openStage();
+  await own.grow(2);
+  const { client } = openClient(own, { acceptPruned: true });
+  await client.head();
+  await own.grow(6);
+  const gone = forgetting({ oldest: 7 });
+  let other: Promise<unknown> | undefined;
+  own.lie((path, honest, request) => {
+    // It has its turn after the follower's claim, and before the entries of it.
+    if (path === '/checkpoint') other ??= client.head().then(() => own.lie(undefined));
+    return gone(path, honest, request);
+  });
+  const updates = client.follow()[Symbol.asyncIterator]();
+  const next = updates.next();
+  while (client.trusted()?.version !== 8) await new Promise((resolve) => setImmediate(resolve));
+  await other;
+  await own.grow(1);
+  const { value } = await next;
+  assert.deepEqual([value?.entry.version, value?.skipped], [9, { from: 3, to: 8 }]);
+  assert.deepEqual(value?.head.accepted, [{ from: 3, to: 6 }]);
+  await updates.return?.();
+});
+
+test('an erase entry in an accepted gap erases nothing', async () => {
+  const own = await openStage();
+  await own.change(put('a', {}));
+  await own.change(put('b', {}));
+  await own.change(remove('b', {}));
+  await own.grow(1);
+  const trust = memoryTrust();
+  await openClient(own, { trust }).client.head();
+  const erases = entryHash(encodeLeaf((await readLog(own))[2]!.leaf));
+  await own.commit(erasePayload(own.registryHash, { erases, version: 2 }));
+  await own.grow(4);
+  const lied = reseal(edit(await readLog(own), 5, forged), 5);
+  const { client } = openClient(own, { trust, acceptPruned: true });
+  own.lie(bundledOf(lied, { oldest: 7 }));
+  assert.deepEqual((await client.head()).accepted, [{ from: 5, to: 6 }]);
+  own.lie(forgetting({ erased: new Map([[2, 5]]) }, serve(lied)));
+  isPruned(await errorOf(client.entry(2)), /got version 5, which was accepted by its leaf alone/);
+});
+
 /** Bundles of the leaves of `lied`, and what else it would serve. */
 function bundled(lied: Log, isHeadHonest = false): Lie {
+  return bundledOf(lied, { oldest: OLDEST, governance: [0, 100] }, isHeadHonest);
+}
+
+function bundledOf(lied: Log, gone: Gone, isHeadHonest = false): Lie {
   const inner = serve(lied, { isHeadHonest });
-  return forgetting({ oldest: OLDEST, governance: [0, 100] }, async (path, honest, request) => {
+  return forgetting(gone, async (path, honest, request) => {
     const [, index, width] = /^\/tile\/entries\/00(\d)(?:\.p\/(\d+))?$/.exec(path) ?? [];
     if (index === undefined) return inner(path, honest, request);
     const first = Number(index) * 256;
