@@ -22,7 +22,7 @@ export interface ClockOptions {
   readonly name: string | null;
   readonly intervalMs: number;
   readonly verifier: NoteVerifier;
-  readonly metrics: Pick<Metrics, 'cosigned' | 'witnessSize'>;
+  readonly metrics: Pick<Metrics, 'witnessRequested' | 'cosigned' | 'witnessSize'>;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -54,6 +54,7 @@ class Clock implements Cosigner {
   #timer: unknown;
   #isClosed = false;
   #isBehind = false;
+  #isFailing = false;
 
   constructor(options: ClockOptions, port: CosignerPort) {
     this.#options = options;
@@ -111,6 +112,7 @@ class Clock implements Cosigner {
             },
           );
         this.#isBehind = true;
+        this.#count('unavailable');
         return;
       }
       this.#isBehind = false;
@@ -119,9 +121,21 @@ class Clock implements Cosigner {
       this.#port.onCosigned(checkpoint.size, [signature]);
       metrics.witnessSize(key.key.name, checkpoint.size);
       metrics.cosigned(key.key.name, now() / 1000 - time);
+      this.#isFailing = false;
+      this.#count('signed');
     } catch (cause) {
-      log.error('the clock could not sign', { cause });
+      if (!this.#isFailing)
+        log.error('the clock could not sign, and is asked again at every interval', { cause });
+      this.#isFailing = true;
+      this.#count('unavailable');
     }
+  }
+
+  /** As a request to a witness: one that has never signed is told by nothing else. */
+  #count(result: 'signed' | 'unavailable'): void {
+    const { name, metrics } = this.#options;
+    if (this.#newest === undefined) return;
+    metrics.witnessRequested({ witness: name ?? clockNameOf(this.#newest.origin), result });
   }
 
   /** Goes on from its own newest time in the checkpoint that was kept. */

@@ -41,7 +41,7 @@ const app = await openTestApp({
         name: null,
         intervalMs: 5_000,
         verifier: createNoteVerifier(),
-        metrics: { cosigned() {}, witnessSize() {} },
+        metrics: { cosigned() {}, witnessSize() {}, witnessRequested() {} },
         log: SILENT_LOG,
         now,
         timers,

@@ -17,7 +17,7 @@ test('a follower that demands a cosigner believes each commit once it is cosigne
     name: null,
     intervalMs: 5_000,
     verifier: createNativeVerifier(),
-    metrics: { cosigned: () => {}, witnessSize: () => {} },
+    metrics: { cosigned: () => {}, witnessSize: () => {}, witnessRequested: () => {} },
     log: SILENT_LOG,
     now: () => timers.now(),
     timers,

@@ -34,6 +34,7 @@ function open({
   const log = new TestLog().grow(1);
   const timers = new TestTimers(START);
   const errors: string[] = [];
+  const requests: { witness: string; result: string }[] = [];
   const signed: { size: number; line: NoteSignature }[] = [];
   let told = Promise.withResolvers<void>();
   const tell = () => {
@@ -45,7 +46,14 @@ function open({
     name,
     intervalMs: 5_000,
     verifier: VERIFIER,
-    metrics: { cosigned: () => {}, witnessSize: () => {} },
+    metrics: {
+      cosigned: () => {},
+      witnessSize: () => {},
+      witnessRequested: (one) => {
+        requests.push(one);
+        tell();
+      },
+    },
     log: {
       ...SILENT_LOG,
       error: (message) => {
@@ -67,6 +75,7 @@ function open({
     log,
     timers,
     errors,
+    requests,
     signed,
     cosigner,
     /** Acts, and waits for the next signature or error, and for the timer after it. */
@@ -192,6 +201,32 @@ test('a key that cannot sign is told, and asked again at the next interval', asy
   await cosigner[Symbol.asyncDispose]();
 });
 
+test('each try to sign is counted under its name, and a failure told once until it signs again', async () => {
+  const real = makeLogSigner(NAME);
+  let failures = 3;
+  const sign = async (message: Uint8Array) => {
+    if (failures-- > 0) throw new Error('the program exited with 1');
+    return real.sign(message);
+  };
+  const { log, timers, cosigner, next, requests, errors } = open({ signer: { ...real, sign } });
+  const published = await log.published();
+  await next(() => cosigner.submit(published));
+  for (let i = 0; i < 3; i++) await next(() => timers.advance(5_000));
+  const results = ['unavailable', 'unavailable', 'unavailable', 'signed'];
+  assert.deepEqual(
+    requests,
+    results.map((result) => ({ witness: NAME, result })),
+  );
+  assert.equal(errors.length, 1);
+  failures = 1;
+  await next(() => timers.advance(5_000));
+  assert.equal(errors.length, 2, 'a new failure is told anew');
+  timers.advance(-60_000);
+  await next(() => cosigner.submit(published));
+  assert.deepEqual(requests.at(-1), { witness: NAME, result: 'unavailable' });
+  await cosigner[Symbol.asyncDispose]();
+});
+
 test('a name of its own is signed under, and one that no note can hold is refused', async () => {
   const { log, cosigner, next, signed } = open({ name: 'clock.example' });
   const published = await log.published();
@@ -242,7 +277,12 @@ test('over a store that is older than its high-water mark the clock signs nothin
     writeFileSync(path, mark);
     const timers = new TestTimers(START);
     const world = { log: SILENT_LOG, now: () => timers.now(), timers };
-    const metrics = { cosigned: () => {}, witnessSize: () => {}, highWaterKept: () => {} };
+    const metrics = {
+      cosigned: () => {},
+      witnessSize: () => {},
+      witnessRequested: () => {},
+      highWaterKept: () => {},
+    };
     const signer = makeLogSigner(NAME);
     // In the order of a server: the clock is handed the checkpoint first.
     const cosigners = [
