@@ -6,7 +6,7 @@
 import { ClosedLabel, OTHER } from './labels.ts';
 import type { Metrics } from './metrics.ts';
 
-const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS'];
 // What alerts count: a rate does not see the step from no series to 1.
 const WATCHED_CODES = [429, 500, 503];
 // Route patterns come from our own code and are few; the room is a stop against a mistake.

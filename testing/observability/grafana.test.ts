@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { operations } from '../../src/api/routes.ts';
 import { readText } from '../architecture/sources.ts';
 import { DASHBOARDS, type Panel, queriesOf, substitute } from '../support/dashboards.ts';
 import { startMetered } from '../support/metrics-page.ts';
@@ -97,6 +98,18 @@ test('every golden metric is on a dashboard', async (t) => {
   );
   // When the last reload was applied is a question of the runbook.
   assert.deepEqual(unseen, ['config_last_reload_success_timestamp_seconds']);
+});
+
+test('writes by route are those of every method that writes', () => {
+  const methods = new Set(operations().map(([, { method }]) => method.toUpperCase()));
+  const [panel] = [...DASHBOARDS.values()]
+    .flatMap(({ panels }) => panels)
+    .filter(({ title }) => title === 'Writes by route');
+  const [, asked = ''] = /method=~"([^"]+)"/.exec(panel?.targets?.[0]?.expr ?? '') ?? [];
+  assert.deepEqual(
+    asked.split('|').sort(),
+    [...methods].filter((method) => method !== 'GET').sort(),
+  );
 });
 
 test('a panel that shows an objective has a line where it lies', () => {

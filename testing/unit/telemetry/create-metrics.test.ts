@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { operations } from '../../../src/api/routes.ts';
 import type { Metrics } from '../../../src/telemetry/metrics.ts';
 import { isMissing, promtool } from '../../support/prometheus.ts';
 import { GOLDEN, metricsWith, reportEverything } from '../../support/server-golden.ts';
@@ -101,6 +102,17 @@ test('no client can add time series: values outside the closed sets are counted 
   assert.ok((text.match(/^registry_witness_requests_total\{/gm)?.length ?? 0) <= 65 + 17);
   assert.equal(text.match(/^registry_witness_size\{/gm)?.length, 65);
   assert.equal(text.match(/^registry_cosignature_age_seconds\{/gm)?.length, 65);
+});
+
+test('every method of an operation is counted as itself', async () => {
+  const metrics = metricsWith();
+  const methods = new Set(operations().map(([, { method }]) => method.toUpperCase()));
+  assert.ok(methods.has('PUT'));
+  for (const method of methods) {
+    metrics.httpRequest({ route: '/a', method, code: 200, seconds: 0 });
+    const series = `http_requests_total{route="/a",method="${method}",code="200"}`;
+    assert.equal(await sample(metrics, series), 1, method);
+  }
 });
 
 test('the age of a cosignature grows with the clock until the next one', async () => {
