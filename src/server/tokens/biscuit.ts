@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { RegistryError } from '../../core/error.ts';
 
 export type Biscuit = typeof import('@biscuit-auth/biscuit-wasm');
 
@@ -37,8 +38,9 @@ export class TokenLibrary {
     try {
       return work(this.#glue);
     } catch (error) {
-      // A panic leaves an instance half-way: whatever it was about to do.
-      if (error instanceof WebAssembly.RuntimeError) this.#isBroken = true;
+      // A panic leaves an instance half-way, and comes as one of several errors: what the instance held can not
+      // always be freed then. Its refusals are plain objects.
+      if (error instanceof Error && !(error instanceof RegistryError)) this.#isBroken = true;
       throw error;
     } finally {
       this.#depth--;

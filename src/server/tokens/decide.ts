@@ -8,7 +8,7 @@ import { parse, type Token } from './token.ts';
 /** The known forms take one pass over some 80 facts, and less than a millisecond once they are warm. */
 const LIMITS = { max_facts: 256, max_iterations: 4, max_time_micro: 250_000 };
 
-/** What the library says against it, for the log alone; `undefined`: allowed. Throws `overloaded`. */
+/** What the library says against it, for the log alone; `undefined`: allowed. Throws `overloaded`, or what the library broke with. */
 export function refusalOf(
   biscuit: Biscuit,
   token: Token,
@@ -25,6 +25,8 @@ export function refusalOf(
     authorizer.authorizeWithLimits(LIMITS);
     return undefined;
   } catch (error) {
+    // The library broke, and so said nothing: its refusals are plain objects.
+    if (error instanceof Error) throw error;
     const reason = JSON.stringify(error) ?? String(error);
     if (!reason.includes('RunLimit')) return reason;
     throw new RegistryError(

@@ -24,12 +24,26 @@ const KEY = makeTokenKey();
 /** An authority over a library that counts what it is asked, and breaks when it is told to. */
 async function openCounted(keys: readonly TokenKey[] = [KEY.key]) {
   const biscuit = (await loadLibrary()).use((library) => library);
-  const state = { now: START, parsed: 0, decided: 0, broken: false, revoked: new Set<string>() };
+  const state = {
+    now: START,
+    parsed: 0,
+    decided: 0,
+    broken: false,
+    panics: 0,
+    revoked: new Set<string>(),
+  };
   const errors: string[] = [];
   class CountingAuthorizerBuilder extends biscuit.AuthorizerBuilder {
     override buildAuthenticated(token: Biscuit['Biscuit']['prototype']) {
       state.decided++;
-      return super.buildAuthenticated(token);
+      const authorizer = super.buildAuthenticated(token);
+      if (state.panics > 0) {
+        state.panics--;
+        authorizer.authorizeWithLimits = () => {
+          throw new WebAssembly.RuntimeError('unreachable');
+        };
+      }
+      return authorizer;
     }
   }
   const counted: Biscuit = {
@@ -163,6 +177,16 @@ test('a library that breaks refuses the token, tells the operator, and is asked 
   state.broken = false;
   state.now += 10_000;
   await (await authority.authenticate(token)).authorize(attemptOf());
+});
+
+test('a library that breaks while it decides has not refused: the same question is asked again', async () => {
+  const { authority, state } = await openCounted();
+  const principal = await authority.authenticate(await mint(KEY));
+  state.panics = 1;
+  await assert.rejects(principal.authorize(attemptOf()), WebAssembly.RuntimeError);
+  assert.deepEqual([state.panics, state.decided], [0, 1]);
+  await principal.authorize(attemptOf());
+  assert.equal(state.decided, 2);
 });
 
 test('a check that takes too long is not done, and not remembered as a refusal', async () => {

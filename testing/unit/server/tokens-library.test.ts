@@ -20,6 +20,14 @@ function breakInstance(library: TokenLibrary): void {
   assert.throws(broken, WebAssembly.RuntimeError);
 }
 
+/** Makes the instance larger than a new one. */
+function swell(library: TokenLibrary): void {
+  library.use((biscuit) => {
+    for (let i = 0; i < 10; i++)
+      biscuit.Biscuit.builder().addCode(`note("${'x'.repeat(100_000)}");`);
+  });
+}
+
 test('what the library forgets to free is given back: its memory grows to a bound and starts anew', async () => {
   const library = await loadLibrary();
   const token = await openToken(await mint(KEY, { caveats: [{ idPrefix: 'acme/' }] }), KEY.key);
@@ -45,17 +53,52 @@ test('after a panic the next use has a new instance, and everything works', asyn
   const library = await loadLibrary();
   const { ask } = await openTestAuthority(t, { keys: [KEY.key] });
   const token = await mint(KEY);
-  library.use((biscuit) => {
-    // Something that only the old instance knows.
-    for (let i = 0; i < 10; i++)
-      biscuit.Biscuit.builder().addCode(`note("${'x'.repeat(100_000)}");`);
-  });
+  swell(library);
   const before = library.memoryBytes;
   breakInstance(library);
   assert.equal(library.memoryBytes, before);
   assert.equal(await ask(token), 'allowed');
   assert.ok(library.memoryBytes < before, `${library.memoryBytes} < ${before}`);
   assert.equal(await ask(await mint(KEY), attemptOf({ idPrefix: null })), 'allowed');
+});
+
+test('a panic that lets nothing be freed is one too, and so is a null pointer; a refusal is none', async () => {
+  const library = await loadLibrary();
+  const breaks: readonly [RegExp, () => void][] = [
+    [
+      /SuppressedError/,
+      () =>
+        library.use(() => {
+          using _held = {
+            [Symbol.dispose]() {
+              throw new Error('attempted to take ownership of Rust value while it was borrowed');
+            },
+          };
+          throw new WebAssembly.RuntimeError('unreachable');
+        }),
+    ],
+    [
+      /null pointer passed to rust/,
+      () =>
+        library.use((biscuit) => {
+          const builder = biscuit.Biscuit.builder();
+          builder.free();
+          builder.addCode('note("x");');
+        }),
+    ],
+  ];
+  for (const [told, broken] of breaks) {
+    swell(library);
+    const before = library.memoryBytes;
+    assert.throws(broken, (error) => told.test(String(error)));
+    library.use(() => {});
+    assert.ok(library.memoryBytes < before, `${told}`);
+  }
+  swell(library);
+  const before = library.memoryBytes;
+  assert.throws(() => library.use((biscuit) => biscuit.Biscuit.builder().addCode('no code')));
+  library.use(() => {});
+  assert.equal(library.memoryBytes, before);
 });
 
 test('an instance is not replaced under work that is under way', async () => {
