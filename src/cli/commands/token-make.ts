@@ -1,11 +1,13 @@
 /** `quorate token keygen` and `mint`: what whoever runs a registry does with the token key. */
-
+import { readFile } from 'node:fs/promises';
+import { RegistryError } from '../../core/error.ts';
 import { formatTime } from '../../core/time.ts';
-import { formatTokenKey } from '../../server/token-key.ts';
+import { formatTokenKey, parseTokenKeys, type TokenKey } from '../../server/token-key.ts';
 import { mintToken, openToken } from '../../server/tokens/make.ts';
 import type { Context } from '../context.ts';
 import { usageError } from '../failure.ts';
 import { createKeyFile, isOpenToOthers, readKeyFile } from '../key-file.ts';
+import { ownerOf } from '../key-owner.ts';
 import { knownPassphrase, newPassphrase } from '../passphrase.ts';
 import { boundsOf, type TokenOptions } from '../token-options.ts';
 
@@ -26,7 +28,7 @@ export async function keygen(
   context: Context,
   { output: path, passphraseFile: file, plain }: KeygenOptions,
 ): Promise<void> {
-  const publicPath = `${path.replace(/\.pem$/, '')}.pub`;
+  const publicPath = tokenKeyPath(path);
   const publicKey = await createKeyFile({
     path,
     passphrase: plain === true ? undefined : await newPassphrase(context, { keyPath: path, file }),
@@ -45,6 +47,12 @@ export async function mint(context: Context, options: MintOptions): Promise<void
     throw usageError('expected --registry: a token is for one registry alone');
   if (scope === undefined) throw usageError('expected --scope with what the token is for');
   const key = await readKeyFile(path, () => knownPassphrase(context.io, { keyPath: path, file }));
+  const owner = await ownerOf(context.io, { path, publicKey: key.publicKey });
+  if (owner !== undefined)
+    throw new RegistryError(
+      'invalid_request',
+      `expected a key for tokens alone at ${path}, got that of ${owner.name}, as ${owner.place} says: \`quorate token keygen\` makes one`,
+    );
   if (await isOpenToOthers(path))
     await context.say(`warning: ${path} is open to others; chmod 600 closes it`);
   const issued = Math.floor(context.io.now() / 1000);
@@ -58,8 +66,26 @@ export async function mint(context: Context, options: MintOptions): Promise<void
   });
   const { revocationIds } = await openToken(token);
   const expiresAt = formatTime(expires * 1000);
+  const tokenKey = formatTokenKey(key.publicKey);
   await (context.globals.isJson
-    ? context.printJson({ token, expires_at: expiresAt, revocation_ids: revocationIds })
+    ? context.printJson({
+        token,
+        token_key: tokenKey,
+        expires_at: expiresAt,
+        revocation_ids: revocationIds,
+      })
     : context.print(token));
   await context.say(`valid until ${expiresAt}; revocation id ${revocationIds[0]}`);
+  if (!(await isBeside(path, tokenKey)))
+    await context.say(`for registries whose token_key has ${tokenKey}`);
+}
+
+/** `token.pem` to `token.pub`. */
+function tokenKeyPath(keyPath: string): string {
+  return `${keyPath.replace(/\.pem$/, '')}.pub`;
+}
+
+async function isBeside(keyPath: string, key: TokenKey): Promise<boolean> {
+  const text = await readFile(tokenKeyPath(keyPath), 'utf8').catch(() => '');
+  return parseTokenKeys(text.trim())?.includes(key) === true;
 }

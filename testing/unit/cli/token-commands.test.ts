@@ -1,7 +1,14 @@
 /** `quorate token`: keys, tokens, what they say and how they end; the token alone on standard output. */
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { parseTokenKeys } from '../../../src/server/token-key.ts';
@@ -126,6 +133,42 @@ test('a mint that means nothing is a mistake, and prints nothing', async () => {
     assert.deepEqual([run.code, run.stdout], [code, ''], argv.join(' '));
     assert.match(run.stderr, told);
   }
+});
+
+test('the key of a signer, a log or a cosigner mints nothing, and says whose it is', async () => {
+  for (const [name, argv, owner] of [
+    ['alice', ['--id', 'org:acme#alice', '--plain'], 'signer org:acme#alice, as .*alice.pub.json'],
+    ['log', ['--log', '--origin', 'example.com/r'], 'log example.com/r, as .*log.vkey'],
+    ['clock', ['--cosigner', 'example.com/c'], 'cosigner example.com/c, as .*clock.vkey'],
+  ] as const) {
+    const path = join(directory, `${name}.pem`);
+    assert.equal((await runCli(['keygen', '-o', path, ...argv])).code, 0);
+    const mint = (key: string) =>
+      token({}, 'mint', '--key', key, '--registry', REGISTRY, '--scope', 'propose');
+    const { code, stdout, stderr } = await mint(path);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /expected a key for tokens alone at .*: `quorate token keygen` makes one/);
+    assert.match(stderr, new RegExp(`got that of ${owner} says`));
+    // Beside a file that is about another key nothing is known of it.
+    const other = join(makeDirectory(), `${name}.pem`);
+    copyFileSync(KEY, other);
+    for (const end of ['.pub.json', '.vkey'])
+      if (existsSync(path.replace('.pem', end)))
+        copyFileSync(path.replace('.pem', end), other.replace('.pem', end));
+    assert.equal((await mint(other)).code, 0);
+  }
+});
+
+test('a mint names its public key where no file beside it does, and in json', async () => {
+  const lone = join(makeDirectory(), 'lone.pem');
+  copyFileSync(KEY, lone);
+  const argv = ['--key', lone, '--registry', REGISTRY, '--scope', 'propose'];
+  const { code, stdout, stderr } = await token({}, 'mint', ...argv);
+  assert.equal(code, 0);
+  assert.match(stdout, /^[A-Za-z0-9_=-]+\n$/);
+  assert.equal(stderr.split('\n').at(-2), `for registries whose token_key has ${keyIn(PUBLIC)}`);
+  const [printed] = (await token({}, '--json', ...MINT)).json();
+  assert.equal(printed?.token_key, keyIn(PUBLIC));
 });
 
 test('a key that others can read is worth a warning', async () => {
