@@ -60,7 +60,7 @@ export function bearerOf({
   globals,
   say,
 }: Pick<Connecting, 'io' | 'globals' | 'say'>): (() => Promise<string>) | undefined {
-  const read = givenToken({ io, globals });
+  const read = givenToken({ io, globals, say });
   if (read === undefined) return undefined;
   const readFirst = async () => {
     if (isReadOnTheWay(globals.url))

@@ -64,9 +64,10 @@ export async function readKeyFile(
   return pairOf(importKey(path, pem, await askPassphrase()));
 }
 
-/** Whether somebody beside the owner may read or write the file. */
+/** Whether somebody beside the owner may read or write the file. What is no file, such as a pipe, is closed. */
 export async function isOpenToOthers(path: string): Promise<boolean> {
-  return ((await stat(path)).mode & 0o077) !== 0;
+  const found = await stat(path);
+  return found.isFile() && (found.mode & 0o077) !== 0;
 }
 
 export function generatePair(algorithm: KeyAlgorithm): KeyPair {

@@ -303,7 +303,7 @@ test('revoke adds the newest id of a token, or the ids it is given, each once', 
 test('a token comes from a file, standard input or the environment, and never from two of them', async () => {
   const [text, other] = [await done({}, ...MINT), await done({}, ...MINT)];
   const path = join(directory, 'a.token');
-  writeFileSync(path, text);
+  writeFileSync(path, text, { mode: 0o600 });
   const idOf = async (written: string) => (await openToken(written.trim())).revocationIds[0];
   const taken = async (world: CliWorld, ...argv: readonly string[]) => {
     const run = await token(world, '--json', 'inspect', ...argv);
@@ -322,13 +322,18 @@ test('a token comes from a file, standard input or the environment, and never fr
   assert.deepEqual(await taken(itself), { id: ours, stderr: told });
   assert.deepEqual(await taken(itself, '--token-file', '-'), { id: others, stderr: '' });
   const second = join(directory, 'b.token');
-  writeFileSync(second, other);
+  writeFileSync(second, other, { mode: 0o600 });
   assert.deepEqual(await taken(file, '--token-file', second), { id: others, stderr: '' });
   const both = { env: { ...file.env, ...itself.env } };
   const run = await token(both, 'inspect');
   assert.equal(run.code, 2);
   assert.match(run.stderr, /expected one of QUORATE_TOKEN and QUORATE_TOKEN_FILE, got both/);
   assert.deepEqual(await taken(both, '--token-file', path), { id: ours, stderr: '' });
+  chmodSync(second, 0o640);
+  const open = `warning: ${second} is open to others; chmod 600 closes it\n`;
+  assert.deepEqual(await taken(file, '--token-file', second), { id: others, stderr: open });
+  const quiet = await token({}, '--quiet', 'inspect', '--token-file', second);
+  assert.deepEqual([quiet.code, quiet.stderr], [0, '']);
   const missing = await token({}, 'inspect', '--token-file', join(directory, 'nowhere'));
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /expected a readable file at .*nowhere, got ENOENT/);
