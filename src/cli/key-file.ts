@@ -8,7 +8,7 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
 import { cleanedUp, RegistryError } from '../core/error.ts';
 import { fileError } from './files.ts';
 
@@ -112,13 +112,20 @@ function pairOf(privateKey: KeyObject): KeyPair {
   return { privateKey, publicKey: new Uint8Array(spki.subarray(-bytes)) };
 }
 
-/** O_EXCL: a file that is there stays as it is. Durable when it resolves, for it may be the only copy. */
+/** O_EXCL: a file that is there stays as it is. Durable when it resolves, for it may be the only copy; else none is left. */
 async function createFile(path: string, text: string, mode: number): Promise<void> {
-  try {
-    await using file = await open(path, 'wx', mode);
-    await file.writeFile(text);
-    await file.sync();
-  } catch (cause) {
+  const file = await open(path, 'wx', mode).catch((cause: unknown) => {
     throw fileError(`to create ${path}, which must not exist yet`, cause);
+  });
+  try {
+    await writeWhole(file, text);
+  } catch (cause) {
+    throw await cleanedUp(fileError(`to write ${path}`, cause), () => rm(path));
   }
+}
+
+async function writeWhole(handle: FileHandle, text: string): Promise<void> {
+  await using file = handle;
+  await file.writeFile(text);
+  await file.sync();
 }
