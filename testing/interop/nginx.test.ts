@@ -4,14 +4,17 @@
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { Hash } from '../../src/core/hash.ts';
 import { parseNote } from '../../src/core/tlog/note.ts';
+import { loadConfig } from '../../src/server/config.ts';
+import { startBehindNginx } from '../support/behind-nginx.ts';
 import {
+  type AskOptions,
   ask,
   checkConfig,
   type Edit,
   freePort,
   isNginxMissing,
+  NAMED_SETTINGS,
   open,
   type RawAnswer,
   startNginx,
@@ -20,8 +23,8 @@ import { beginOver, clientOf, commitService, startTestServer } from '../support/
 
 interface Stage {
   /** Through nginx, and past it. */
-  through(path: string, options?: Parameters<typeof ask>[1]): Promise<RawAnswer>;
-  direct(path: string, options?: Parameters<typeof ask>[1]): Promise<RawAnswer>;
+  through(path: string, options?: AskOptions): Promise<RawAnswer>;
+  direct(path: string, options?: AskOptions): Promise<RawAnswer>;
   readonly proxyUrl: string;
   /** Commits one descriptor more, past nginx; answers the version. */
   commit(): Promise<number>;
@@ -32,16 +35,13 @@ async function openStage(
   t: TestContext,
   { size, edits = [] }: { size: number; edits?: readonly Edit[] },
 ): Promise<Stage> {
-  const { url } = await startTestServer(t, { max_streams_per_address: '100' });
-  const client = clientOf(url);
-  const registry: Hash = await beginOver(client);
+  const { server, client, registry, proxyUrl } = await startBehindNginx(t, {}, edits);
   let version = 0;
   const commit = () => commitService(client, registry, `d${++version}`);
   while (version + 1 < size) await commit();
-  const proxyUrl = await startNginx(t, url, edits);
   return {
     through: (path, options) => ask(proxyUrl + path, options),
-    direct: (path, options) => ask(url + path, options),
+    direct: (path, options) => ask(server.url + path, options),
     proxyUrl,
     commit,
   };
@@ -97,6 +97,7 @@ test('nginx in front of a server', { concurrency: true, timeout: 60_000 }, async
     t.test('a head that nobody asked for is not served old', showsNothingOld),
     t.test('what is not there is not remembered as absent', forgetsAbsence),
     t.test('events come through at once, on a stream that stays open', passesEvents),
+    t.test('the server counts the streams of each reader, not those of the proxy', countsReaders),
     t.test('an answer out of the cache carries the id of its own request', namesRequests),
     t.test('a cache that ignores queries serves no wrong bytes of log and proofs', ignoresQueries),
     t.test('what may not be cached or written through a proxy is not', guardsWrites),
@@ -219,6 +220,27 @@ async function passesEvents(t: TestContext): Promise<void> {
   stream.destroy();
 }
 
+async function countsReaders(t: TestContext): Promise<void> {
+  assert.deepEqual(Object.keys(NAMED_SETTINGS), ['trusted_proxies', 'token_key']);
+  const { proxyUrl } = await openStage(t, { size: 1 });
+  const { maxConnectionsPerAddress, maxStreamsPerAddress } = loadConfig().limits;
+  const subscribe = (localAddress: string) => open(`${proxyUrl}/registry/stream`, { localAddress });
+  const readers = Array.from({ length: 300 }, (_, i) => `127.0.1.${1 + (i % 40)}`);
+  assert.ok(readers.length > maxConnectionsPerAddress && 300 / 40 <= maxStreamsPerAddress);
+  const streams = await Promise.all(readers.map(subscribe));
+  t.after(() => {
+    for (const stream of streams) stream.destroy();
+  });
+  assert.deepEqual([...new Set(streams.map(({ statusCode }) => statusCode))], [200]);
+  assert.ok(streams.every((stream) => !stream.complete));
+  // One address has eight, whoever it says it is, and the refusal is the server's.
+  const asked = { localAddress: '127.0.1.1', headers: { 'x-forwarded-for': '198.51.100.1' } };
+  const refused = await ask(`${proxyUrl}/registry/stream`, asked);
+  assert.equal(refused.status, 429);
+  assert.equal(JSON.parse(refused.body.toString()).code, 'too_many_streams');
+  assert.ok(Number(refused.headers['retry-after']) > 0);
+}
+
 async function namesRequests(t: TestContext): Promise<void> {
   const { through } = await openStage(t, { size: 1 });
   for (const id of ['first', 'second']) {
@@ -274,7 +296,11 @@ async function ignoresQueries(t: TestContext): Promise<void> {
 }
 
 async function guardsWrites(t: TestContext): Promise<void> {
-  const { through } = await openStage(t, { size: 1 });
+  // Without tokens, and not told of the proxy: it still is not this machine.
+  const { url } = await startTestServer(t);
+  await beginOver(clientOf(url));
+  const proxyUrl = await startNginx(t, url);
+  const through = (path: string, options?: AskOptions) => ask(proxyUrl + path, options);
   const options = { method: 'POST', headers: { 'content-type': 'application/json' } };
   const refused = await through('/registry/proposals', options);
   assert.equal(refused.status, 403);

@@ -19,6 +19,13 @@ import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 
 const CONFIG = readFileSync(join(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8');
+/** What its comments tell the operator to set in the server, by setting. */
+export const NAMED_SETTINGS: Readonly<Record<string, string>> = Object.fromEntries(
+  [...CONFIG.matchAll(/^# {5}([a-z_]+) = "(.*)"$/gm)].map(([, name = '', value = '']) => [
+    name,
+    value,
+  ]),
+);
 const PATH = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`;
 /** Ends it also when nobody else does. */
 const MAX_SECONDS = 120;
@@ -88,12 +95,17 @@ export interface RawAnswer {
   readonly body: Buffer;
 }
 
+export interface AskOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  /** Of the client: one of loopback. */
+  readonly localAddress?: string;
+}
+
 /** One request of a client that neither decodes, follows nor caches. */
-export async function ask(
-  url: string,
-  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
-): Promise<RawAnswer> {
-  const response = await open(url, { method, headers });
+export async function ask(url: string, options: AskOptions = {}): Promise<RawAnswer> {
+  const response = await open(url, options);
   const parts: Buffer[] = [];
   for await (const part of response) parts.push(part);
   return {
@@ -106,9 +118,9 @@ export async function ask(
 /** Resolves with the headers; the body is the caller's to read or to destroy. */
 export async function open(
   url: string,
-  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+  { body, ...options }: AskOptions = {},
 ): Promise<IncomingMessage> {
-  const sent = request(url, { method, headers, timeout: 10_000 }).end();
+  const sent = request(url, { ...options, timeout: 10_000 }).end(body);
   sent.on('timeout', () => sent.destroy(new Error(`expected an answer of ${url}, got none`)));
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   return response;
@@ -135,7 +147,7 @@ function writeConfig(port: number, upstream: string, edits: readonly Edit[]): st
   return directory;
 }
 
-/** What a distribution's own nginx.conf does around ours. */
+/** What a distribution's own nginx.conf does around ours, with as many connections as Debian's. */
 function mainConfig(directory: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${join(directory, 'temp', name)};`,
@@ -146,7 +158,7 @@ function mainConfig(directory: string): string {
     user,
     'daemon off; worker_processes 1; error_log stderr notice;',
     `pid ${join(directory, 'nginx.pid')};`,
-    'events { worker_connections 256; }',
+    'events { worker_connections 768; }',
     `http { access_log off; gzip on; ${temporary.join(' ')} include ${join(directory, 'quorate.conf')}; }`,
   ].join('\n');
 }

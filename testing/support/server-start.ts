@@ -67,8 +67,9 @@ export async function startTestServer(
 export const SIGNERS = makeSigners(3);
 const GOVERNANCE = makeGovernance(SIGNERS, { threshold: 2 });
 
-export function clientOf(url: string): Client {
-  return createClient({ url, verifier: createNativeVerifier(), maxAttempts: 1 });
+export function clientOf(url: string, token?: string): Client {
+  const verifier = createNativeVerifier();
+  return createClient({ url, verifier, maxAttempts: 1, ...(token !== undefined && { token }) });
 }
 
 /** Proposes, approves by everybody and commits; answers the version. */
@@ -78,9 +79,13 @@ export async function commitOver(client: Client, proposal: DecodedPayload): Prom
   return (await client.commit(id)).version;
 }
 
-/** A 2-of-3 genesis; answers the registry's hash. */
-export async function beginOver(client: Client): Promise<Hash> {
-  const genesis = genesisPayload(GOVERNANCE, { createdAt: Date.now() });
+/** 2 of 3. */
+export function genesisNow(): DecodedPayload {
+  return genesisPayload(GOVERNANCE, { createdAt: Date.now() });
+}
+
+/** Commits the genesis; answers the registry's hash. */
+export async function beginOver(client: Client, genesis = genesisNow()): Promise<Hash> {
   await commitOver(client, genesis);
   return genesis.payloadB3;
 }
