@@ -22,6 +22,8 @@ export interface KnownCheckpoint {
   /** For people: `the high-water mark /var/lib/mark`. */
   readonly seenBy: string;
   readonly checkpoint: SignedCheckpoint;
+  /** Of trusted state: as old as the last time this user looked, so it can refuse a log and never vouch for one. */
+  readonly isOwn: boolean;
 }
 
 /** Throws what reading them throws: one that was named and cannot be read is no reason to go on without it. */
@@ -32,15 +34,15 @@ export async function knownCheckpoints(
 ): Promise<readonly KnownCheckpoint[]> {
   const { io, globals } = context;
   const known: KnownCheckpoint[] = [];
-  const add = async (seenBy: string, note: Promise<string>) =>
-    known.push({ seenBy, checkpoint: await checkpointOf(seenBy, note) });
+  const add = async (seenBy: string, note: Promise<string>, isOwn = false) =>
+    known.push({ seenBy, checkpoint: await checkpointOf(seenBy, note), isOwn });
   if (highWater !== undefined) await add(`the high-water mark ${highWater}`, readMark(highWater));
   for (const path of checkpoint)
     await add(`the checkpoint in ${path === '-' ? 'standard input' : path}`, readInput(io, path));
   if (from !== undefined) await add(`the service at ${from}`, servedNote(context, from));
   const trusted = registry === undefined ? undefined : await trustedEndOf(registry, globals);
   if (trusted !== undefined)
-    await add('the trusted state of this user', Promise.resolve(trusted.checkpoint));
+    await add('the trusted state of this user', Promise.resolve(trusted.checkpoint), true);
   return known;
 }
 

@@ -52,7 +52,7 @@ export async function restore(context: Context, which: string, flags: RestoreFla
     registry,
   );
   if (known.length === 0 && globals.witnessPolicy === undefined && flags.acceptRollback !== true)
-    throw nobodyKnows();
+    throw nobodyKnows(known);
   const judging = new Judging(context, flags, known);
   const { id, header } = await untilInterrupted(context, async () => {
     const { chunks, wanted } = await openSource(context, which, flags.in);
@@ -93,9 +93,10 @@ export async function restore(context: Context, which: string, flags: RestoreFla
   await context.say(NEXT);
 }
 
-function nobodyKnows(): Error {
+function nobodyKnows(known: readonly KnownCheckpoint[]): Error {
+  const own = known.length > 0 ? ' but this user, who may have looked before it went on' : '';
   return usageError(
-    'expected somebody who knows how far the log went: --high-water, --checkpoint, --from, --catch-up or --witness-policy; --accept-rollback restores it without',
+    `expected somebody who knows how far the log went: --high-water, --checkpoint, --from, --catch-up or --witness-policy, got nobody${own}; --accept-rollback restores it without`,
   );
 }
 
@@ -121,6 +122,11 @@ class Judging {
     return [...this.#known.map(({ seenBy }) => seenBy), ...this.#witnesses];
   }
 
+  /** Whether somebody was asked who was named for it. */
+  get #isVouched(): boolean {
+    return this.#witnesses.length > 0 || this.#known.some(({ isOwn }) => !isOwn);
+  }
+
   /** Throws `rollback`, `fork`, or what asking throws. */
   async judge(snapshot: UnpackedSnapshot): Promise<void> {
     this.ahead = await this.#newest(snapshot);
@@ -133,10 +139,11 @@ class Judging {
         left ??
         (entries > this.appended ? { seenBy, entries: entries - this.appended } : undefined);
     }
-    if (this.comparedWith.length === 0 && this.#flags.acceptRollback !== true)
-      // A policy without witnesses asks nobody.
-      throw nobodyKnows();
-    if (this.ahead === undefined) return;
+    if (this.ahead === undefined) {
+      // A policy without witnesses asks nobody, and trusted state does not say how far the log went since.
+      if (!this.#isVouched && this.#flags.acceptRollback !== true) throw nobodyKnows(this.#known);
+      return;
+    }
     const message = rollbackText(snapshot, this.ahead, this.appended, this.#context.io.now());
     if (this.#flags.acceptRollback !== true)
       throw new RegistryError('rollback', message, { details: { behind: this.ahead.entries } });

@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import Database from 'better-sqlite3';
+import { createClient } from '../../../src/client/create.ts';
 import { SIZE_MEDIA_TYPE } from '../../../src/core/tlog/add-checkpoint.ts';
 import { encodeNote } from '../../../src/core/tlog/note.ts';
 import { readSignedCheckpoint } from '../../../src/core/tlog/note-signatures.ts';
@@ -14,6 +15,7 @@ import { type RunningWitness, startWitness } from '../../../src/server/witness-s
 import { openSqliteReader, openSqliteStore } from '../../../src/store/sqlite.ts';
 import { checkLog } from '../../support/check-log.ts';
 import { runCli } from '../../support/cli-io.ts';
+import { DrivenClock } from '../../support/client-clock.ts';
 import { forgetting } from '../../support/client-gone.ts';
 import { openStage, type Stage, URL_BASE } from '../../support/client-server.ts';
 import { openPlainServer } from '../../support/plain-server.ts';
@@ -274,6 +276,37 @@ test('what a service has pruned is missed only where the snapshot lacks it too',
     stderr,
     /the entries from version 7 on .* before 9 were pruned there: restore a newer snapshot, or .*attic/,
   );
+});
+
+test('what this user has verified before is not enough: the log may have gone on since', async (t) => {
+  const stage = await openStored(t);
+  await stage.grow(3);
+  const state = join(makeDirectory(), 'state');
+  const head = await runCli(
+    ['--url', URL_BASE, 'head', '--registry', stage.registryHash, '--state', state],
+    {
+      now: () => stage.timers.now(),
+      connect: (given) =>
+        createClient({ ...given, fetch: stage.fetch }, new DrivenClock(stage.timers.now())),
+    },
+  );
+  assert.equal(head.code, 0, head.stderr);
+  await stage.grow(1);
+  const { path } = await packTest(await copyNow(stage));
+  await stage.grow(1);
+  const policy = join(makeDirectory(), 'policy.txt');
+  writeFileSync(policy, 'quorum none\n');
+  for (const others of [[], ['--witness-policy', policy]]) {
+    const { code, stderr, data } = await restore(stage, path, ['--state', state, ...others]);
+    assert.deepEqual([code, existsSync(data)], [2, false], stderr);
+    assert.match(stderr, /somebody who knows how far the log went: .* got nobody but this user/);
+  }
+  const accepted = await restore(stage, path, ['--state', state, '--accept-rollback']);
+  assert.equal(accepted.code, 0, accepted.stderr);
+  assert.match(accepted.stdout, /^compared with +the trusted state of this user$/m);
+  const told = await restore(stage, path, ['--state', state, '--from', URL_BASE]);
+  assert.deepEqual([told.code, existsSync(told.data)], [3, false]);
+  assert.match(told.stderr, /it is 1 entry behind/);
 });
 
 /** As a program of schema version 2 packed it. */
