@@ -1,11 +1,11 @@
 /** The store of a profile: where the registry is kept, or that it is not. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RegistryError } from '../core/error.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { openSqliteStore, type SqliteOptions } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
+import { makeMissing } from './sync-directory.ts';
 
 /** The database of a macronode, for whoever opens it while no server runs. */
 export function databasePath(dataDir: string): string {
@@ -25,7 +25,7 @@ export async function openStore(
 /** For this user alone: whoever can write the database can deny the registry to everybody. */
 async function makeDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeMissing(path);
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'an error';
     throw new RegistryError(

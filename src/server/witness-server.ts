@@ -1,5 +1,5 @@
 /** A witness as a server: its key, the logs it watches, its memory on disk, and a listener. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RegistryError } from '../core/error.ts';
 import { type ListedLog, parseLogList } from '../core/tlog/log-list.ts';
@@ -20,6 +20,7 @@ import { createNoteVerifier } from './note-verifier.ts';
 import { problemResponse } from './raw-problem.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { openSigningKey } from './signing-key.ts';
+import { makeMissing } from './sync-directory.ts';
 import { TIMERS } from './timers.ts';
 
 export interface WitnessOptions {
@@ -64,7 +65,7 @@ export async function startWitness(options: WitnessOptions): Promise<RunningWitn
     );
   const logs = await watchedLogs(options);
   const key = createCosignerKey(options.name, await openSigningKey(options.key));
-  await mkdir(dirname(options.dbPath), { recursive: true, mode: 0o700 });
+  await makeMissing(dirname(options.dbPath));
   const store = openWitnessStore(options.dbPath);
   try {
     const onFatal = createFatal({ log, kill });

@@ -3,12 +3,12 @@
  * `.unfinished`; one link then gives it the name that a server opens, so that a crash leaves a whole registry or none.
  */
 import { existsSync } from 'node:fs';
-import { link, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { link, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { cleanedUp, RegistryError } from '../../core/error.ts';
 import { type InstanceLock, lockInstance } from '../../store/sqlite-lock.ts';
 import { databasePath } from '../open-store.ts';
-import { makeDirectories, removeEmpty, syncDirectory } from '../sync-directory.ts';
+import { makeDirectories, makeMissing, removeEmpty, syncDirectory } from '../sync-directory.ts';
 import { storageFailure } from './storage-failure.ts';
 import type { Chunks } from './unpack.ts';
 import {
@@ -74,7 +74,7 @@ async function makeDirectory(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found?.isDirectory() === true) return;
   await rm(path, { force: true });
-  await mkdir(path, { mode: 0o700, recursive: true });
+  await makeMissing(path);
 }
 
 function lockRestore(target: string): InstanceLock {
@@ -103,7 +103,11 @@ async function makeEmpty(path: string): Promise<readonly string[]> {
     await assertEmpty(path);
     return made;
   } catch (cause) {
-    throw storageFailure(cause, `an empty directory at ${path}`);
+    throw storageFailure(
+      cause,
+      `an empty directory at ${path}, or leave to make one`,
+      'a file, a link that leads nowhere or a directory of others may stand there or on the way: choose another --data, or make it first',
+    );
   }
 }
 
