@@ -8,6 +8,7 @@ import type { SnapshotPlace } from '../server/snapshot/place.ts';
 import { isS3Address } from '../server/snapshot/s3/address.ts';
 import type { Chunks } from '../server/snapshot/unpack.ts';
 import type { Context } from './context.ts';
+import { usageError } from './failure.ts';
 
 export const DEFAULT_PLACE = join('data', 'snapshots');
 /** What an argument that means a snapshot may be. */
@@ -31,12 +32,26 @@ export interface SnapshotSource {
   readonly wanted: string | undefined;
 }
 
-/** `place`: where an id is looked for. Throws `not_found`, or the stream does. */
+export interface SourceFlags {
+  /** Where an id is looked for. */
+  readonly in: string;
+  /** That it must have. */
+  readonly id?: string;
+}
+
+/** Throws `not_found`, or the stream does. */
 export async function openSource(
   world: World,
   which: string,
-  place: string = DEFAULT_PLACE,
+  { in: place, id }: SourceFlags = { in: DEFAULT_PLACE },
 ): Promise<SnapshotSource> {
+  if (id === undefined) return openWhich(world, which, place);
+  if (!isHash(id)) throw usageError(`expected --id with an id (b3:...), got ${id}`);
+  if (isHash(which) && which !== id) throw usageError(`expected one id, got ${which} and ${id}`);
+  return { ...(await openWhich(world, which, place)), wanted: id };
+}
+
+async function openWhich(world: World, which: string, place: string): Promise<SnapshotSource> {
   if (which === '-') return { chunks: world.io.stdin, wanted: undefined };
   if (isS3Address(which)) return openNamed(world, which);
   if (isHash(which)) {

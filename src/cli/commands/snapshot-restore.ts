@@ -19,14 +19,13 @@ import { createTransport } from '../http-log.ts';
 import { type KnownCheckpoint, type KnownOptions, knownCheckpoints } from '../known-checkpoints.ts';
 import { headerRows } from '../show-snapshot.ts';
 import { catchUpFrom } from '../snapshot-catch-up.ts';
-import { openSource } from '../snapshot-source.ts';
+import { openSource, type SourceFlags } from '../snapshot-source.ts';
 import { plural, relativeTime, table } from '../text.ts';
 import { showUnpacking, untilInterrupted } from '../unpacking.ts';
 import { witnessedSizes } from '../witnessed-size.ts';
 
-export interface RestoreFlags extends KnownOptions {
+export interface RestoreFlags extends KnownOptions, SourceFlags {
   readonly data: string;
-  readonly in: string;
   readonly anyRegistry?: boolean;
   readonly catchUp?: string;
   readonly acceptRollback?: boolean;
@@ -55,7 +54,7 @@ export async function restore(context: Context, which: string, flags: RestoreFla
     throw nobodyKnows(known);
   const judging = new Judging(context, flags, known);
   const { id, header } = await untilInterrupted(context, async () => {
-    const { chunks, wanted } = await openSource(context, which, flags.in);
+    const { chunks, wanted } = await openSource(context, which, flags);
     return verified(
       showUnpacking(context, (onProgress) =>
         restoreSnapshot(chunks, {

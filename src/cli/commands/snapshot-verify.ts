@@ -10,12 +10,11 @@ import type { Context } from '../context.ts';
 import { verified } from '../failure.ts';
 import { showAuditSummary } from '../show-audit.ts';
 import { headerRows } from '../show-snapshot.ts';
-import { openSource } from '../snapshot-source.ts';
+import { openSource, type SnapshotSource, type SourceFlags } from '../snapshot-source.ts';
 import { table } from '../text.ts';
 import { makeScratch, showUnpacking, untilInterrupted } from '../unpacking.ts';
 
-export interface VerifyFlags {
-  readonly in: string;
+export interface VerifyFlags extends SourceFlags {
   readonly scratch?: string;
   readonly quick?: boolean;
 }
@@ -28,10 +27,11 @@ export async function verifySnapshot(
   const { globals, io } = context;
   const directory = await makeScratch(flags.scratch ?? tmpdir());
   await using _ = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
-  const { snapshot, summary } = await untilInterrupted(context, async () => {
-    const unpacked = await unpack(context, { which, place: flags.in, directory });
+  const { snapshot, summary, isNamed } = await untilInterrupted(context, async () => {
+    const source = await openSource(context, which, flags);
+    const unpacked = await unpack(context, { source, directory });
     const audited = flags.quick === true ? null : await audit(context, unpacked.path);
-    return { snapshot: unpacked, summary: audited };
+    return { snapshot: unpacked, summary: audited, isNamed: source.wanted !== undefined };
   });
   if (globals.isJson) {
     const { id, header } = snapshot;
@@ -42,19 +42,19 @@ export async function verifySnapshot(
     summary === null
       ? context.style('good', 'verified, but for the approvals under the checkpoint')
       : showAuditSummary(summary, context);
-  await context.print(`${rows.split('\n').map(escapeText).join('\n')}\n${found}`);
+  const lines = [...rows.split('\n').map(escapeText), found, ...(isNamed ? [] : [UNNAMED])];
+  await context.print(lines.join('\n'));
 }
+
+const UNNAMED =
+  'its name does not tell its id: when it was made, and by which program, its header alone says; compare the id, or give it with --id';
 
 async function unpack(
   context: Context,
-  {
-    which,
-    place,
-    directory,
-  }: { readonly which: string; readonly place: string; readonly directory: string },
+  { source, directory }: { readonly source: SnapshotSource; readonly directory: string },
 ): Promise<UnpackedSnapshot> {
   const { globals, io } = context;
-  const { chunks, wanted } = await openSource(context, which, place);
+  const { chunks, wanted } = source;
   return verified(
     showUnpacking(context, (onProgress) =>
       unpackVerified(chunks, {

@@ -11,6 +11,7 @@ import { type VerifyFlags, verifySnapshot } from './snapshot-verify.ts';
 
 export function defineSnapshot(command: Command, context: Context): void {
   const place = `where to look for an id: ${PLACE}`;
+  const id = 'the id it must have, for a file whose name does not tell it';
   command
     .command('create')
     .summary('make one of a running server, verified')
@@ -37,6 +38,7 @@ export function defineSnapshot(command: Command, context: Context): void {
     )
     .argument('<snapshot>', WHICH)
     .option('--in <place>', place, DEFAULT_PLACE)
+    .option('--id <hash>', id)
     .option(
       '--scratch <dir>',
       'where there is room for the database; default: the temporary directory',
@@ -45,10 +47,14 @@ export function defineSnapshot(command: Command, context: Context): void {
     .action((which: string, flags: VerifyFlags) =>
       explained(verifySnapshot(context, which, flags), ['fork', 'pruned']),
     );
-  defineRestore(command, context, place);
+  defineRestore(command, context, { place, id });
 }
 
-function defineRestore(command: Command, context: Context, place: string): void {
+function defineRestore(
+  command: Command,
+  context: Context,
+  { place, id }: { readonly place: string; readonly id: string },
+): void {
   command
     .command('restore')
     .summary('make one the data of a new server')
@@ -58,6 +64,7 @@ function defineRestore(command: Command, context: Context, place: string): void 
     .argument('<snapshot>', WHICH)
     .requiredOption('--data <dir>', 'the data directory: empty, or not there yet')
     .option('--in <place>', place, DEFAULT_PLACE)
+    .option('--id <hash>', id)
     .option('--any-registry', 'without --registry: take whichever registry it is')
     .option('--high-water <file>', 'compare with this high-water mark')
     .option('--checkpoint <file...>', 'compare with checkpoints that were noted elsewhere')

@@ -2,10 +2,11 @@
  * A snapshot from anywhere unpacked into a directory of its own and verified there, whole, before anybody
  * opens it as a registry: its bytes, its entries, its rows, and what no log key has vouched for.
  */
-import { rm, stat, statfs } from 'node:fs/promises';
+import { open, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RegistryError } from '../../core/error.ts';
 import type { Hash } from '../../core/hash.ts';
+import { formatTime, SKEW_MS } from '../../core/time.ts';
 import { openSqliteStore } from '../../store/sqlite.ts';
 import { SCHEMA_VERSION } from '../../store/sqlite-schema.ts';
 import { runBoth } from '../reporting-thread.ts';
@@ -75,6 +76,7 @@ export async function unpackVerified(
       signal,
       async (either) => {
         await assertBoundedInThread(path, either);
+        await assertSaid(path, header, now());
         if (header.schemaVersion < SCHEMA_VERSION) await bringUpToDate(path);
         return verifyInThreads(path, {
           foreign: { now: now() },
@@ -120,6 +122,32 @@ async function assertRoom(directory: string, bytes: number): Promise<void> {
       'read_only',
       `expected ${needed} bytes free in ${directory} to unpack a snapshot, got ${bavail * bsize}: make room, or choose another directory`,
     );
+}
+
+/** What no entry says: a header that lies about it is found no other way. */
+async function assertSaid(path: string, header: SnapshotHeader, now: number): Promise<void> {
+  const { schemaVersion, createdAt } = header;
+  const got = await userVersion(path);
+  if (got !== schemaVersion)
+    throw new RegistryError(
+      'storage_damaged',
+      `expected a database of schema version ${schemaVersion} by its header, got one of ${got}`,
+    );
+  if (Date.parse(createdAt) > now + SKEW_MS)
+    throw new RegistryError(
+      'storage_damaged',
+      `expected one that was made by ${formatTime(now)}, got ${createdAt} by its header: set the clock of this machine, if that is what is wrong`,
+    );
+}
+
+/** A number of 4 bytes in the first page of every SQLite file. */
+const USER_VERSION_AT = 60;
+
+async function userVersion(path: string): Promise<number> {
+  await using file = await open(path, 'r');
+  const bytes = new Uint8Array(4);
+  await file.read(bytes, 0, bytes.length, USER_VERSION_AT);
+  return new DataView(bytes.buffer).getUint32(0);
 }
 
 /** As a server would at its start; what it throws is told as of a database. */

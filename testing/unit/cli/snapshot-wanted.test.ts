@@ -8,7 +8,7 @@ import { openSqliteStore } from '../../../src/store/sqlite.ts';
 import { runCli } from '../../support/cli-io.ts';
 import { openPlainServer } from '../../support/plain-server.ts';
 import { openTestRegistry, put } from '../../support/registry.ts';
-import { packTest, type TestSnapshot } from '../../support/snapshot.ts';
+import { packTest, type TestSnapshot, withHeader } from '../../support/snapshot.ts';
 import { makeDirectory } from '../../support/store-sqlite.ts';
 
 const IDLE = { metrics: { fsync() {}, checkpointed() {} }, onFatal: assert.fail };
@@ -110,4 +110,39 @@ test('a file of any other name is whichever snapshot it is', async () => {
   const { code, stderr, data } = await restore(path);
   assert.equal(code, 0, stderr);
   assert.ok(existsSync(join(data, 'registry.db')));
+});
+
+test('a file of any other name is the one whose id is given, or refused', async () => {
+  const { asked, given } = pair();
+  const later = withHeader(given.path, { created_at: '2026-11-21T09:01:00.000Z' });
+  for (const run of [restore, verify]) {
+    assert.equal((await run(given.path, ['--id', given.id])).code, 0);
+    for (const [path, id] of [
+      [given.path, asked.id],
+      [later, given.id],
+    ] as const) {
+      const { code, stderr } = await run(path, ['--id', id]);
+      assert.equal(code, 3, stderr);
+      assert.match(stderr, new RegExp(`expected the snapshot ${id}, got .*: another one`));
+    }
+    const { code, stderr } = await run(given.path, ['--id', 'b3:1']);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /expected --id with an id \(b3:\.\.\.\), got b3:1/);
+    const two = await run(asked.id, ['--id', given.id]);
+    assert.equal(two.code, 2, two.stderr);
+  }
+});
+
+test('verify says what the header alone says where no name tells the id', async () => {
+  const { given } = pair();
+  const later = withHeader(given.path, { created_at: '2026-11-21T09:01:00.000Z' });
+  const unnamed = await verify(later);
+  assert.equal(unnamed.code, 0, unnamed.stderr);
+  assert.match(unnamed.stdout, /^its name does not tell its id: when it was made.*--id$/m);
+  const named = await verify(given.path, ['--id', given.id]);
+  assert.doesNotMatch(named.stdout, /its name/);
+  const data = withHeader(given.path, { created_at: '2126-11-21T09:01:00.000Z' });
+  const { code, stderr } = await verify(data);
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /made by 2.*, got 2126-11-21T09:01:00\.000Z by its header: set the clock/);
 });

@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { zstdCompressSync } from 'node:zlib';
 import { canonicalBytes, parseCanonical } from '../../../src/core/canonical.ts';
 import { RegistryError } from '../../../src/core/error.ts';
 import { hashOf } from '../../../src/core/hash.ts';
+import { SKEW_MS } from '../../../src/core/time.ts';
 import { readFrom } from '../../../src/server/snapshot/directory-place.ts';
 import {
   assertFacts,
@@ -14,13 +16,16 @@ import {
   encodeHeader,
   isSnapshotName,
   MAX_HEADER_BYTES,
+  type SnapshotHeader,
   snapshotName,
 } from '../../../src/server/snapshot/header.ts';
 import { packDatabase } from '../../../src/server/snapshot/pack.ts';
 import { type Chunks, openSnapshot, unpackSnapshot } from '../../../src/server/snapshot/unpack.ts';
+import { unpackVerified } from '../../../src/server/snapshot/unpack-verified.ts';
 import { openSqliteStore } from '../../../src/store/sqlite.ts';
 import { makeRandom } from '../../support/random.ts';
 import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
+import { START } from '../../support/signers.ts';
 import { packTest, type TestSnapshot, withHeader, written } from '../../support/snapshot.ts';
 import { makeDirectory } from '../../support/store-sqlite.ts';
 
@@ -301,6 +306,78 @@ test('a header about another database is found, whatever it lies about', () => {
       message: new RegExp(name),
     });
 });
+
+/** The line with each of its bits changed in turn. */
+function* flips(line: Uint8Array): Generator<Uint8Array> {
+  for (let bit = 0; bit < line.length * 8; bit++) {
+    const at = bit >> 3;
+    yield line.with(at, (line[at] ?? 0) ^ (1 << (bit & 7)));
+  }
+}
+
+test('under its name, or its id, no bit of the header is another', async () => {
+  const { line } = splitAt(snapshot.path);
+  const { id } = snapshot;
+  const open = (changed: Uint8Array, wanted: string) =>
+    openSnapshot(inPieces(Buffer.concat([changed, Uint8Array.of(0x0a)]), line.length + 1), wanted);
+  for (const wanted of [id, snapshotName({ version: 2, id })]) {
+    assert.equal((await open(line, wanted)).id, id);
+    for (const changed of flips(line))
+      await assert.rejects(
+        open(changed, wanted),
+        ({ code }: RegistryError) => code === 'storage_damaged' || code === 'storage_newer',
+      );
+  }
+});
+
+test('of a header without its id, all is held against the database but when and by what it was made', async () => {
+  const { line } = splitAt(snapshot.path);
+  const { header, path } = snapshot;
+  const verify = (changed: Uint8Array) =>
+    unpackVerified(
+      inPieces(Buffer.concat([changed, Uint8Array.of(0x0a), splitAt(path).body]), 4_096),
+      {
+        directory: makeDirectory(),
+        registry: undefined,
+        now: () => START,
+        onProgress: () => undefined,
+        signal,
+      },
+    );
+  const [free, held] = [new Set<string>(), new Set<string>()];
+  for (const changed of flips(line)) {
+    const read = headerIn(changed);
+    if (read === undefined) continue;
+    const names = (Object.keys(header) as (keyof SnapshotHeader)[]).filter(
+      (name) => !isDeepStrictEqual(read[name], header[name]),
+    );
+    const [name] = names;
+    assert.ok(name !== undefined && names.length === 1, 'one bit changes one member');
+    const isFree = name === 'program' || Date.parse(read.createdAt) <= START + SKEW_MS;
+    if (isFree && ['program', 'createdAt'].includes(name)) free.add(name);
+    else if (!held.has(name)) {
+      // Each member is compared whole: one bit of it is enough to see that it is.
+      held.add(name);
+      await assert.rejects(verify(changed), { code: 'storage_damaged' }, name);
+    }
+  }
+  assert.deepEqual([...free].sort(), ['createdAt', 'program']);
+  // `tree_size` says the version again.
+  const never = ['program', 'version'];
+  assert.deepEqual(
+    Object.keys(header).filter((name) => !held.has(name)),
+    Object.keys(header).filter((name) => never.includes(name)),
+  );
+});
+
+/** `undefined`: none is read in it. */
+function headerIn(line: Uint8Array): SnapshotHeader | undefined {
+  try {
+    return decodeHeader(line);
+  } catch {
+    return undefined;
+  }
+}
 
 test('a header that does not fit is not written', async () => {
   const to = join(makeDirectory(), 'large.qsnap');
