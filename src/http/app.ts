@@ -16,6 +16,7 @@ import { headRoutes } from './head.ts';
 import { Inflight } from './inflight.ts';
 import { logRoutes } from './log.ts';
 import { metaRoutes } from './meta.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { proofRoutes } from './proofs.ts';
 import { proposalReads, proposalWrites } from './proposals.ts';
 import { ReadyAnswers } from './ready-answers.ts';
@@ -85,6 +86,8 @@ function createHandlers(
   const { registry } = deps;
   const fixed = limits();
   const bodies = new BodyCache(fixed.maxCachedBytes);
+  const inTurn = oneAtATime(deps);
+  const { readDescriptor, readHistory } = descriptorRoutes(deps);
   const { readOpenApi, readSchema, ...probes } = metaRoutes(deps);
   const reads = {
     readOpenApi,
@@ -93,9 +96,10 @@ function createHandlers(
     ...streamRoutes(deps, openStream),
     ...versionRoutes(registry, ready),
     ...setRoutes(deps, fixed, bodies),
-    ...descriptorRoutes(deps),
+    readDescriptor,
+    readHistory: inTurn(readHistory),
     ...diffRoutes(deps, limits),
-    ...entryRoutes(registry),
+    readEntries: inTurn(entryRoutes(registry).readEntries),
     ...logRoutes(deps, { bodies, ready }),
     ...proofRoutes(registry),
     ...retentionRoutes(registry),

@@ -111,6 +111,8 @@ export interface HttpDeps {
   readonly clientAddress: (c: Context) => string;
   /** Destroys the connection: the only way to end an answer whose reader does not read. */
   readonly hangUp: (c: Context) => void;
+  /** A whole body is about to be sent: what it holds until its reader has taken it may be bounded. */
+  readonly holdBody?: (c: Context, body: Uint8Array) => void;
   /** Answers with a stream by itself, without a body that is pulled. */
   readonly sendEvents?: SendEvents;
   /** Answers with a stream whose pieces are given away, likewise. */

@@ -4,7 +4,7 @@ import { RegistryError } from '../core/error.ts';
 import type { Asker, Difference, Registry } from '../registry/registry.ts';
 import { Slots, Turns } from '../registry/slots.ts';
 import { answerBytes } from './answer.ts';
-import { askerOf } from './asker.ts';
+import { askerOf, hungUp } from './asker.ts';
 import { matchesEtag, notModified } from './conditional.ts';
 import type { HttpDeps, HttpLimits } from './deps.ts';
 import { isLong, streamDifference, wholeDifference } from './diff-body.ts';
@@ -69,10 +69,7 @@ async function readChanges(
   { from, to }: Range,
   asker: Asker,
 ): Promise<readonly Difference[]> {
-  if (asker.signal?.aborted === true)
-    throw new RegistryError('overloaded', 'expected a reader that waits, got one that hung up', {
-      details: { reason: 'hung_up' },
-    });
+  if (asker.signal?.aborted === true) throw hungUp();
   const changes = await registry.reader.diff({ from, to }, asker);
   if (changes === undefined) throw noSuchVersion(registry, Math.max(from, to));
   return changes;

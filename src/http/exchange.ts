@@ -142,7 +142,7 @@ function logRefusal(
 }
 
 function respond(
-  deps: Pick<HttpDeps, 'sendEvents' | 'sendPieces' | 'hangUp'>,
+  deps: Pick<HttpDeps, 'sendEvents' | 'sendPieces' | 'holdBody' | 'hangUp'>,
   c: Context,
   { answer, corrId }: { readonly answer: Answer; readonly corrId: string },
 ): Response {
@@ -159,6 +159,7 @@ function respond(
   const isSentHere = c.req.method !== 'HEAD' && body instanceof ReadableStream && isGivenAway;
   if (isSentHere === true && deps.sendPieces !== undefined)
     return deps.sendPieces(c, body, { status, headers: new Headers(headers) });
+  if (c.req.method !== 'HEAD' && body instanceof Uint8Array) deps.holdBody?.(c, body);
   // The cast drops SharedArrayBuffer from the type: no bytes here are shared memory.
   if (c.req.method !== 'HEAD') return new Response(body as BodyInit | null, { status, headers });
   if (body instanceof ReadableStream) body.cancel().catch(() => undefined);

@@ -2,4 +2,6 @@
 export interface HttpTimers {
   setTimeout(run: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
+  /** After what waits already. */
+  soon(run: () => void): void;
 }

@@ -54,12 +54,13 @@ export class Turns {
     this.#free = count;
   }
 
-  /** Runs it in its turn. Throws what it throws. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Runs it in its turn: at once where one is free. Throws what it throws. */
+  async run<T>(work: (hasWaited: boolean) => Promise<T>): Promise<T> {
+    const hasWaited = this.#free === 0;
+    if (hasWaited) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
     try {
-      return await work();
+      return await work(hasWaited);
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free++;

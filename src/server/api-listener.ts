@@ -19,6 +19,7 @@ import { newCorrId } from './corr-id.ts';
 import { readyListener } from './front/ready-listener.ts';
 import { createClientAddress } from './listen/client-address.ts';
 import { fetchListener } from './listen/fetch-listener.ts';
+import { HeldAnswers } from './listen/held-answers.ts';
 import { createTrustedPeers } from './listen/trusted-peers.ts';
 import { UnderWay } from './listen/under-way.ts';
 import { isLoopbackCaller } from './loopback.ts';
@@ -59,6 +60,13 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
   const proxies = () => live().trustedProxies;
   const clientAddress = createClientAddress(proxies);
   const isProxy = createTrustedPeers(proxies);
+  const held = new HeldAnswers({
+    onBrokenOff: ({ address, body }) =>
+      parts.log.info('answer broken off: readers hold too much', {
+        client: address,
+        bytes: body.length,
+      }),
+  });
   const { app, readyReads } = createHttp({
     ...parts,
     limits: () => live().limits,
@@ -79,6 +87,12 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
     },
     clientAddress: (c) => clientAddress(incomingOf(c)),
     hangUp: (c) => incomingOf(c).socket.destroy(),
+    holdBody: (c, body) => {
+      const { incoming, outgoing }: HttpBindings = c.env;
+      if (outgoing.destroyed) return;
+      const breakOff = () => outgoing.destroy();
+      outgoing.once('close', held.hold({ body, address: clientAddress(incoming), breakOff }));
+    },
     sendEvents,
     sendPieces,
     // Not destroyed when it is left: who is refused must still get the answer.

@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -13,6 +12,7 @@ import type { Hash } from '../../src/core/hash.ts';
 import { CHILD_ENV } from '../support/child.ts';
 import { type FaultServer, newPayload, serve, until } from '../support/fault-server.ts';
 import { memoryDir, temporaryDir } from '../support/memory-dir.ts';
+import { isWithoutProc, rssMib } from '../support/process-memory.ts';
 import { untilClosed } from '../support/server-socket.ts';
 import { genesisPayload, makeGovernance, makeSigners } from '../support/signers.ts';
 import { stalledReader, UnixClient } from '../support/unix-client.ts';
@@ -29,19 +29,6 @@ const ROUNDS = IS_LONG ? 10 : 1;
 const COMMITS_PER_ROUND = IS_LONG ? 250 : 60;
 
 const SIGNERS = makeSigners(1);
-
-function isWithoutProc(t: TestContext): boolean {
-  if (existsSync('/proc/self/status')) return false;
-  if (process.env.QUORATE_CI === '1')
-    assert.fail('expected /proc, to see what memory a process has');
-  t.skip('SKIPPED, NOT PASSED: without /proc the memory of another process is not known');
-  return true;
-}
-
-function rssMib(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kib) / 1024;
-}
 
 class Stage {
   readonly server: FaultServer;
