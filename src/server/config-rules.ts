@@ -1,6 +1,6 @@
 /** What settings say about one another: mistakes that no single value shows. */
 import { statfsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { excerpt } from '../core/error.ts';
 import type { SettingKey, SettingValues } from './config-schema.ts';
 import { type Address, formatAddress } from './config-values.ts';
@@ -52,6 +52,7 @@ const RULES: readonly Rule[] = [
   { of: ['profile', 'listen'], violation: listenOnDisk },
   { of: ['profile', 'operator_listen'], violation: operatorOnDisk },
   { of: ['min_free_space', 'warn_free_space'], violation: lateWarning },
+  { of: ['high_water', 'data', 'profile'], violation: markInData },
   ...NEEDS_DISK.map(
     (key): Rule => ({ of: ['profile', key], violation: (draft) => uselessInMemory(draft, key) }),
   ),
@@ -184,6 +185,14 @@ function lateWarning(draft: Draft): string | undefined {
   const { min_free_space: min, warn_free_space: warn } = draft.values;
   if (warn === 0 || warn >= min || !isGiven(draft, 'warn_free_space')) return undefined;
   return `${draft.place('warn_free_space')}: expected at least min_free_space, or 0B, got ${warn} bytes and ${min}: writes would be refused before anybody is warned`;
+}
+
+/** In the same directory it would be restored together with what it is to be compared with. */
+function markInData({ values: { high_water: mark, data, profile }, place }: Draft) {
+  if (profile === 'micronode' || mark === '') return undefined;
+  const way = relative(resolve(data), resolve(mark));
+  if (way !== '' && (/^\.\.(\/|$)/.test(way) || isAbsolute(way))) return undefined;
+  return `${place('high_water')}: expected high_water outside of data, got ${excerpt(mark)}: a backup that is restored would bring its own mark along`;
 }
 
 function uselessInMemory(draft: Draft, key: SettingKey): string | undefined {

@@ -3,7 +3,6 @@
  * mark. Whatever is wrong with what the settings name is told before anything is opened.
  */
 import { readFile } from 'node:fs/promises';
-import { isAbsolute, relative, resolve } from 'node:path';
 import { RegistryError } from '../core/error.ts';
 import { NO_WITNESSES, parsePolicy, type WitnessPolicy } from '../core/tlog/policy.ts';
 import { clockNameOf, openClock } from '../registry/clock.ts';
@@ -30,7 +29,7 @@ export interface CosignerParts {
 
 /** Throws `invalid_request`, naming the setting or the file and the remedy. */
 export async function openCosigners(
-  { cosigners, dataDir, profile }: Pick<Config, 'cosigners' | 'dataDir' | 'profile'>,
+  { cosigners }: Pick<Config, 'cosigners'>,
   { metrics, log }: CosignerParts,
 ): Promise<readonly OpenCosigner[]> {
   const world = { metrics, log, now: Date.now, timers: TIMERS, verifier: createNoteVerifier() };
@@ -46,7 +45,6 @@ export async function openCosigners(
       }),
     );
   if (highWater !== null) {
-    if (profile === 'macronode') assertOutside(highWater, dataDir);
     await assertMarkCanBeKept(highWater);
     opened.push(openHighWater({ ...world, file: createMarkFile(highWater) }));
   }
@@ -85,16 +83,6 @@ async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
       { cause },
     );
   }
-}
-
-/** In the same directory it would be restored together with what it is to be compared with. */
-function assertOutside(path: string, dataDir: string): void {
-  const way = relative(resolve(dataDir), resolve(path));
-  if (way !== '' && (way.startsWith('..') || isAbsolute(way))) return;
-  throw new RegistryError(
-    'invalid_request',
-    `expected high_water outside of data, got ${path}: a backup that is restored would bring its own mark along`,
-  );
 }
 
 /** What readers may be told of them: the policy in force, and the clock's verifier key for an origin. */

@@ -63,6 +63,16 @@ test('config check tells every mistake at once, and where it stands', async () =
   assert.match(good.stderr, /the configuration is valid: 1 of \d+ settings are given/);
 });
 
+test('config check and serve end with 2 for a high-water mark inside of data, and tell what else is wrong', async () => {
+  const data = makeDirectory();
+  for (const command of [['config', 'check'], ['serve']]) {
+    const settings = ['--data', data, '--high-water', join(data, 'mark'), '--tls-cert', 'a.pem'];
+    const { code, stderr } = await runCli([...command, ...settings]);
+    assert.equal(code, 2, command.join(' '));
+    assert.match(stderr, /got 2 mistakes:\n.*--high-water: expected high_water outside of data/s);
+  }
+});
+
 test('the configuration file may come from the environment, and must be there', async () => {
   const env = { QUORATE_CONFIG: writeConfig('max_streams = 7\n') };
   assert.match((await runCli(['config', 'print'], { env })).stdout, /^max_streams = "7" /m);

@@ -277,7 +277,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   clock_key: 'canary.pem',
   clock_name: 'canary',
   clock_interval: '1s',
-  high_water: 'canary',
+  high_water: 'canary.mark',
   operator_listen: 'off',
   token_key: `ed25519/${'0'.repeat(64)}`,
   token_revocations: 'canary',
