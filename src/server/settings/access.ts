@@ -6,8 +6,12 @@ import { APPLIES, bytes, choice, pathOrNone, setting } from './setting.ts';
 
 export const ACCESS = {
   operator_listen: setting({
-    expected: 'auto, off, or the path of a Unix socket',
-    parse: (text) => (text === '' || text.includes('\0') ? undefined : text),
+    expected: 'auto, off, or the path of a Unix socket with a / in it, such as ./operator.sock',
+    // Without one it would be an address, or a word for off, that somebody meant.
+    parse: (text) => {
+      const isPath = text.includes('/') && !text.includes('\0');
+      return isPath || text === 'auto' || text === 'off' ? text : undefined;
+    },
     initial: 'auto',
     meaning:
       'where operator acts are taken: freeze, thaw, reload, snapshot, compact; auto: `operator.sock` in `data`, off for a micronode without `data`',

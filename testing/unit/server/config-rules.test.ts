@@ -117,6 +117,15 @@ test('a weaker source that is overridden takes no part in a contradiction', () =
   assert.deepEqual(violationsOf(sources), []);
 });
 
+test('the operator socket has a path with a slash: an address or a word for off is none', () => {
+  for (const operator_listen of ['127.0.0.1:7072', 'none', 'false', 'disabled', 'operator.sock'])
+    assert.deepEqual(violationsOf({ flags: { operator_listen } }), [
+      `--operator-listen: expected auto, off, or the path of a Unix socket with a / in it, such as ./operator.sock, got "${operator_listen}"`,
+    ]);
+  for (const operator_listen of ['./operator.sock', 'run/o', '/run/o', 'off', 'auto'])
+    assert.deepEqual(violationsOf({ flags: { operator_listen } }), []);
+});
+
 test('the operator socket lies in data, and for a micronode only where it was given one in memory', () => {
   const socket = (flags: Record<string, string>) =>
     loadConfig({ flags, isInMemory: isInTestMemory }).operatorListen;
