@@ -157,6 +157,18 @@ test('one pod has the volume, and there is time to drain before it is killed', (
   assert.equal(at(kind('PodDisruptionBudget'), 'spec', 'maxUnavailable'), 1);
 });
 
+test('a start that rewrites a full volume has the time and the temporary room for it', () => {
+  const gibibytes = (text: Json | undefined) => Number(/^(\d+)Gi$/.exec(String(text))?.[1]);
+  const claim = at(kind('StatefulSet'), 'spec', 'volumeClaimTemplates', 0, 'spec');
+  const full = gibibytes(at(claim, 'resources', 'requests', 'storage'));
+  const probe = at(container, 'startupProbe');
+  const seconds = Number(at(probe, 'periodSeconds')) * Number(at(probe, 'failureThreshold'));
+  assert.ok(seconds >= 30 * full);
+  const tmp = list(at(pod, 'volumes')).find((volume) => at(volume, 'name') === 'tmp');
+  assert.equal(at(tmp, 'emptyDir', 'medium'), undefined);
+  assert.ok(gibibytes(at(tmp, 'emptyDir', 'sizeLimit')) >= full);
+});
+
 test('the pod runs as the user of the image, with no rights and nothing to write but its volumes', () => {
   const [uid, gid] = only(image, 'USER').split(':').map(Number);
   assert.deepEqual(at(pod, 'securityContext'), {
