@@ -1,6 +1,5 @@
 /** A registry made up to be measured: entries of ten changes each, properly approved, under a signed checkpoint. */
 import { createHash, sign } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 import { encodeBase64, encodeUtf8 } from '../../core/bytes.ts';
 import { type Appended, appendEntry } from '../../core/chain.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
@@ -19,7 +18,7 @@ import { signApproval } from '../signing.ts';
 export interface MadeRegistryOptions {
   /** A file that is not there yet. */
   readonly path: string;
-  /** Of the database, about. */
+  /** Of the database, about; no less than an empty one has. */
   readonly bytes: number;
   /** Of a descriptor's spec, about. */
   readonly specBytes: number;
@@ -35,6 +34,8 @@ const SIGNERS = ['org:bench#one', 'org:bench#two', 'org:bench#three'];
 const THRESHOLD = 2;
 const PAGE = 64;
 const CHANGES = 10;
+/** In the payload, and as a value; and what else an entry has. */
+const STORED_TIMES = 2.5;
 /** So many ids, some of them changed often and most seldom. */
 const IDS = 50_000;
 const HOT_IDS = 500;
@@ -53,10 +54,12 @@ export async function makeRegistry({
   const maker = new EntryMaker({ verifier, now, specBytes });
   await using missing = await openMissing(path, verifier);
   await missing.append([await maker.genesis()]);
-  for (let done = 0; done < bytes && !signal.aborted; done = (await stat(path)).size) {
+  for (let done = await missing.bytes(); done < bytes && !signal.aborted; ) {
+    const length = Math.min(PAGE, Math.ceil((bytes - done) / (specBytes * CHANGES * STORED_TIMES)));
     const page: EntryBytes[] = [];
-    while (page.length < PAGE) page.push(await maker.next());
+    while (page.length < length) page.push(await maker.next());
     await missing.append(page);
+    done = await missing.bytes();
     onProgress(Math.min(done, bytes), bytes);
   }
   if (missing.chain !== null) await missing.keepCheckpoint(maker.checkpoint(missing.chain));

@@ -6,8 +6,8 @@ export type RunConfig = Readonly<Record<string, unknown>>;
 
 export interface BenchResult<Loads extends object> {
   readonly bench: 'get' | 'put' | 'mixed' | 'watch' | 'verify' | 'snapshot' | 'blob';
-  /** Of the service; of a file, its path. */
-  readonly url: string;
+  /** Of the service; left out where none takes part. */
+  readonly url?: string;
   /** As `GET /version` tells it; `null`: something else answers there. */
   readonly server_version: string | null;
   readonly generator_version: string;

@@ -14,8 +14,8 @@ const MAX_VERSION_BYTES = 64 * 1024;
 export interface BenchRun<Loads extends object> {
   readonly bench: BenchResult<Loads>['bench'];
   readonly config: RunConfig;
-  /** What is measured where it is no service; then none is asked for its version. */
-  readonly file?: string;
+  /** `false`: none takes part, and none is asked for its version. Default: true. */
+  readonly isOfService?: boolean;
   /** Ends early, with what there is, when `signal` aborts. */
   readonly run: (signal: AbortSignal) => Promise<Loads>;
   readonly show: (result: BenchResult<Loads>) => string;
@@ -26,16 +26,16 @@ export interface BenchRun<Loads extends object> {
 /** Prints the result, then throws when something failed or somebody interrupted. */
 export async function runBench<Loads extends object>(
   context: Context,
-  { bench, config, file, run, show, failures }: BenchRun<Loads>,
+  { bench, config, isOfService = true, run, show, failures }: BenchRun<Loads>,
 ): Promise<void> {
   const { io, globals } = context;
-  const server_version = file === undefined ? await serverVersion(context) : null;
+  const server_version = isOfService ? await serverVersion(context) : null;
   const began_at = formatTime(io.now());
   context.endOnInterrupt();
   const loads = await run(io.interrupt);
   const result: BenchResult<Loads> = {
     bench,
-    url: file ?? globals.url,
+    ...(isOfService && { url: globals.url }),
     server_version,
     generator_version: readBuildInfo().version,
     node: process.version,

@@ -22,7 +22,8 @@ export function showHeading({
   const settings = Object.entries(config)
     .filter(([, value]) => value !== null && value !== false)
     .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(' ') : value}`);
-  return escapeText(`${bench}: ${server} at ${url}; ${settings.join(', ')}`);
+  const place = url === undefined ? '' : ` at ${url}`;
+  return escapeText(`${bench}: ${server}${place}; ${settings.join(', ')}`);
 }
 
 /** Milliseconds with three figures after the point: microseconds. */

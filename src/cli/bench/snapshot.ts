@@ -84,7 +84,7 @@ async function benchSnapshot(context: Context, flags: SnapshotFlags): Promise<vo
   try {
     await runBench<SnapshotLoads>(context, {
       bench: 'snapshot',
-      file: data ?? 'a registry that was made up',
+      isOfService: false,
       config: {
         data: data ?? null,
         size_bytes: isMade ? size : null,

@@ -6,6 +6,7 @@ import type { Hash } from '../../core/hash.ts';
 import { decodeLeaf, type EntryBytes } from '../../core/leaf.ts';
 import { decodePayload, type Payload } from '../../core/payload.ts';
 import type { Chain } from '../../core/rules.ts';
+import { formatTime } from '../../core/time.ts';
 import type { Verifier } from '../../core/verifier.ts';
 import { erasableIn } from '../../registry/erasing.ts';
 import { loadChain } from '../../registry/load.ts';
@@ -21,6 +22,8 @@ export interface Missing extends AsyncDisposable {
   append(entries: readonly EntryBytes[]): Promise<void>;
   /** A checkpoint of the chain as it stands, which the caller has verified. */
   keepCheckpoint(note: string): Promise<void>;
+  /** How large the database is, once its write-ahead log was folded. */
+  bytes(): Promise<number>;
 }
 
 /** Over a database that nobody else has open, and that was verified; made when there is none. */
@@ -103,10 +106,17 @@ class MissingEntries implements Missing {
     return this.#store.putCheckpoint(note);
   }
 
+  async bytes(): Promise<number> {
+    const { after } = await this.#store.compact({ expiredBefore: NOTHING_EXPIRED });
+    return after.mainBytes + after.logBytes;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#store[Symbol.asyncDispose]();
   }
 }
+
+const NOTHING_EXPIRED = formatTime(0);
 
 /** By its leaf, which need not be true: `verifyEntry` finds that out. */
 function isErasing({ leaf }: EntryBytes): boolean {
