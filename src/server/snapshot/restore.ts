@@ -116,7 +116,7 @@ async function assertEmpty(path: string): Promise<void> {
   if (found.length === 0) return;
   throw new RegistryError(
     'invalid_request',
-    `expected an empty directory or none at ${path}, got one with ${found.length} names in it: a registry is restored to a new place, and never over another one`,
+    `expected an empty directory or none at ${path}, got one with ${found.length} ${found.length === 1 ? 'name' : 'names'} in it: a registry is restored to a new place, and never over another one`,
   );
 }
 

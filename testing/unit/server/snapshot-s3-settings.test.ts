@@ -42,6 +42,8 @@ test('an address that is not written as one is refused', () => {
     'https://backup',
   ])
     assert.throws(() => parseS3Address(text), { code: 'invalid_request' }, text);
+  const short = () => parseS3Address('s3://x/y');
+  assert.throws(short, /the bucket of 3 to 63 lower-case letters, .* got "?s3:\/\/x\/y/);
 });
 
 test('server and credentials come from the environment, the more particular name first', () => {

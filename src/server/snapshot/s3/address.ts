@@ -31,7 +31,7 @@ export function parseS3Address(text: string): S3Address {
   )
     throw new RegistryError(
       'invalid_request',
-      `expected s3://bucket or s3://bucket/prefix of letters, digits and ! _ . * ' ( ) -, got ${excerpt(text)}`,
+      `expected s3://bucket or s3://bucket/prefix, the bucket of 3 to 63 lower-case letters, digits, . and - between two letters or digits, the prefix of letters, digits and ! _ . * ' ( ) -, got ${excerpt(text)}`,
     );
   return { bucket, prefix };
 }
