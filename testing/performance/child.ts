@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { CHILD_ENV } from '../support/child.ts';
-import { asServer, onlyChild } from './machine.ts';
+import { asServer, onAllCores, onlyChild } from './machine.ts';
 
 export interface ChildServer extends AsyncDisposable {
   readonly url: string;
@@ -26,6 +26,8 @@ export interface NodeChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A program that runs the server as its only child, and its parameters: strace. */
   readonly under?: readonly string[];
+  /** Not on the servers' core alone. */
+  readonly isOnAllCores?: boolean;
   /** Every line that it prints but its URL, as long as it runs. */
   readonly onSaid?: (line: string) => void;
 }
@@ -34,11 +36,11 @@ export interface NodeChildOptions {
 export async function startChild(
   file: string,
   parameters: readonly string[] = [],
-  { nodeFlags = [], env = {}, under = [], onSaid }: NodeChildOptions = {},
+  { nodeFlags = [], env = {}, under = [], isOnAllCores = false, onSaid }: NodeChildOptions = {},
 ): Promise<NodeChild> {
   const node = [process.execPath, ...nodeFlags, join(import.meta.dirname, file), ...parameters];
   const [command = process.execPath, ...rest] = [...under, ...node];
-  const server = asServer(command, rest);
+  const server = (isOnAllCores ? onAllCores : asServer)(command, rest);
   const child = spawn(server.command, server.parameters, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...CHILD_ENV, ...env },

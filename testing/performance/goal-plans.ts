@@ -1,7 +1,9 @@
 /** How each group of goals is measured: five rounds at least, with fresh servers for every second one. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseBytes } from '../../src/server/config-values.ts';
 import type { Bench, BenchPlan } from './bench.ts';
+import { openBlobs } from './blobs.ts';
 import { openCatalogue } from './catalogue.ts';
 import { openChaos } from './chaos.ts';
 import { openEtcd } from './etcd.ts';
@@ -12,6 +14,7 @@ import { commitsPlan, type Effort, pacedPlan, readsPlan, startsPlan } from './pl
 import { openPruning } from './pruning.ts';
 import { openRestarts } from './restarts.ts';
 import { openSlowDisk } from './slow-disk.ts';
+import { openSnapshots } from './snapshots.ts';
 import { openInstalledStarts } from './starts-installed.ts';
 import { openSteady } from './steady.ts';
 
@@ -24,18 +27,35 @@ const ONCE: Effort = { rounds: 1, maxRounds: 1, roundsPerStart: 1 };
 /** A log can be let go of once. */
 const FRESH: Effort = { rounds: 5, maxRounds: 5, roundsPerStart: 1 };
 
+/** Of each gigabyte a round writes two and more. */
+const LARGE_FILES: Effort = { rounds: 3, maxRounds: 6, roundsPerStart: 3 };
+
 const START_ENTRIES = { entries: 100_000, descriptors: 1_000 };
 const SMALL = { entries: 1_000, descriptors: 1_000 };
 const LARGE = { entries: 1_000_000, descriptors: 50_000 };
 const CATALOGUE = { name: 'a catalogue of 50,000', entries: 100_000, descriptors: 50_000 };
+const BLOBS = { size: '64MiB', count: 12 };
 const LETTING_GO = { ...START_ENTRIES, pruned: 30_000, proposals: 2_000, windowMs: 10_000 };
 const MILLION = { name: 'a catalogue of 10^6', entries: 10_000, descriptors: 1_000_000 };
 
 export interface GoalOptions {
   /** Long logs are made once and kept here. */
   readonly cache: string;
+  /** Of the database of `snapshot`. */
+  readonly sizeBytes: number;
   /** What takes long tells how far it is. */
   readonly say: (line: string) => void;
+}
+
+/** Of the goal's work: 1 GB. */
+export const DEFAULT_SIZE = '1000MiB';
+
+/** Of a command line; throws unless it is a size that something can be made up of. */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === undefined || bytes === 0)
+    throw new Error(`expected --size with a size such as 1000MiB, got ${text}`);
+  return bytes;
 }
 
 export const DEFAULT_CACHE: string = join(tmpdir(), 'quorate-perf-logs');
@@ -86,6 +106,8 @@ export const GOAL_PLANS: Readonly<Record<string, (options: GoalOptions) => reado
     pruning: (options) => [
       plan('letting go', () => openPruning({ ...options, ...LETTING_GO }), FRESH),
     ],
+    snapshot: (options) => [plan('snapshots', () => openSnapshots(options), LARGE_FILES)],
+    blob: () => [plan('blobs', () => openBlobs(BLOBS), LARGE_FILES)],
     steady: ({ say }) => [
       plan('ten minutes', () => openSteady({ seconds: 600, onProgress: say }), ONCE),
     ],

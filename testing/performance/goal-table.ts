@@ -301,6 +301,25 @@ export const GOALS: Readonly<Record<string, readonly Goal[]>> = {
     mib: 1_024,
   }),
   pruning: pruningGoals(),
+  snapshot: [
+    {
+      work: 'a snapshot',
+      bounds: [
+        seen('snapshot: database'),
+        ours('snapshot: create', { atLeast: 150 }),
+        ours('snapshot: restore', { atLeast: 150 }),
+        seen('snapshot: read'),
+        seen('snapshot: create, processor'),
+        seen('snapshot: restore, processor'),
+      ],
+    },
+  ],
+  blob: [
+    {
+      work: 'blobs of 64 MiB, two at once',
+      bounds: [ours('blob: put', { atLeast: 320 }), ours('blob: get', { atLeast: 426 })],
+    },
+  ],
   steady: [
     {
       work: 'memory at 2,500/s and 5 commits/s, 10 minutes',

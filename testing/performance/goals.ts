@@ -1,5 +1,5 @@
 /**
- * `scripts/perf goals [GROUP...]`: measures what the registry is to reach, and says what it reaches. Exit status
+ * `scripts/perf goals [GROUP...] [--cache DIR] [--size BYTES] [--others SHARE] [--output DIR]`: measures what the registry is to reach, and says what it reaches. Exit status
  * 0: all that was measured is met. 1: a goal is missed. 2: the machine was too busy to say.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import {
   parseShare,
 } from './bench.ts';
 import type { Figure } from './figure.ts';
-import { DEFAULT_CACHE, GOAL_PLANS } from './goal-plans.ts';
+import { DEFAULT_CACHE, DEFAULT_SIZE, GOAL_PLANS, parseSize } from './goal-plans.ts';
 import { GOALS, type JudgedBound, type JudgedGoal, judgeGoal } from './goal-table.ts';
 import { describeMachine, endOnSignals, pinLoad } from './machine.ts';
 import { findMissing } from './missing.ts';
@@ -26,9 +26,11 @@ const { values, positionals } = parseArgs({
     cache: { type: 'string', default: DEFAULT_CACHE },
     others: { type: 'string', default: String(MAX_OTHERS) },
     output: { type: 'string', default: 'perf' },
+    size: { type: 'string', default: DEFAULT_SIZE },
   },
 });
 
+const sizeBytes = parseSize(values.size);
 const names = positionals.length > 0 ? positionals : Object.keys(GOALS);
 const watch: BenchWatch = {
   maxOthers: parseShare(values.others),
@@ -44,7 +46,7 @@ function plansOf(name: string): readonly BenchPlan[] {
   const plans = GOAL_PLANS[name];
   if (plans === undefined)
     throw new Error(`expected one of ${Object.keys(GOAL_PLANS).join(', ')}, got ${name}`);
-  return plans({ cache: values.cache, say });
+  return plans({ cache: values.cache, sizeBytes, say });
 }
 
 /** What one group lacks is no reason to leave the others out. */

@@ -50,6 +50,18 @@ export function asServer(
   return { command: 'taskset', parameters: ['-c', SERVER_CORE, command, ...parameters] };
 }
 
+/** The command that runs a program on every core, also when this process has one alone. */
+export function onAllCores(
+  command: string,
+  parameters: readonly string[],
+): { readonly command: string; readonly parameters: readonly string[] } {
+  if (!isPinned) return { command, parameters };
+  return {
+    command: 'taskset',
+    parameters: ['-c', `0-${cpus().length - 1}`, command, ...parameters],
+  };
+}
+
 /** Microseconds of processor that the process and its threads have used so far. */
 export function cpuUs(pid: number): number {
   return scheduledUs(pid) ?? tickedUs(pid);
