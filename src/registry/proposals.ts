@@ -152,15 +152,15 @@ export class ProposalBook implements Proposals {
       await running;
       return { isNew: false, head: await this.#committedHead(id) };
     }
-    this.#options.assertWritable();
     const started = performance.now();
-    const commit = this.#options.sequencer.commit({
-      proposal: pending.proposal,
-      corrId: options.corrId,
-      approvals: () => [...pending.approvals.values()],
-    });
-    this.#committing.set(id, commit);
     try {
+      this.#options.assertWritable();
+      const commit = this.#options.sequencer.commit({
+        proposal: pending.proposal,
+        corrId: options.corrId,
+        approvals: () => [...pending.approvals.values()],
+      });
+      this.#committing.set(id, commit);
       const { leaf } = await commit;
       this.#options.metrics.commit({
         seconds: (performance.now() - started) / 1000,

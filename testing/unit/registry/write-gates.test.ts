@@ -7,6 +7,7 @@ import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
+import { metricsWith } from '../../support/server-golden.ts';
 import { descriptorsPayload } from '../../support/signers.ts';
 
 interface TestGate extends WriteGate {
@@ -63,6 +64,27 @@ test('a shut gate refuses every kind of write with its name, and reads do not no
   assert.equal((await writes.commit()).head.version, 1);
   gate.isShut = true;
   assert.equal((await writes.commit()).isNew, false, 'what was committed is answered as before');
+});
+
+test('a commit that a gate refuses is counted as rejected, one of no proposal as none', async () => {
+  const gate = testGate('freeze');
+  const results: string[] = [];
+  const metrics = metricsWith();
+  const real = await openTestRegistry({
+    gates: [gate],
+    metrics: { ...metrics, updated: (result) => results.push(result) },
+  });
+  const { approve, commit } = await prepared(real);
+  await approve();
+  const nothing = descriptorsPayload(real.registryHash, [put('c', {})]).payloadB3;
+  await assert.rejects(real.registry.proposals.commit(nothing), { code: 'unknown_proposal' });
+  assert.deepEqual(results, ['committed']);
+  gate.isShut = true;
+  for (let i = 0; i < 2; i++) await assert.rejects(commit, { code: 'frozen' });
+  assert.deepEqual(results, ['committed', 'rejected', 'rejected']);
+  gate.isShut = false;
+  await commit();
+  assert.deepEqual(results.slice(3), ['committed']);
 });
 
 test('a gate that shuts while signatures are verified keeps the approval out', async () => {
