@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { loadConfig } from '../../../src/server/config.ts';
 import { SETTINGS } from '../../../src/server/config-schema.ts';
+import { parseBytes, parseDuration } from '../../../src/server/config-values.ts';
 import { createMetrics } from '../../../src/telemetry/create-metrics.ts';
 
 const page = readFileSync(new URL('../../../CONFIG.md', import.meta.url), 'utf8');
@@ -27,6 +28,19 @@ test('CONFIG.md has exactly the settings of the schema, in its order and with it
     ],
   );
   assert.deepEqual(rows, expected);
+});
+
+test('the units that CONFIG.md lists are those that are taken', () => {
+  const listed = /Durations carry their unit \(([^)]*)\), and so do sizes \(([^)]*)\)/.exec(page);
+  const [durations, sizes] = [listed?.[1], listed?.[2]].map((text = '') =>
+    [...text.matchAll(/`(\w+)`/g)].map(([, unit = '']) => unit),
+  );
+  const isTaken = (parse: (text: string) => unknown) => (unit: string) =>
+    parse(`1${unit}`) !== undefined;
+  const times = ['us', 'ms', 's', 'm', 'h', 'd', 'w', 'y'];
+  assert.deepEqual(durations, times.filter(isTaken(parseDuration)));
+  const bytes = ['B', 'kB', 'KiB', 'MB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
+  assert.deepEqual(sizes, bytes.filter(isTaken(parseBytes)));
 });
 
 test('every metric that a setting names exists', async () => {
