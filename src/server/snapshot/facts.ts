@@ -8,8 +8,7 @@ import type { SnapshotFacts } from './header.ts';
 /** Throws `not_initialised` for an empty database, and `storage_damaged`. */
 export async function readFacts(store: ReadStore): Promise<SnapshotFacts> {
   const [head, genesis] = [await store.head(), await store.entry(0)];
-  if (head === undefined || genesis === undefined)
-    throw new RegistryError('not_initialised', 'expected a registry to copy, got an empty one');
+  if (head === undefined || genesis === undefined) throw emptyRegistry();
   const leaf = assertStoredEntry(head);
   const tree = await loadTree(store, leaf.version + 1);
   return {
@@ -26,4 +25,8 @@ export async function readFacts(store: ReadStore): Promise<SnapshotFacts> {
     treeRoot: tree.root,
     proposals: (await store.proposals()).length,
   };
+}
+
+export function emptyRegistry(): RegistryError {
+  return new RegistryError('not_initialised', 'expected a registry to copy, got an empty one');
 }

@@ -6,6 +6,7 @@ import type { Verifier } from '../../core/verifier.ts';
 import { damaged } from '../../registry/stored.ts';
 import { openSqliteReader } from '../../store/sqlite.ts';
 import { DatabaseScan } from '../../store/sqlite-scan.ts';
+import { emptyRegistry } from './facts.ts';
 import { PageCheck, type RowsKept } from './verify-page.ts';
 import { verifyProposals } from './verify-proposals.ts';
 import { verifyCurrent, verifyOldest } from './verify-set.ts';
@@ -16,21 +17,22 @@ export interface RowsOptions {
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** All of what is beside the log. Expects the payloads to be verified by others. Throws `storage_damaged`. */
+/** All of what is beside the log. Expects the payloads to be verified by others. Throws `not_initialised` for an empty database, `storage_damaged`. */
 export async function verifyRows(path: string, options: RowsOptions): Promise<void> {
   await verifyValues(path, options);
   await verifyOldest(path);
   await verifyCurrent(path);
 }
 
-/** Without the sets that they make. Throws `storage_damaged`. */
+/** Without the sets that they make. Throws likewise. */
 export async function verifyValues(
   path: string,
   { verifier, onProgress }: RowsOptions,
 ): Promise<void> {
   await using store = openSqliteReader({ path });
   const head = await store.head();
-  const total = (head?.version ?? -1) + 1;
+  if (head === undefined) throw emptyRegistry();
+  const total = head.version + 1;
   const { oldest, erasures } = await store.retention();
   const erased = new Set(erasures.map(({ version }) => version));
   assertRows(path, { oldest, erased }, (done) => onProgress(done, total));

@@ -15,7 +15,8 @@ import Database from 'better-sqlite3';
 import { RegistryError } from '../../../src/core/error.ts';
 import { createNativeVerifier } from '../../../src/server/native-verifier.ts';
 import { Snapshots } from '../../../src/server/snapshot/snapshots.ts';
-import { verifyCopy } from '../../../src/server/snapshot/verify-copy.ts';
+import { verifyCopy, verifyLog } from '../../../src/server/snapshot/verify-copy.ts';
+import { verifyRows } from '../../../src/server/snapshot/verify-rows.ts';
 import { openSqliteReader } from '../../../src/store/sqlite.ts';
 import { storageError } from '../../../src/store/sqlite-errors.ts';
 import { assertSound } from '../../../src/store/sqlite-integrity.ts';
@@ -178,6 +179,12 @@ test('a registry in memory has no file to copy, and an empty one nothing to rest
   await assert.rejects(open(null, store).make(WAIT), { code: 'invalid_request' });
   const empty = await openStore(t, join(makeDirectory(), 'registry.db'));
   await assert.rejects(open(dataDir, empty).make(WAIT), { code: 'not_initialised' });
+  // Two threads verify a copy, and either may be the first to say so.
+  const path = join(makeDirectory(), 'registry.db');
+  await openStore(t, path);
+  const options = { verifier: createNativeVerifier(), onProgress: () => undefined };
+  await assert.rejects(verifyRows(path, options), { code: 'not_initialised' });
+  await assert.rejects(verifyLog(path, options), { code: 'not_initialised' });
   assert.deepEqual(namesIn(dataDir), []);
 });
 
