@@ -33,7 +33,7 @@ export function blobReads(
     readBlob: async (c) => {
       const address = readAddress(c);
       const blob = await assertOn(deps.blobs).open(address);
-      if (blob === undefined) throw notFound(`a blob that is here, got ${address}`);
+      if (blob === undefined) throw missing(address);
       try {
         return await answerBlob(deps, c, { address, blob, slots });
       } catch (error) {
@@ -62,7 +62,7 @@ export function blobWrites({
       await attempt.authorizeBlob(head.object.registry);
       registry.assertWritable();
       const { headers, pieces } = bodyOf(c, piecesOf);
-      assertNoCoding(headers);
+      assertNoCoding(headers, 'a blob is the bytes that hash to its address: send it as it is');
       const length = headers.get('content-length');
       const { isNew, bytes } = await store.put(address, {
         parts: wholePieces(pieces),
@@ -128,6 +128,12 @@ function readAddress(c: Context): Hash {
 function assertOn(blobs: BlobStore | undefined): BlobStore {
   if (blobs !== undefined) return blobs;
   throw notFound('a server that keeps blobs, got one that does not: its operator turns them on');
+}
+
+function missing(address: Hash): RegistryError {
+  return notFound(
+    `a blob that is here, got ${address}: put it, or ask a registry that has it; one that no kept version names is collected`,
+  );
 }
 
 function notFound(text: string): RegistryError {

@@ -57,13 +57,13 @@ function assertPlainJson(headers: Headers): void {
     );
 }
 
-/** Throws `unsupported_encoding`. */
-export function assertNoCoding(headers: Headers): void {
+/** Throws `unsupported_encoding`; `why` says what to do. */
+export function assertNoCoding(headers: Headers, why = 'signed bytes travel as they are'): void {
   const coding = headers.get('content-encoding');
   if (coding !== null)
     throw new RegistryError(
       'unsupported_encoding',
-      `expected a body without content-encoding, got ${excerpt(coding)}: signed bytes travel as they are`,
+      `expected a body without content-encoding, got ${excerpt(coding)}: ${why}`,
     );
 }
 
