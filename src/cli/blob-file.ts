@@ -2,7 +2,7 @@
  * A blob into a file: beside it first, as `FILE.part`, which a later run goes on with; under its name only
  * when all of it hashes to its address.
  */
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { cleanedUp, errorCode, firstError, RegistryError } from '../core/error.ts';
 import { formatHash, type Hash, type Hasher } from '../core/hash.ts';
 import { createHasher } from '../server/fast-hash/hasher.ts';
@@ -32,10 +32,17 @@ export async function fetchBlobFile(target: BlobTarget, options: BlobFileOptions
   } catch (cause) {
     if (errorCode(cause) === 'hash_mismatch')
       throw await cleanedUp(cause, () => rm(part, { force: true }));
-    const first = firstError(cause);
+    const both = await cleanedUp(cause, () => removeEmpty(part));
+    const first = firstError(both);
     if (first instanceof Error && 'syscall' in first) throw fileError(`to write ${part}`, first);
-    throw cause;
+    throw both;
   }
+}
+
+/** Of a blob of which nothing came there is nothing to go on with. */
+async function removeEmpty(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.size === 0) await rm(path, { force: true });
 }
 
 async function fetchAll(
