@@ -7,6 +7,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { readProblem } from '../client/problem.ts';
+import { parseRetryAfter } from '../client/retry.ts';
 import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
 
@@ -135,7 +136,7 @@ async function problemOf(answer: IncomingMessage, request: string): Promise<Regi
     status: answer.statusCode ?? 0,
     contentType: answer.headers['content-type'] ?? '',
     bytes: Buffer.concat(parts),
-    retryAfterMs: undefined,
+    retryAfterMs: parseRetryAfter(answer.headers['retry-after'] ?? null, Date.now()),
   });
 }
 

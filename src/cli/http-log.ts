@@ -8,7 +8,7 @@ import type { LogSource } from './log-source.ts';
 import { sayRetry } from './say-retry.ts';
 
 const TIMEOUT_MS = 30_000;
-const MAX_ATTEMPTS = 4;
+export const MAX_ATTEMPTS = 4;
 
 export function createTransport({
   io,

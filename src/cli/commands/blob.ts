@@ -5,6 +5,7 @@ import { firstError, RegistryError } from '../../core/error.ts';
 import { formatHash, type Hash } from '../../core/hash.ts';
 import { hashFile } from '../../server/fast-hash/hash-file.ts';
 import { createHasher } from '../../server/fast-hash/hasher.ts';
+import { sentAgain } from '../blob-again.ts';
 import { fetchBlobFile, mismatch } from '../blob-file.ts';
 import { type BlobTarget, receiveBlob, sendBlob } from '../blob-transfer.ts';
 import { bearerOf } from '../connect.ts';
@@ -54,15 +55,17 @@ async function put(context: Context, target: BlobTarget, path: string) {
       ? fileError(`to read ${path}`, cause)
       : cause;
   });
-  const isNew = await withBar(context, 'MiB sent', (bar) =>
-    sendBlob(target, {
-      address,
-      bytes,
-      pieces: told(createReadStream(path, { highWaterMark: PIECE_BYTES }), (done) =>
-        show(bar, done, bytes),
-      ),
-    }),
-  );
+  const send = () =>
+    withBar(context, 'MiB sent', (bar) =>
+      sendBlob(target, {
+        address,
+        bytes,
+        pieces: told(createReadStream(path, { highWaterMark: PIECE_BYTES }), (done) =>
+          show(bar, done, bytes),
+        ),
+      }),
+    );
+  const isNew = await sentAgain(context, send);
   return { address, bytes, isNew };
 }
 

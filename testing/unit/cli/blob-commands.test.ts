@@ -152,7 +152,11 @@ test('what the registry refuses is told in its words, before everything is sent'
   const { write, blob, file } = await openStage(t);
   const missing = await blob('get', BLOB.address, '-o', file('got'));
   assert.equal(missing.code, 1);
-  assert.match(missing.stderr, /expected a blob that is here/);
+  assert.match(
+    missing.stderr,
+    /expected a blob that is here, got b3:.*: put it, or ask a registry/,
+  );
+  for (const name of ['got', 'got.part']) assert.ok(!existsSync(file(name)), name);
   const none = await blob('put', file('none'));
   assert.equal(none.code, 1);
   assert.match(none.stderr, /to read .*none.*ENOENT/);
@@ -170,6 +174,55 @@ test('a refusal that comes while a blob is being sent ends the sending', async (
   const put = await liar.blob('put', liar.write('large', large.bytes));
   assert.equal(put.code, 1);
   assert.match(put.stderr, /expected room/);
+  assert.equal(liar.ranges.length, 1);
+});
+
+test('who is told to come back comes back, and the blob is sent whole again', async (t) => {
+  const received: number[] = [];
+  const liar = await openLiar(t, (request, response) => {
+    let bytes = 0;
+    request.on('data', (piece: Buffer) => {
+      bytes += piece.length;
+    });
+    request.on('end', () => {
+      received.push(bytes);
+      if (received.length > 2) return void response.writeHead(201).end('{}');
+      const body = JSON.stringify({ code: 'not_ready', detail: 'expected a moment', details: {} });
+      const headers = { 'content-type': 'application/problem+json', 'retry-after': '1' };
+      response.writeHead(503, headers).end(body);
+    });
+  });
+  const began = performance.now();
+  const put = await liar.blob('put', liar.write('one', BLOB.bytes));
+  assert.deepEqual([put.code, put.stdout.trim()], [0, BLOB.address], put.stderr);
+  assert.ok(performance.now() - began >= 2_000);
+  assert.deepEqual(received, [1_000_000, 1_000_000, 1_000_000]);
+  assert.match(put.stderr, /expected a moment; attempt 2 of 4 in 1 s/);
+  assert.match(put.stderr, /attempt 3 of 4 in 1 s/);
+});
+
+test('what coming back would not change is told at once, and the rest after four times', async (t) => {
+  let asked = 0;
+  let status = 503;
+  let code = 'read_only';
+  const liar = await openLiar(t, (request, response) => {
+    asked++;
+    const body = JSON.stringify({ code, detail: 'expected better', details: {} });
+    request.resume().on('end', () => {
+      response.writeHead(status, { 'content-type': 'application/problem+json' }).end(body);
+    });
+  });
+  const path = liar.write('one', BLOB.bytes);
+  const askedFor = async (answer: number, problem: string) => {
+    [asked, status, code] = [0, answer, problem];
+    const put = await liar.blob('put', path);
+    assert.notEqual(put.code, 0);
+    assert.match(put.stderr, /expected better/);
+    return asked;
+  };
+  assert.equal(await askedFor(503, 'read_only'), 1);
+  assert.equal(await askedFor(403, 'forbidden'), 1);
+  assert.equal(await askedFor(500, 'storage_failed'), 4);
 });
 
 test('bench blob puts and gets, and says how many bytes a second that is', async (t) => {
