@@ -60,12 +60,17 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
   const proxies = () => live().trustedProxies;
   const clientAddress = createClientAddress(proxies);
   const isProxy = createTrustedPeers(proxies);
+  const { log, onRefused = (_, line) => log.info('request refused', line) } = parts;
   const held = new HeldAnswers({
-    onBrokenOff: ({ address, body }) =>
-      parts.log.info('answer broken off: readers hold too much', {
+    onBrokenOff: ({ address, body: { length } }) => {
+      parts.metrics.answerBrokenOff();
+      onRefused(address, {
+        code: 'overloaded',
+        reason: 'answer_left',
+        bytes: length,
         client: address,
-        bytes: body.length,
-      }),
+      });
+    },
   });
   const { app, readyReads } = createHttp({
     ...parts,
@@ -104,7 +109,6 @@ export function apiListener(parts: ApiParts, live: () => ListenerConfig): ApiLis
     // The app answers its own failures: here come only requests that no URL can be made of.
     (error) => {
       parts.metrics.rejected(RAW_PROBLEM_CODE);
-      const { log, onRefused = (_, line) => log.info('request refused', line) } = parts;
       onRefused('', { code: RAW_PROBLEM_CODE, error });
       return problemResponse({ status: 400, detail: 'expected a host and a path that make a url' });
     },

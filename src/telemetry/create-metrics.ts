@@ -97,6 +97,7 @@ export function createMetrics({ build, reasons, now, isProcessObserved }: Metric
     certificate: (notAfter) => golden.certificate.set(notAfter),
     connections: (change) => golden.connections.inc(change),
     connectionRefused: (why) => golden.connectionsRefused.inc({ reason: why }),
+    answerBrokenOff: () => golden.answersBrokenOff.inc(),
     blobs: ({ count, bytes }) => {
       golden.blobs.set(count);
       golden.blobBytes.set(bytes);

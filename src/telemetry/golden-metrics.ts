@@ -90,6 +90,10 @@ function connectionMetrics(make: Maker) {
       'Connections refused over a cap: in all, or of one address.',
       ['reason'],
     ),
+    answersBrokenOff: make.counter(
+      'http_answers_broken_off_total',
+      'Answers broken off because readers left more lying than may be held.',
+    ),
     certificate: make.unset(
       'tls_certificate_not_after_timestamp_seconds',
       'End of the validity of the certificate in use; absent without TLS.',

@@ -49,6 +49,7 @@ export interface Metrics {
   /** `+1` when a connection was accepted, `-1` when it has ended. */
   connections(change: 1 | -1): void;
   connectionRefused(reason: 'total' | 'address'): void;
+  answerBrokenOff(): void;
   /** What is kept, in all. */
   blobs(kept: { readonly count: number; readonly bytes: number }): void;
   /** How many bytes of them there may be. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type FaultServer, serve, until } from '../support/fault-server.ts';
+import { type FaultServer, metricOf, serve, until } from '../support/fault-server.ts';
 import { memoryDir, temporaryDir } from '../support/memory-dir.ts';
 import { isWithoutProc, rssMib } from '../support/process-memory.ts';
 import { put } from '../support/registry.ts';
@@ -37,7 +37,7 @@ async function open(t: TestContext): Promise<Stage> {
     settings: {
       listen: `unix:${path}`,
       shed_storage_after: '10m',
-      log_level: 'info',
+      metrics_listen: '127.0.0.1:0',
     },
   });
   const client = new UnixClient(path);
@@ -67,9 +67,11 @@ test('readers that leave large answers lying hold 64 MiB together, and who reads
   for (const socket of sockets) socket.once('close', () => ended++);
   t.after(() => sockets.forEach((socket) => void socket.destroy()));
   const left = Math.floor((64 * 1024 * 1024) / length);
-  const brokenOff = async () =>
-    (await server.remarked(/answer broken off/)).match(/answer broken off/g)?.length;
-  await until(brokenOff, (count) => count === READERS - left, 60_000);
+  await until(
+    () => metricOf(server, 'http_answers_broken_off_total'),
+    (count) => count === READERS - left,
+    60_000,
+  );
   const cost = rssMib(server.pid) - before;
   t.diagnostic(`${READERS} answers of ${length} bytes cost ${cost.toFixed(1)} MiB`);
   assert.ok(cost < MAX_MIB, `${cost} MiB`);

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Hash } from '../../src/core/hash.ts';
 import { CHILD_ENV } from '../support/child.ts';
-import { type FaultServer, newPayload, serve, until } from '../support/fault-server.ts';
+import { type FaultServer, metricOf, newPayload, serve, until } from '../support/fault-server.ts';
 import { memoryDir, temporaryDir } from '../support/memory-dir.ts';
 import { isWithoutProc, rssMib } from '../support/process-memory.ts';
 import { untilClosed } from '../support/server-socket.ts';
@@ -95,13 +95,7 @@ class Stage {
     assert.deepEqual([ready, write_ready], [true, true]);
   }
 
-  readonly metric = async (series: string): Promise<number> => {
-    const told = await this.server.remarked(/"metrics":"http[^"]+"/);
-    const [, url = ''] = /"metrics":"(http[^"]+)"/.exec(told) ?? [];
-    const page = await (await fetch(url)).text();
-    const line = page.split('\n').find((one) => one.startsWith(`${series} `));
-    return Number(line?.slice(series.length) ?? 0);
-  };
+  readonly metric = (series: string): Promise<number> => metricOf(this.server, series);
 
   async stop(): Promise<void> {
     this.client.close();

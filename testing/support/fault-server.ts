@@ -130,6 +130,18 @@ export async function tryWrite(
   return response.ok ? told : { ...told, code: body.code ?? '', details: body.details ?? {} };
 }
 
+/** The value of one series; 0 when it is not there. Needs `metrics_listen` in the settings. */
+export async function metricOf(
+  { remarked }: Pick<FaultServer, 'remarked'>,
+  series: string,
+): Promise<number> {
+  const told = await remarked(/"metrics":"http[^"]+"/);
+  const [, url = ''] = /"metrics":"(http[^"]+)"/.exec(told) ?? [];
+  const page = await (await fetch(url)).text();
+  const line = page.split('\n').find((one) => one.startsWith(`${series} `));
+  return Number(line?.slice(series.length) ?? 0);
+}
+
 /** Asks again and again, for at most `ms`, until the answer is the wanted one; answers it. */
 export async function until<T>(
   ask: () => Promise<T>,

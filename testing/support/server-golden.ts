@@ -40,6 +40,7 @@ export const GOLDEN: Readonly<Record<string, readonly [type: string, ...labels: 
   registry_start_seconds: ['gauge', 'after', 'phase'],
   http_connections: ['gauge'],
   http_connections_refused_total: ['counter', 'reason'],
+  http_answers_broken_off_total: ['counter'],
   tls_certificate_not_after_timestamp_seconds: ['gauge'],
   registry_blobs: ['gauge'],
   registry_blob_bytes: ['gauge'],
