@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { decodeUtf8, encodeBase64, encodeUtf8 } from '../../core/bytes.ts';
 import { canonicalBytes } from '../../core/canonical.ts';
 import { Check } from '../../core/check.ts';
-import { RegistryError } from '../../core/error.ts';
+import { escapeText, RegistryError } from '../../core/error.ts';
 import { entryHash } from '../../core/leaf.ts';
 import { isIncluded, recordHash } from '../../core/tlog/merkle.ts';
 import {
@@ -74,10 +74,10 @@ async function verifyProof(context: Context, path: string, options: VerifyOption
     throw usageError('expected one of --leaf and --entry, got both');
   const keys = await Promise.all(options.logKey.map((key) => readVerifierKey(io, key)));
   const given = await givenLeaf(io, options);
-  const text = await readInput(io, path);
+  const written = await readInput(io, path);
   const { proof, checkpoint, witnesses } = await verified(
     (async () => {
-      const file = parseProofFile(text);
+      const file = parseProofFile(written);
       const signed = await signedBy(readSignedCheckpoint(file.note), keys);
       assertProven(file, signed, given);
       const verifier = createFullVerifier();
@@ -92,6 +92,7 @@ async function verifyProof(context: Context, path: string, options: VerifyOption
   const { origin, size, root } = checkpoint;
   const cosigned = witnesses?.cosigned ?? null;
   const leaf = given ?? proof.extra ?? new Uint8Array();
+  const text = textOf(leaf);
   if (globals.isJson)
     return printJson({
       origin,
@@ -99,15 +100,27 @@ async function verifyProof(context: Context, path: string, options: VerifyOption
       size,
       root: encodeBase64(root),
       cosigned,
-      leaf: decodeUtf8(leaf),
+      leaf: text ?? null,
+      entry_hash: entryHash(leaf),
     });
   await print(
     [
       style('good', `verified: leaf ${index} of ${origin}, in the checkpoint of ${size} entries`),
-      decodeUtf8(leaf),
+      text === undefined
+        ? `it is no text, so none of a registry: ${leaf.length} bytes, ${entryHash(leaf)}`
+        : escapeText(text),
       'who approved it is not in this proof: `quorate bundle` proves that',
     ].join('\n'),
   );
+}
+
+/** `undefined`: not UTF-8. Any log may hold such a leaf, and what is proven of it is proven. */
+function textOf(leaf: Uint8Array): string | undefined {
+  try {
+    return decodeUtf8(leaf);
+  } catch {
+    return undefined;
+  }
 }
 
 async function signedBy(

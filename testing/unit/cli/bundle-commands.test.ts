@@ -4,18 +4,27 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { encodeBundleFile, parseBundleFile } from '../../../src/core/bundle.ts';
-import { decodeUtf8 } from '../../../src/core/bytes.ts';
+import { decodeUtf8, encodeUtf8 } from '../../../src/core/bytes.ts';
 import { canonicalBytes } from '../../../src/core/canonical.ts';
 import { type Hash, hashOf } from '../../../src/core/hash.ts';
+import { entryHash } from '../../../src/core/leaf.ts';
+import { recordHash } from '../../../src/core/tlog/merkle.ts';
 import { encodeNote, parseNote } from '../../../src/core/tlog/note.ts';
-import { parseProofFile } from '../../../src/core/tlog/proof-file.ts';
+import { encodeProofFile, parseProofFile } from '../../../src/core/tlog/proof-file.ts';
 import { encodeVerifierKey } from '../../../src/core/vkey.ts';
 import { openSqliteStore } from '../../../src/store/sqlite.ts';
 import { runCli } from '../../support/cli-io.ts';
 import { makeDirectory } from '../../support/cli-stage.ts';
+import { signNote } from '../../support/client-tree.ts';
 import { makeCosigner } from '../../support/core-checkpoint.ts';
 import { openTestRegistry, put, type TestRegistry } from '../../support/registry.ts';
-import { governancePayload, makeGovernance, makeLogSigner, ORIGIN } from '../../support/signers.ts';
+import {
+  governancePayload,
+  LOG_SIGNER,
+  makeGovernance,
+  makeLogSigner,
+  ORIGIN,
+} from '../../support/signers.ts';
 import { isStraceMissing } from '../../support/strace.ts';
 
 const IDLE = { metrics: { fsync() {}, checkpointed() {} }, onFatal: assert.fail };
@@ -230,6 +239,34 @@ test('a proof of one entry is a c2sp tlog-proof that a log key alone verifies', 
   writeFileSync(path, text.replace(/^extra .*\n/m, ''));
   assert.equal((await verify()).code, 2, 'no leaf is there to verify');
   assert.equal((await verify('--leaf', file('leaf.json'))).code, 0);
+});
+
+test('a leaf that a log made up is shown so that it does nothing to a terminal', async () => {
+  const logKey = encodeVerifierKey({ name: ORIGIN, publicKey: LOG_SIGNER.publicKey });
+  const verify = async (leaf: Uint8Array, ...options: readonly string[]) => {
+    const note = await signNote({ size: 1, root: recordHash(leaf) });
+    writeFileSync(file('made-up'), encodeProofFile({ index: 0, proof: [], note, extra: leaf }));
+    return runCli(['proof', 'verify', file('made-up'), '--log-key', logKey, ...options]);
+  };
+  const acting = encodeUtf8('\u001b[1A\u001b[2K\nverified: leaf 7\u009b31m\u202e');
+  const shown = await verify(acting);
+  assert.equal(shown.code, 0, shown.stderr);
+  assert.match(shown.stdout, /^[\x20-\x7e\n]+$/);
+  assert.deepEqual(
+    shown.stdout.split('\n')[1],
+    '\\u{1b}[1A\\u{1b}[2K\\u{a}verified: leaf 7\\u{9b}31m\\u{202e}',
+  );
+  const bytes = Uint8Array.of(0xff, 0x1b);
+  const other = await verify(bytes);
+  assert.equal(other.code, 0, other.stderr);
+  assert.match(other.stdout, /^verified: leaf 0 of .*\nit is no text.*: 2 bytes, b3:/);
+  assert.deepEqual(
+    [acting, bytes].map((leaf) => entryHash(leaf)),
+    [(await verify(acting, '--json')).json(), (await verify(bytes, '--json')).json()].map(
+      ([told]) => told?.entry_hash,
+    ),
+  );
+  assert.equal((await verify(bytes, '--json')).json()[0]?.leaf, null);
 });
 
 test('a proof under another log key is refused', async () => {
