@@ -14,8 +14,10 @@ export interface Context {
   readonly errorStyle: Style;
   /** A line, or several, of data. */
   print(text: string): Promise<void>;
-  /** One line of canonical JSON. */
+  /** One line of canonical JSON; in ASCII where a terminal would act on what is in it. */
   printJson(value: unknown): Promise<void>;
+  /** The same of what is canonical text already. */
+  printJsonText(json: string): Promise<void>;
   /** A remark on standard error; nothing with `--quiet`. */
   say(text: string): Promise<void>;
   progress(label: string): Progress;

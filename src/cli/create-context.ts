@@ -9,6 +9,7 @@ import { type Globals, readGlobals } from './globals.ts';
 import type { Io } from './io.ts';
 import { createProgress } from './progress.ts';
 import { createStyle } from './style.ts';
+import { asciiJsonText } from './text.ts';
 
 /** Fills in what is known only once the arguments were parsed, when a command first asks for it. */
 export function createContext(
@@ -27,7 +28,9 @@ export function createContext(
     style: createStyle(io.stdout, io.env),
     errorStyle,
     print: (text) => io.stdout.write(`${text}\n`),
-    printJson: (value) => io.stdout.write(`${canonicalText(value)}\n`),
+    printJson: (value) => context.printJsonText(canonicalText(value)),
+    printJsonText: (json) =>
+      io.stdout.write(`${io.stdout.isTerminal ? asciiJsonText(json) : json}\n`),
     say: async (text) => {
       if (program.opts().quiet !== true) await io.stderr.write(`${text}\n`);
     },

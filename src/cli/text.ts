@@ -9,7 +9,12 @@ export function showJson(value: Json): string {
 
 /** JSON, still JSON, in which everything outside printable ASCII is a `\u` escape. */
 export function asciiJson(value: unknown, indent = 2): string {
-  return JSON.stringify(value, null, indent).replace(
+  return asciiJsonText(JSON.stringify(value, null, indent));
+}
+
+/** The same value as `json`, in ASCII: only inside its strings is there anything else. */
+export function asciiJsonText(json: string): string {
+  return json.replace(
     /[^\x20-\x7e\n]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

@@ -14,11 +14,11 @@ export function defineGet(command: Command, context: Context): void {
 }
 
 async function get(
-  { client, globals, print, style }: Context,
+  { client, globals, print, printJsonText, style }: Context,
   version: number | 'head',
 ): Promise<void> {
   const reader = await client();
   const head = await verified(reader.head());
   const entry = await verified(reader.entry(version === 'head' ? head.version : version));
-  await print(globals.isJson ? entryText(entry) : showEntry(entry, style));
+  await (globals.isJson ? printJsonText(entryText(entry)) : print(showEntry(entry, style)));
 }

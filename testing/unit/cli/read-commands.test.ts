@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Interruption } from '../../../src/cli/io.ts';
-import { canonicalBytes } from '../../../src/core/canonical.ts';
+import { canonicalBytes, canonicalText } from '../../../src/core/canonical.ts';
 import { descriptorPath } from '../../../src/core/descriptor.ts';
 import { type Hash, parseHash } from '../../../src/core/hash.ts';
 import { decodeLeaf } from '../../../src/core/leaf.ts';
@@ -32,6 +32,26 @@ test('head prints the verified head, and announces what it trusts on first use o
   assert.equal(second.stderr, '');
   assert.match(second.stdout, /^version +3$/m);
   assert.match(second.stdout, /^governance +version 1, 2 of 3$/m);
+});
+
+test('json on a terminal is ascii and says the same, elsewhere it is the canonical bytes', async () => {
+  const stage = await openCliStage();
+  const acting = 'a\u009b31m\u007f\u202e\u2066é😀';
+  await stage.change(put('x', { [acting]: acting }));
+  for (const argv of [
+    ['get', '1', '--json'],
+    ['cat', 'service/x', '--json'],
+    ['ls', '--json'],
+  ]) {
+    const piped = await stage.cli(...argv);
+    assert.equal(piped.code, 0, piped.stderr);
+    assert.ok(piped.stdout.includes(acting), piped.stdout);
+    assert.equal(piped.stdout, `${canonicalText(piped.json()[0])}\n`);
+    const shown = await stage.cliIn({ isTerminal: true }, ...argv);
+    assert.match(shown.stdout, /^[\x20-\x7e]+\n$/);
+    assert.ok(shown.stdout.includes('a\\u009b31m\\u007f\\u202e\\u2066\\u00e9\\ud83d\\ude00'));
+    assert.deepEqual(shown.json(), piped.json());
+  }
 });
 
 test('a pinned registry is not announced, and another one is a failed verification', async () => {
