@@ -5,7 +5,7 @@
 import { decodeBase64, encodeBase64, encodeUtf8, isEqualBytes, parseBase64 } from '../bytes.ts';
 import { canonicalText, type Json, parseCanonical } from '../canonical.ts';
 import { Check, type TextRule } from '../check.ts';
-import { RegistryError } from '../error.ts';
+import { escapeText, RegistryError } from '../error.ts';
 import type { VerifierKey } from '../vkey.ts';
 import { foldInclusion } from './merkle.ts';
 import {
@@ -140,7 +140,8 @@ async function readSide(
     checkpoint = readSignedCheckpoint(note);
     const signers = [...(await signersOf(checkpoint, keys, verifier)).keys()];
     const fault =
-      (checkpoint.origin !== origin && `is of ${checkpoint.origin}, not of ${origin}`) ||
+      (checkpoint.origin !== origin &&
+        `is of ${escapeText(checkpoint.origin)}, not of ${escapeText(origin)}`) ||
       (signers.length === 0 && 'is signed by none of the keys');
     if (fault === false) return { checkpoint, signers, fault: undefined };
     return { checkpoint, signers, fault: `the ${which} note ${fault}` };

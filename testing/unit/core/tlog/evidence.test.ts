@@ -100,6 +100,7 @@ const NOTHING: readonly (readonly [what: string, change: Partial<ForkEvidence>, 
   ['an older note by another key', { older: noteOf(honest, 5, { seed: 201 }) }, /none of the keys/],
   ['a newer note by another key', { newer: noteOf(other, 9, { seed: 201 }) }, /none of the keys/],
   ['a note of another log', { origin: 'registry.example.com/other' }, /not of registry/],
+  ['an origin of two lines', { origin: 'x\nproven: y' }, /, not of x\\u\{a\}proven: y$/],
   [
     'a note changed under its signature',
     { newer: noteOf(other, 9).replace('\n9\n', '\n8\n') },
