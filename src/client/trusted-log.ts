@@ -4,14 +4,14 @@
  * at a time.
  */
 import { isEqualBytes } from '../core/bytes.ts';
-import { cleanedUp, RegistryError } from '../core/error.ts';
+import { RegistryError } from '../core/error.ts';
 import type { Hash } from '../core/hash.ts';
-import type { Chain } from '../core/rules.ts';
 import { readSignedCheckpoint } from '../core/tlog/note-signatures.ts';
 import { type Claim, isFresh } from './claim.ts';
 import { Claims, type ClaimsOptions, type ProvenClaim } from './claims.ts';
 import type { ClientOptions, PrunedGap, TrustStore, VerifiedHead } from './client.ts';
 import { Erasures } from './erasures.ts';
+import { KnownHashes } from './known-hashes.ts';
 import { Lane } from './lane.ts';
 import { NextState } from './next-state.ts';
 import { PrunedGaps } from './pruned-gap.ts';
@@ -26,9 +26,8 @@ import {
   type WalkedState,
 } from './trusted-state.ts';
 import { decodeTrustedState, encodeTrustedState } from './trusted-text.ts';
+import { withUnsaved } from './unsaved.ts';
 
-/** Hashes of past versions are a convenience: without them `entry` asks for a proof. */
-const MAX_KNOWN_HASHES = 100_000;
 /** A save writes the whole state: while catching up it is due when the entries since the last are this share of it. */
 const SAVE_SHARE = 1 / 4;
 
@@ -60,7 +59,7 @@ export class TrustedLog {
   readonly #claims: Claims;
   readonly #erasures: Erasures;
   readonly #lane = new Lane();
-  readonly #hashes = new Map<number, Hash>();
+  readonly #hashes = new KnownHashes();
   #isLoaded = false;
   #state: TrustedState | null = null;
   /** Verified by the catching up that is under way, and not saved yet: nobody else sees it. */
@@ -181,7 +180,12 @@ export class TrustedLog {
         this.#options.onProgress?.({ version: this.#nextVersion - 1, head: claim.size - 1 });
       }
     } catch (error) {
-      throw await cleanedUp(error, () => this.#settle());
+      try {
+        await this.#settle();
+      } catch (unsaved) {
+        throw withUnsaved(error, unsaved);
+      }
+      throw error;
     }
   }
 
@@ -190,7 +194,7 @@ export class TrustedLog {
     if (walked === null) return;
     this.#tellFirstUse(walked);
     this.#ahead = { ...walked, checkpoint: { size, root, note, freshAt } };
-    for (const { next } of steps) if (next !== null) this.#remember(next.chain);
+    for (const { next } of steps) if (next !== null) this.#hashes.add(next.chain);
   }
 
   /** What cannot be saved is not believed. */
@@ -285,7 +289,7 @@ export class TrustedLog {
     const walked = steps.at(-1)?.next ?? null;
     if (walked === null) return;
     await this.#trust(walked, claim);
-    for (const { next } of steps) if (next !== null) this.#remember(next.chain);
+    for (const { next } of steps) if (next !== null) this.#hashes.add(next.chain);
   }
 
   async #trust(walked: WalkedState, claim: Claim): Promise<TrustedState> {
@@ -315,12 +319,6 @@ export class TrustedLog {
     this.#state = state;
     this.#ahead = null;
     return state;
-  }
-
-  #remember({ version, entryHash }: Chain): void {
-    this.#hashes.set(version, entryHash);
-    const [oldest] = this.#hashes.keys();
-    if (this.#hashes.size > MAX_KNOWN_HASHES && oldest !== undefined) this.#hashes.delete(oldest);
   }
 }
 

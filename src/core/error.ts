@@ -107,8 +107,14 @@ export async function cleanedUp(first: unknown, cleanUp: () => Promise<unknown>)
     await cleanUp();
     return first;
   } catch (error) {
-    return new SuppressedError(error, first);
+    return bothOf(error, first);
   }
+}
+
+/** In the form of the class where a browser has none. */
+function bothOf(error: unknown, suppressed: unknown): Error {
+  if (typeof SuppressedError === 'function') return new SuppressedError(error, suppressed);
+  return Object.assign(new Error(), { name: 'SuppressedError', error, suppressed });
 }
 
 /** What an error is known by: the code of what failed first, and `internal` of everything that has none. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memoryTrust } from '../../../src/client/memory-trust.ts';
+import { RegistryError } from '../../../src/core/error.ts';
 import { createPortableVerifier } from '../../../src/core/verifier.ts';
-import { plain } from '../../support/client-lies.ts';
+import { editLeaf, plain, readLog, serve } from '../../support/client-lies.ts';
 import { errorOf, openClient, openStage } from '../../support/client-server.ts';
 import { put, remove } from '../../support/registry.ts';
 import {
@@ -103,6 +104,25 @@ test('of pages that are saved together none is believed that cannot be saved', a
   assert.equal(client.trusted(), undefined);
   isFull = false;
   assert.equal((await client.head()).version, 601);
+});
+
+test('what was found keeps its code when what came before it cannot be saved', async () => {
+  const stage = await openLargeStage();
+  const trust = {
+    load: async () => undefined,
+    save: () => Promise.reject(new Error('no space\u001b')),
+  };
+  const log = await readLog(stage);
+  stage.lie(
+    serve(editLeaf(log, 520, { prev_hash: log[0]!.leaf.payload_b3 }), { isHeadHonest: true }),
+  );
+  const { client } = openClient(stage, { trust });
+  const error = await errorOf(client.head());
+  assert.ok(error instanceof RegistryError, String(error));
+  assert.equal(error.code, 'fork');
+  assert.match(error.message, /could not be saved: "no space\\u001b"$/);
+  assert.deepEqual([error.details.version, error.details.unsaved], [520, '"no space\\u001b"']);
+  assert.equal(client.trusted(), undefined);
 });
 
 test('an entry past the head that was claimed waits for a head that claims it', async () => {

@@ -52,6 +52,19 @@ test('what failed first is found under any number of clean-ups that failed after
   assert.equal(errorCode(new SuppressedError(first, new Error('other'))), 'internal');
 });
 
+test('both are told where there is no class for it', async (t) => {
+  const first = new RegistryError('storage_failed', 'expected x, got y');
+  const second = new Error('a clean-up');
+  const property = Object.getOwnPropertyDescriptor(globalThis, 'SuppressedError') ?? assert.fail();
+  t.after(() => Object.defineProperty(globalThis, 'SuppressedError', property));
+  Reflect.deleteProperty(globalThis, 'SuppressedError');
+  assert.equal(typeof SuppressedError, 'undefined');
+  const both = await cleanedUp(first, () => Promise.reject(second));
+  assert.ok(both instanceof Error && both.name === 'SuppressedError');
+  assert.deepEqual([firstError(both), errorCode(both)], [first, 'storage_failed']);
+  assert.ok('error' in both && both.error === second);
+});
+
 test('an excerpt is short printable ascii, whatever came', () => {
   const values = [
     undefined,
