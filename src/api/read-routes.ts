@@ -195,7 +195,7 @@ export const READ_ROUTES = {
         example: EXAMPLES.setHashes,
       },
     },
-    errors: ['not_initialised'],
+    errors: ['not_initialised', 'pruned'],
   },
   readGovernance: {
     method: 'get',

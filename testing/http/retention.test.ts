@@ -1,6 +1,7 @@
 /** What HTTP says of what a registry has let go of. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { operations } from '../../src/api/routes.ts';
 import { openTestApp, type TestApp } from '../support/http-app.ts';
 import { put, remove } from '../support/registry.ts';
 import { erasePayload } from '../support/signers.ts';
@@ -24,7 +25,21 @@ async function problemAt(app: TestApp, path: string) {
   const answer = await app.get(path);
   assert.equal(answer.status, 410, path);
   const { code, details } = await answer.json();
+  assert.ok(declaredAt(path).includes(code), `${code} is none of the errors of ${path}`);
   return { code, details };
+}
+
+/** The errors that the contract gives the route beside those of any. */
+function declaredAt(path: string): readonly string[] {
+  const [pathname = ''] = path.split('?');
+  const route = operations()
+    .map(([, each]) => each)
+    .find(
+      (each) =>
+        each.method === 'get' &&
+        new RegExp(`^${each.path.replace(/\{[a-z]+\}/g, '[^/]+')}$`).test(pathname),
+    );
+  return route?.errors ?? assert.fail(`expected a route for ${path}`);
 }
 
 test('it says from which version on the log is kept whole', async () => {
@@ -56,6 +71,7 @@ test('every read below the oldest version is 410 and says where to look', async 
   for (const path of [
     '/registry/1',
     '/registry/1/set',
+    '/registry/1/set/hashes',
     '/registry/1/descriptors/service/a',
     '/registry/1/descriptors/service/a?proof=1',
     '/registry/diff?from=1&to=3',
