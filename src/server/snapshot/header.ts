@@ -116,6 +116,20 @@ export function snapshotId(line: Uint8Array): Hash {
 /** `line`: without its end. Throws `storage_damaged`, or `storage_newer` for one that a newer program wrote. */
 export function decodeHeader(line: Uint8Array): SnapshotHeader {
   const object = parseLine(line);
+  try {
+    return readHeader(object);
+  } catch (cause) {
+    if (!(cause instanceof RegistryError) || cause.code !== 'storage_damaged') throw cause;
+    const { code, message, details } = cause;
+    throw new RegistryError(
+      code,
+      `in the header of the snapshot: ${message}: take another copy of it, or another snapshot`,
+      { cause, details },
+    );
+  }
+}
+
+function readHeader(object: JsonObject): SnapshotHeader {
   assertFormat(object);
   const check = new Check('storage_damaged');
   check.members(object, '', MEMBERS);
@@ -162,7 +176,7 @@ function parseLine(line: Uint8Array): JsonObject {
     // What is no header may be anything: it is not quoted.
     throw new RegistryError(
       'storage_damaged',
-      `expected a snapshot that begins with a header line, got ${line.length} bytes that are none: is it a snapshot at all?`,
+      `expected a snapshot that begins with a header line, got ${line.length} bytes that are none: is it a snapshot at all? take another copy of it, or another snapshot`,
       { cause },
     );
   }

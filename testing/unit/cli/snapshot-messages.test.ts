@@ -67,6 +67,22 @@ test('what is wrong with a snapshot is no matter of a registry that runs', async
       withHeader(path, { set_size: 77 }),
       /in the snapshot: expected .* whose setSize is "77", got one of "1"; take another copy of it/,
     ],
+    [
+      withHeader(path, { created_at: undefined }),
+      /in the header of the snapshot: expected a member at \/created_at, got undefined: take another copy/,
+    ],
+    [
+      withHeader(path, { entry_hash: 'b3:' }),
+      /in the header of the snapshot: expected b3: and .* at \/entry_hash, got "b3:": take another copy/,
+    ],
+    [
+      withHeader(path, { format: 'quorate/bundle/v1' }),
+      /in the header of the snapshot: expected a snapshot of format .* got "quorate\/bundle\/v1": take/,
+    ],
+    [
+      written(Buffer.concat([whole.subarray(1, whole.indexOf(0x0a) + 1), new Uint8Array(9)])),
+      /begins with a header line, got \d+ bytes that are none: is it a snapshot at all\? take another/,
+    ],
   ];
   for (const [file, message] of cases) {
     assertSays((await restore(file, ...noted())).stderr, message);
