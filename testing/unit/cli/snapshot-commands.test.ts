@@ -79,18 +79,21 @@ test('list shows the newest first, and which are damaged', async () => {
   assert.deepEqual([empty.code, empty.stdout], [0, '']);
   assert.match(empty.stderr, /no snapshots in /);
   const missing = await runCli(['snapshot', 'list', `${place}-elsewhere`]);
-  assert.deepEqual([missing.code, missing.stdout], [0, '']);
+  assert.deepEqual([missing.code, missing.stdout], [1, '']);
   assert.match(missing.stderr, /no snapshots: there is no directory .*-elsewhere\n$/);
+  const missingJson = await runCli(['snapshot', 'list', `${place}-elsewhere`, '--json']);
+  assert.deepEqual([missingJson.code, missingJson.stdout], [1, '']);
   const name = `2-${snapshot.id.slice(3, 19)}.qsnap`;
   const bytes = readFileSync(snapshot.path);
   writeFileSync(join(place, name), bytes);
+  assert.equal((await runCli(['snapshot', 'list', place], NOW)).code, 0);
   writeFileSync(join(place, '9-0123456789abcdef.qsnap'), 'nothing');
   writeFileSync(join(place, '1-0123456789abcdef.qsnap'), bytes);
   writeFileSync(join(place, '0-0123456789abcdef.qsnap'), bytes.subarray(0, -1));
   mkdirSync(join(place, '3-0123456789abcdef.qsnap'));
   writeFileSync(join(place, 'notes.txt'), '');
   const { code, stdout, stderr } = await runCli(['snapshot', 'list', place], NOW);
-  assert.equal(code, 0, stderr);
+  assert.equal(code, 3, stderr);
   const [, ...rows] = stdout.trimEnd().split('\n');
   assert.deepEqual(
     rows.map((row) => row.split(/ {2,}/)[0]),
@@ -101,7 +104,9 @@ test('list shows the newest first, and which are damaged', async () => {
   assert.match(rows[2] ?? '', /damaged: .*the name 2-/);
   assert.match(rows[3] ?? '', /damaged: .*bytes by its header/);
   assert.match(stderr, /3 of 4 are damaged/);
-  const json = (await runCli(['snapshot', 'list', place, '--json'], NOW)).json();
+  const asJson = await runCli(['snapshot', 'list', place, '--json'], NOW);
+  assert.equal(asJson.code, 3, asJson.stderr);
+  const json = asJson.json();
   assert.deepEqual(
     json.map(({ name, id, damage }) => [name, id, damage === null]),
     [
