@@ -96,7 +96,7 @@ class HighWater implements Cosigner {
     const advice =
       this.#refused === UNJUDGED
         ? 'repeat in a moment'
-        : 'reads go on; restore a newer backup and restart, or leave this log with `quorate epoch`; move the file away only if you know that nothing newer was published';
+        : 'reads go on; restore a newer backup, or append what a replica or mirror has more with `quorate snapshot restore SNAPSHOT --data DIR --catch-up URL`, and restart, or leave this log with `quorate epoch`; move the file away only if you know that nothing newer was published';
     return new RegistryError(
       'not_ready',
       `expected a log that goes on from the high-water mark at ${path}, got a refusal: ${this.#refused}; ${advice}`,

@@ -315,7 +315,7 @@ export function alarmRefusal({ reason, name, theirs, ours }: WitnessAlarm): Regi
       : `expected witnesses to know this log, got ${name}, which at ${theirs} entries has seen another history than the ${ours} here`;
   return new RegistryError(
     'not_ready',
-    `${seen}; reads go on; restore a newer backup or stop the other server and restart, or leave this log with \`quorate epoch\``,
+    `${seen}; reads go on; restore a newer backup, append what a replica or mirror has more (\`quorate snapshot restore SNAPSHOT --data DIR --catch-up URL\`), or stop the other server, and restart, or leave this log with \`quorate epoch\``,
     { details: { witness: name, reason, theirs, ours } },
   );
 }

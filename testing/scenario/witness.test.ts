@@ -280,6 +280,7 @@ test(
     const { ready, writeReady, missing } = opened.registry.readiness();
     assert.deepEqual([ready, writeReady], [true, false]);
     assert.match(missing.join(), /restore a newer backup/);
+    assert.match(missing.join(), /quorate snapshot restore .*--catch-up URL/);
     assert.equal(opened.registry.head()?.version, 1);
     assert.ok((await opened.registry.reader.entry(1)) !== undefined);
     await opened.registry[Symbol.asyncDispose]();

@@ -70,11 +70,13 @@ export async function restore(context: Context, which: string, flags: RestoreFla
     );
   });
   const { appended, ahead } = judging;
+  const version = header.version + appended;
   if (globals.isJson)
     return context.printJson({
       id,
       data: flags.data,
       header: headerJson(header),
+      version,
       appended,
       compared_with: judging.comparedWith,
       behind: ahead?.entries ?? 0,
@@ -85,9 +87,10 @@ export async function restore(context: Context, which: string, flags: RestoreFla
   ];
   rows.push(['compared with', judging.comparedWith.join(', ') || 'nobody']);
   await context.print(
-    [context.style('good', `restored to ${escapeText(flags.data)}`), escapeLines(table(rows))].join(
-      '\n',
-    ),
+    [
+      context.style('good', `restored to version ${version} in ${escapeText(flags.data)}`),
+      escapeLines(table(rows)),
+    ].join('\n'),
   );
   await context.say(NEXT);
 }

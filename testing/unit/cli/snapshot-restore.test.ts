@@ -105,7 +105,7 @@ test('a snapshot as new as what is known is restored whole, for this user alone'
   assert.equal(statSync(data).mode & 0o777, 0o700);
   assert.equal(statSync(join(data, 'registry.db')).mode & 0o777, 0o600);
   assert.equal(await sizeOf(data), OLD);
-  assert.match(stdout, /^restored to /);
+  assert.match(stdout, /^restored to version 39 in .*data$/m);
   assert.match(stdout, /^compared with +the checkpoint in /m);
   assert.match(stderr, /put the log key and the configuration in place/);
   await using store = openSqliteReader({ path: join(data, 'registry.db') });
@@ -121,6 +121,7 @@ test('with --json what was restored is one document', async () => {
   assert.deepEqual(others, {
     id: snapshot.id,
     data,
+    version: OLD - 1,
     appended: 0,
     behind: 0,
     compared_with: [`the high-water mark ${mark}`],
@@ -208,10 +209,18 @@ test('what is missing is appended from a service, each entry verified, and its c
     URL_BASE,
   ]);
   assert.deepEqual([code, names], [0, ['registry.db']], stderr);
+  assert.match(stdout, /^restored to version 279 in .*data$/m);
   assert.match(stdout, /^appended +240 entries$/m);
   assert.equal(await sizeOf(data), NEW);
   await using store = openSqliteReader({ path: join(data, 'registry.db') });
   assert.equal(await store.checkpoint(), note());
+});
+
+test('with --json the head is the one after catching up', async () => {
+  const { code, stdout } = await restore(snapshot.path, ['--catch-up', URL_BASE, '--json']);
+  assert.equal(code, 0);
+  const { version, appended, header } = JSON.parse(stdout);
+  assert.deepEqual([version, appended, header.version], [NEW - 1, NEW - OLD, OLD - 1]);
 });
 
 test('a service that has no more than the snapshot appends nothing', async () => {

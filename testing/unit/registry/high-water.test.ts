@@ -119,6 +119,10 @@ test('a log behind the mark, or with another history, is not written to, and the
     assert.equal(refusal?.code, 'not_ready');
     assert.match(refusal?.message ?? '', message);
     assert.match(refusal?.message ?? '', /reads go on; restore a newer backup.*quorate epoch/);
+    assert.match(
+      refusal?.message ?? '',
+      /`quorate snapshot restore [^`]* --catch-up URL`, and restart/,
+    );
     assert.ok(errors.length > 0);
     await cosigner[Symbol.asyncDispose]();
     assert.equal(readFileSync(path, 'utf8'), mark);
