@@ -39,17 +39,21 @@ interface Loop extends Fault {
   readonly makeDirectory: () => string;
   /** What to run for one attempt, after its files were made. */
   readonly program: (attempt: Attempt) => readonly string[];
+  /** 1: each call. 5: the first, the sixth, and so on. */
+  readonly step?: number;
   /** Called after each run in which a call failed. */
   readonly check: (run: Run, failed: FailedAttempt) => Promise<void>;
 }
 
 /** Answers how many calls failed, one in each run; throws when none did. */
 export async function failEachCall(loop: Loop): Promise<number> {
+  const { step = 1 } = loop;
   let next = 1;
   let end = Number.POSITIVE_INFINITY;
   const runInTurn = async (): Promise<void> => {
     while (next < end) {
-      const attempt = { k: next++, directory: loop.makeDirectory() };
+      const attempt = { k: next, directory: loop.makeDirectory() };
+      next += step;
       const { ran, failed } = await runWithFault(loop, attempt);
       if (failed !== undefined) await loop.check(ran, { ...attempt, failed });
       else end = Math.min(end, attempt.k);
@@ -57,7 +61,7 @@ export async function failEachCall(loop: Loop): Promise<number> {
   };
   await Promise.all([runInTurn(), runInTurn()]);
   assert.ok(end > 1, `no ${loop.call} was there to fail`);
-  return end - 1;
+  return (end - 1) / step;
 }
 
 async function runWithFault({ call, effect, program }: Loop, attempt: Attempt) {
