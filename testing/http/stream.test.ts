@@ -97,6 +97,30 @@ test('an event names the request that committed its entry', async () => {
   await events.cancel();
 });
 
+test('a cursor from before what was pruned is told so, with the oldest version, and goes on from the head', async () => {
+  const app = await openAt(5);
+  await app.registry.prune(3);
+  for (const [search, headers] of [
+    ['?after=1', {}],
+    ['', { 'last-event-id': '0' }],
+    ['?after=1&mode=latest', {}],
+  ] as const) {
+    const events = await follow(app, search, headers);
+    const reset = await events.next();
+    assert.deepEqual([reset?.event, reset?.id], [STREAM_EVENTS.reset, '5'], search);
+    assert.deepEqual(StreamReset.parse(JSON.parse(reset?.data ?? '')), { head: 5, oldest: 3 });
+    await events.cancel();
+  }
+  const kept = await follow(app, '?after=2');
+  assert.deepEqual(await kept.ids(3), ['3', '4', '5']);
+  await kept.cancel();
+  const on = await follow(app, '?after=1');
+  assert.equal((await on.next())?.event, STREAM_EVENTS.reset);
+  await app.change(put('next', {}));
+  assert.deepEqual(await on.ids(1), ['6']);
+  await on.cancel();
+});
+
 test('with a cursor exactly the versions after it are replayed, then live ones', async () => {
   const app = await openAt(5);
   for (const [search, headers] of [

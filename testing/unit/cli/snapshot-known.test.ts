@@ -20,7 +20,7 @@ import { forgetting } from '../../support/client-gone.ts';
 import { openStage, type Stage, URL_BASE } from '../../support/client-server.ts';
 import { openPlainServer } from '../../support/plain-server.ts';
 import { keepCheckpoint, put, SILENT_LOG } from '../../support/registry.ts';
-import { erasePayload } from '../../support/signers.ts';
+import { descriptorsPayload, erasePayload } from '../../support/signers.ts';
 import { packTest, type TestSnapshot, withHeader } from '../../support/snapshot.ts';
 import { toVersion2 } from '../../support/store-older.ts';
 import { makeDirectory } from '../../support/store-sqlite.ts';
@@ -307,6 +307,26 @@ test('what this user has verified before is not enough: the log may have gone on
   const told = await restore(stage, path, ['--state', state, '--from', URL_BASE]);
   assert.deepEqual([told.code, existsSync(told.data)], [3, false]);
   assert.match(told.stderr, /it is 1 entry behind/);
+});
+
+test('a proposal in flight is restored with its approvals, approved by another signer and committed', async (t) => {
+  const stage = await openStored(t);
+  const proposal = descriptorsPayload(stage.registryHash, [put('waiting', { n: 1 })]);
+  const id = proposal.payloadB3;
+  const [first, second] = stage.signers;
+  assert.ok(first && second);
+  await stage.registry.proposals.propose(proposal.bytes);
+  await stage.registry.proposals.approve(id, first.approve(proposal));
+  const { path } = await packTest(await copyNow(stage));
+  const { code, stderr, data } = await restore(stage, path, ['--from', URL_BASE]);
+  assert.equal(code, 0, stderr);
+  const store = await openSqliteStore({ ...IDLE, path: join(data, 'registry.db') });
+  const again = await openStage({ store, isBegun: false });
+  t.after(() => again.registry[Symbol.asyncDispose]());
+  await assert.rejects(again.registry.proposals.commit(id), { code: 'quorum_not_reached' });
+  await again.registry.proposals.approve(id, second.approve(proposal));
+  assert.equal((await again.registry.proposals.commit(id)).head.version, 1);
+  assert.equal((await checkLog(store))?.version, 1);
 });
 
 /** As a program of schema version 2 packed it. */
