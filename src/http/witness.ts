@@ -7,7 +7,7 @@ import {
   SIZE_MEDIA_TYPE,
 } from '../core/tlog/add-checkpoint.ts';
 import type { LogWitness, WitnessReply } from '../registry/witness-role.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { Log, LogFields } from '../telemetry/log.ts';
 import { bodyOfRequest, readBytes } from './body.ts';
 
 export interface WitnessHttpOptions {
@@ -15,6 +15,8 @@ export interface WitnessHttpOptions {
   /** Before every path: empty, or such as `/witness`. */
   readonly prefix: string;
   readonly log: Log;
+  /** Told of every checkpoint that is not cosigned. Default: each is a line of the log. */
+  readonly onRefused?: (fields: LogFields) => void;
 }
 
 const STATUS: Readonly<Record<WitnessReply['result'], number>> = {
@@ -41,15 +43,13 @@ export function createWitnessHandler(
   };
 }
 
-async function route(
-  { witness, prefix, log }: WitnessHttpOptions,
-  request: Request,
-): Promise<Response> {
+async function route(options: WitnessHttpOptions, request: Request): Promise<Response> {
+  const { witness, prefix } = options;
   const { pathname } = new URL(request.url);
   const path = pathname.startsWith(prefix) ? pathname.slice(prefix.length) : '';
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   if (path === ADD_CHECKPOINT_PATH)
-    return request.method === 'POST' ? addCheckpoint(witness, log, request) : wrongMethod('POST');
+    return request.method === 'POST' ? addCheckpoint(options, request) : wrongMethod('POST');
   const [, hash] = /^\/([0-9a-f]{64})\/checkpoint$/.exec(path) ?? [];
   const body =
     path === '/' || (path === '' && pathname === prefix)
@@ -64,8 +64,11 @@ async function route(
 }
 
 async function addCheckpoint(
-  witness: WitnessHttpOptions['witness'],
-  log: Log,
+  {
+    witness,
+    log,
+    onRefused = (fields) => log.info('a checkpoint was not cosigned', fields),
+  }: WitnessHttpOptions,
   request: Request,
 ): Promise<Response> {
   const bytes = await readBytes(bodyOfRequest(request).pieces, MAX_REQUEST_BYTES);
@@ -75,7 +78,7 @@ async function addCheckpoint(
   if (reply.result === 'conflict')
     return text(status, `${reply.size}\n`, { 'content-type': SIZE_MEDIA_TYPE });
   // The reason quotes the request: it is for who sent it.
-  log.info('a checkpoint was not cosigned', { status, result: reply.result });
+  onRefused({ status, result: reply.result });
   return text(status, `${reply.reason}\n`);
 }
 

@@ -71,8 +71,14 @@ export async function startWitness(options: WitnessOptions): Promise<RunningWitn
     const onFatal = createFatal({ log, kill });
     const verifier = createNoteVerifier();
     const witness = new LogWitness({ key, logs, store, verifier, log, now, onFatal });
-    const handler = createWitnessHandler({ witness, prefix: options.prefix, log });
     const refusals = new RefusalLog({ log, timers: TIMERS });
+    const handler = createWitnessHandler({
+      witness,
+      prefix: options.prefix,
+      log,
+      // Who asks is not known here: they share one bound.
+      onRefused: (fields) => refusals.refused('', fields),
+    });
     const server = new HttpServer({
       timeouts: TIMEOUTS,
       listener: fetchListener(handler, () =>

@@ -1,12 +1,16 @@
 /** What is written of refused requests: a bounded part of them a minute, and an exact count of the rest. */
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { LISTED_IN_ALL, LISTED_PER_CLIENT, RefusalLog } from '../../../src/server/refusal-log.ts';
+import { startWitness } from '../../../src/server/witness-server.ts';
 import type { LogFields } from '../../../src/telemetry/log.ts';
 import { openTestApp } from '../../support/http-app.ts';
 import { exchange } from '../../support/server-socket.ts';
 import { startTestServer } from '../../support/server-start.ts';
 import { TestTimers } from '../../support/timers.ts';
+import { TestLog, witnessFile } from '../../support/witness.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -103,4 +107,30 @@ test('a server that gets garbage says so a bounded number of times, and how ofte
     named('requests refused').map(({ count, clients }) => [count, clients]),
     [[garbage - LISTED_PER_CLIENT + 1, 1]],
   );
+});
+
+test('a witness says so a bounded number of times too', async () => {
+  const lines: string[] = [];
+  const write = (message: string) => void lines.push(message);
+  const file = witnessFile('key.pem');
+  const { privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  const witness = await startWitness({
+    key: { file },
+    name: 'witness.example/w1',
+    dbPath: witnessFile('w.db'),
+    listen: { host: '127.0.0.1', port: 0 },
+    logs: [new TestLog().vkey],
+    logLists: [],
+    prefix: '',
+    log: { debug: write, info: write, warn: write, error: write },
+  });
+  const ask = () => fetch(`${witness.url}/add-checkpoint`, { method: 'POST', body: 'nothing' });
+  for (let i = 0; i < 2 * LISTED_PER_CLIENT; i++) assert.equal((await ask()).status, 400);
+  await witness.stop();
+  const refused = lines.filter((message) => /refused|cosigned/.test(message));
+  assert.deepEqual(refused, [
+    ...Array(LISTED_PER_CLIENT).fill('request refused'),
+    'requests refused',
+  ]);
 });
