@@ -126,7 +126,7 @@ test('without the optional package a place in S3 says what to install, and a dir
   const listed = await runCli(['snapshot', 'list', 's3://backup']);
   assert.equal(listed.code, 1);
   assert.match(listed.stderr, /npm install "@aws-sdk\/client-s3@/);
-  assert.equal((await runCli(['snapshot', 'list', '/nowhere/at/all'])).code, 0);
+  assert.equal((await runCli(['snapshot', 'list', import.meta.dirname])).code, 0);
 });
 
 test('with a package of another version a place in S3 says so', async () => {
