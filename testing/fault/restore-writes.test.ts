@@ -104,8 +104,8 @@ async function fail({ work, check, ...fault }: Campaign): Promise<number> {
 // Of some eighty and ten calls every push sees a few, the nightly run each.
 for (const name of ['caught up', 'brought up to date'])
   for (const [call, step] of [
-    ['pwrite64', 44],
-    ['fsync', 5],
+    ['pwrite64', 60],
+    ['fsync', 6],
   ] as const) {
     const fault = { call, step: IS_LONG ? 1 : step };
 
