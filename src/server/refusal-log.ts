@@ -1,6 +1,7 @@
 /**
  * Refused requests in the log: few of a minute are listed one by one, the others are counted exactly. So
- * no caller decides how much is written, and no collector drops the lines that matter. Failures never come here.
+ * no caller decides how much is written, and no collector drops the lines that matter. At level debug each of
+ * them is a line. Failures never come here.
  */
 import type { Log, LogFields } from '../telemetry/log.ts';
 import { MAX_CLIENTS, WINDOW_MS } from './audit-log/flood.ts';
@@ -11,7 +12,7 @@ export const LISTED_PER_CLIENT = 60;
 export const LISTED_IN_ALL = 600;
 
 export interface RefusalLogOptions {
-  readonly log: Pick<Log, 'info'>;
+  readonly log: Pick<Log, 'info' | 'debug'>;
   readonly timers: {
     setTimeout(run: () => void, ms: number): unknown;
     clearTimeout(timer: unknown): void;
@@ -46,6 +47,7 @@ export class RefusalLog {
       return;
     }
     this.#count++;
+    log.debug('request refused', fields);
     if (this.#clients.size < MAX_CLIENTS) this.#clients.add(client);
   }
 

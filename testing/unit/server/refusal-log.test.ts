@@ -17,7 +17,11 @@ const MINUTE_MS = 60_000;
 function openLog() {
   const timers = new TestTimers(0);
   const lines: { message: string; fields: LogFields }[] = [];
-  const log = { info: (message: string, fields = {}) => void lines.push({ message, fields }) };
+  const debugged: LogFields[] = [];
+  const log = {
+    info: (message: string, fields = {}) => void lines.push({ message, fields }),
+    debug: (_: string, fields = {}) => void debugged.push(fields),
+  };
   const refusals = new RefusalLog({ log, timers });
   const refuse = (client: string, count: number) => {
     for (let i = 0; i < count; i++) refusals.refused(client, { client });
@@ -29,7 +33,7 @@ function openLog() {
     ).length;
   const counted = () =>
     lines.filter(({ message }) => message === 'requests refused').map(({ fields }) => fields);
-  return { timers, refusals, refuse, lines, listed, counted };
+  return { timers, refusals, refuse, lines, debugged, listed, counted };
 }
 
 test('of 5,000 refusals of one client in a minute few are listed, and all others are counted', () => {
@@ -64,6 +68,12 @@ test('the next minute begins anew; one without anything to count writes nothing 
   timers.advance(MINUTE_MS);
   assert.equal(listed(), 2 * LISTED_PER_CLIENT);
   assert.deepEqual(counted(), [{ count: 1, clients: 1 }]);
+});
+
+test('at level debug those that are not listed are lines too', () => {
+  const { refuse, debugged } = openLog();
+  refuse('192.0.2.1', LISTED_PER_CLIENT + 3);
+  assert.deepEqual(debugged, Array(3).fill({ client: '192.0.2.1' }));
 });
 
 test('what was counted is written at a close', () => {
@@ -123,7 +133,7 @@ test('a witness says so a bounded number of times too', async () => {
     logs: [new TestLog().vkey],
     logLists: [],
     prefix: '',
-    log: { debug: write, info: write, warn: write, error: write },
+    log: { debug: () => undefined, info: write, warn: write, error: write },
   });
   const ask = () => fetch(`${witness.url}/add-checkpoint`, { method: 'POST', body: 'nothing' });
   for (let i = 0; i < 2 * LISTED_PER_CLIENT; i++) assert.equal((await ask()).status, 400);
