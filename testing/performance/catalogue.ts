@@ -12,6 +12,7 @@ import { catalogueDescriptor } from './catalogue-set.ts';
 import { type ChildServer, startChild } from './child.ts';
 import { inFlight, postEntry, signedEntry } from './entries.ts';
 import type { Sample } from './figure.ts';
+import { serveInstalled } from './installed-server.ts';
 import {
   CATALOGUE_SEED,
   type LongRegistry,
@@ -21,12 +22,14 @@ import {
 } from './long-registry.ts';
 import { mainThreadUs, residentMib } from './machine.ts';
 import { Poster, usOf } from './poster.ts';
+import { installProgram } from './program.ts';
 import { latencyBetween, readRouteLatency } from './route-latency.ts';
+import { SERVICE_SETTINGS } from './service-flags.ts';
 import { median, quantile } from './statistics.ts';
 import { makeTemporary } from './temporary.ts';
 
 const CHANGES = 10;
-const WARMUP_REQUESTS = 50;
+const WARMUP_REQUESTS = 500;
 const POSTS_AT_ONCE = 8;
 const SETS_A_ROUND = 3;
 const OLD_REQUESTS = 5;
@@ -48,9 +51,15 @@ export async function openCatalogue(plan: CatalogueBenchPlan): Promise<Bench> {
   try {
     const { cache, say = console.error } = plan;
     const sides: Side[] = [];
+    const program = await installProgram(stack);
+    const serve = (data: string) =>
+      serveInstalled(program, data, { ...SERVICE_SETTINGS, ballast: '0B' });
     // One after the other: each is alone while it walks over its log.
     for (const size of [plan.small, plan.large]) {
-      const server = await startLongRegistry({ ...size, cache, say, isCatalogue: true }, stack);
+      const server = await startLongRegistry(
+        { ...size, cache, say, serve, isCatalogue: true },
+        stack,
+      );
       sides.push(new Side(server, stack));
     }
     const [small, large] = sides;

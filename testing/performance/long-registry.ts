@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { SCHEMA_VERSION } from '../../src/store/sqlite-schema.ts';
 import { catalogueChanges } from './catalogue-set.ts';
-import type { ChildServer } from './child.ts';
+import type { ChildServer, NodeChild } from './child.ts';
 import { longLogGenesis, makeLongLog } from './long-log.ts';
 import { cpuUs } from './machine.ts';
 import {
@@ -43,6 +43,8 @@ export interface LongRegistryPlan {
   readonly prepare?: (path: string) => Promise<void>;
   /** How the server is started. */
   readonly process?: RegistryProcessOptions;
+  /** Over its data directory. Default: from the source, as `process` says. */
+  readonly serve?: (directory: string) => Promise<NodeChild>;
 }
 
 export interface LongRegistry
@@ -71,7 +73,8 @@ export async function startLongRegistry(
 ): Promise<LongRegistry> {
   const directory = await copyLongLog(plan, stack);
   await plan.prepare?.(join(directory, 'registry.db'));
-  const child = stack.use(await spawnRegistry('macronode', directory, plan.process));
+  const { serve = (data) => spawnRegistry('macronode', data, plan.process) } = plan;
+  const child = stack.use(await serve(directory));
   await untilIdle(child.pid);
   const { genesis, signers } = longLogGenesis(LONG_LOG_SIGNERS);
   const { entries, descriptors } = plan;

@@ -8,6 +8,7 @@ import { flushCompileCache } from 'node:module';
 import { loadConfig } from '../../src/server/config.ts';
 import { startServer } from '../../src/server/start.ts';
 import { parsePlan, plant } from './planted.ts';
+import { SERVICE_SETTINGS } from './service-flags.ts';
 
 const [profile, data, logKey, planted, settings = '{}'] = process.argv.slice(2);
 if (planted !== undefined) plant(parsePlan(planted));
@@ -17,20 +18,7 @@ const flags = {
   // directory, five seconds in: here that would be in the middle of what is measured.
   ...(profile === 'macronode' && { data, ballast: '0B' }),
   log_key: logKey,
-  listen: '127.0.0.1:0',
-  metrics_listen: '127.0.0.1:0',
-  log_level: 'error',
-  // Counted as always, never reached: one address is the whole load here.
-  max_reads_per_minute: '1000000000',
-  max_writes_per_minute: '1000000000',
-  max_pending_proposals: '10000',
-  max_connections_per_address: '20000',
-  max_connections: '20000',
-  max_streams: '20000',
-  max_streams_per_address: '20000',
-  // That the machine is busy must refuse nothing here: what is slow is to be seen as slow.
-  shed_loop_after: '10m',
-  shed_storage_after: '10m',
+  ...SERVICE_SETTINGS,
   ...(JSON.parse(settings) as Readonly<Record<string, string>>),
 };
 const server = await startServer(loadConfig({ flags }));
