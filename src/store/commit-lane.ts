@@ -83,7 +83,7 @@ export class CommitLane {
    */
   wipe(): LaneReport | undefined {
     this.#watch.assertSame();
-    if (this.#checkpointer.run(true) !== 'done') return undefined;
+    if (this.#checkpointer.run() !== 'done') return undefined;
     try {
       this.#db.exec('BEGIN IMMEDIATE');
     } catch (error) {
@@ -142,11 +142,6 @@ export class CommitLane {
         isLogFolded: folded === 'done',
       },
     };
-  }
-
-  /** While the database is copied its log is folded only when nobody has to be waited for. */
-  copying(isCopying: boolean): void {
-    this.#checkpointer.isHurried = isCopying;
   }
 
   /** Empties the log into the main file first; when that fails the database stays open. */

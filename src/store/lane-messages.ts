@@ -53,8 +53,6 @@ export interface LaneData {
 export type LaneRequest =
   | { readonly type: 'batch'; readonly writes: readonly Write[] }
   | { readonly type: 'compact'; readonly expiredBefore: string }
-  /** While a copy of the database is read nobody waits for its reader. Not answered. */
-  | { readonly type: 'copying'; readonly isCopying: boolean }
   /** Answered by `checkpointed`, or not at all. */
   | { readonly type: 'catch_up' }
   /** Answered by `checkpointed`, or not at all. */

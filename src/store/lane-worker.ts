@@ -58,9 +58,6 @@ function answer(lane: CommitLane, request: LaneRequest): LaneReport | undefined 
       return lane.fold();
     case 'catch_up':
       return lane.catchUp();
-    case 'copying':
-      lane.copying(request.isCopying);
-      return undefined;
     case 'compact':
       return lane.compact(request.expiredBefore);
     case 'close':

@@ -110,11 +110,6 @@ export class Lane {
     });
   }
 
-  /** Whether somebody copies the database: then folding the log waits for no reader. */
-  copying(isCopying: boolean): void {
-    if (this.#isOpen && !this.#isClosing) this.#post({ type: 'copying', isCopying });
-  }
-
   /** Has the main file hold everything, if that takes no wait for a reader. */
   catchUp(): void {
     if (this.#isOpen && !this.#isClosing) this.#post({ type: 'catch_up' });

@@ -9,6 +9,9 @@ import type Database from 'better-sqlite3';
 import { isFull } from './sqlite-errors.ts';
 import { BUSY_MS } from './sqlite-open.ts';
 
+/** For readers. The lane is held meanwhile; those who read for longer keep the log for the next time. */
+const READERS_MS = 5;
+
 /** In frames of the log: how many it has, and how many of them are in the main file. */
 interface PassiveState {
   readonly busy: number;
@@ -23,8 +26,6 @@ export class Checkpointer {
   #keptBytes = 0;
   #isOwed = true;
   #isDemanded = false;
-  /** Nobody is waited for: a reader is known to stay. */
-  isHurried = false;
 
   constructor(db: Database.Database, walPath: string) {
     this.#db = db;
@@ -36,12 +37,14 @@ export class Checkpointer {
     return this.#isOwed;
   }
 
-  /** `limitBytes`: of the log, beside what could not be folded before. */
+  /** `limitBytes`: of the log, beside what could not be folded before. What is demanded is due at once. */
   isDue(limitBytes: number): boolean {
-    return this.#isDemanded || statSync(this.#walPath).size > this.#keptBytes + limitBytes;
+    const isKept = this.#keptBytes > 0;
+    if (this.#isDemanded && !isKept) return true;
+    return statSync(this.#walPath).size > this.#keptBytes + limitBytes;
   }
 
-  /** The log may hold what must go: due until one went through. */
+  /** The log may hold what must go, until one went through. */
   get isDemanded(): boolean {
     return this.#isDemanded;
   }
@@ -55,13 +58,12 @@ export class Checkpointer {
   }
 
   /**
-   * `done`: the log is empty and the main file durable. `partly`: a reader in another process still
-   * needs the log, it goes on growing. `no_space`: owed. Throws for everything else, which is fatal.
-   * `isHurried`: nobody is waited for.
+   * `done`: the log is empty and the main file durable. `partly`: a reader still needs the log, it goes on
+   * growing. `no_space`: owed. Throws for everything else, which is fatal.
    */
-  run(isHurried = this.isHurried || this.#isTriedAgain): 'done' | 'partly' | 'no_space' {
+  run(): 'done' | 'partly' | 'no_space' {
     try {
-      const isBusy = this.#fold(isHurried);
+      const isBusy = this.#fold();
       this.#isOwed = false;
       this.#isDemanded &&= isBusy;
       this.#keptBytes = isBusy ? statSync(this.#walPath).size : 0;
@@ -89,18 +91,11 @@ export class Checkpointer {
     }
   }
 
-  /** What is demanded is tried again and again: whoever was waited for once is not waited for each time. */
-  get #isTriedAgain(): boolean {
-    return this.#isDemanded && this.#keptBytes > 0;
-  }
-
   /** Answers whether a reader kept it from being done. */
-  #fold(isHurried: boolean): boolean {
-    const fold = () => this.#db.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) !== 0;
-    if (!isHurried) return fold();
-    this.#db.pragma('busy_timeout = 0');
+  #fold(): boolean {
+    this.#db.pragma(`busy_timeout = ${READERS_MS}`);
     try {
-      return fold();
+      return this.#db.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) !== 0;
     } finally {
       this.#db.pragma(`busy_timeout = ${BUSY_MS}`);
     }

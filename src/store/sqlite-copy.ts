@@ -17,19 +17,13 @@ export type CopyReport =
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: LaneError };
 
-export interface DatabaseCopyOptions {
-  readonly path: string;
-  /** Told before the first page is read and after the last. */
-  readonly onCopying: (isCopying: boolean) => void;
-}
-
 export class DatabaseCopy {
-  readonly #options: DatabaseCopyOptions;
+  readonly #path: string;
   readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(options: DatabaseCopyOptions) {
-    this.#options = options;
+  constructor(path: string) {
+    this.#path = path;
   }
 
   /** As `Store.snapshot`. */
@@ -55,9 +49,8 @@ export class DatabaseCopy {
     if (stop.aborted) throw givenUp();
     // In src this file ends in .ts, in dist in .js, and so does the program.
     const file = new URL(`./sqlite-copy-process${extname(import.meta.url)}`, import.meta.url);
-    this.#options.onCopying(true);
     try {
-      const copying = fork(fileURLToPath(file), [this.#options.path, path], {
+      const copying = fork(fileURLToPath(file), [this.#path, path], {
         execArgv: [],
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
@@ -67,8 +60,6 @@ export class DatabaseCopy {
       if (stop.aborted) throw givenUp();
     } catch (cause) {
       throw stop.aborted ? givenUp() : storageError(cause, 'a process that copies the database');
-    } finally {
-      this.#options.onCopying(false);
     }
   }
 }

@@ -47,7 +47,7 @@ export class MomentReader extends SqliteReader {
 
   /**
    * All that `work` reads here is of one moment, also what it does so within. To be short: the writer cannot empty its
-   * write-ahead log meanwhile, and waits a second for it at most.
+   * write-ahead log meanwhile.
    */
   async atOneMoment<T>(work: () => Promise<T>): Promise<T> {
     if (this.#db.inTransaction) return work();

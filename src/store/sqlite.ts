@@ -88,7 +88,7 @@ class SqliteStore extends SqliteReader implements Store {
   constructor({ db, path, lane, lock, watch, watchMs, catchUpMs }: Parts) {
     super(db, path);
     this.#lane = lane;
-    this.#copy = new DatabaseCopy({ path, onCopying: (isCopying) => lane.copying(isCopying) });
+    this.#copy = new DatabaseCopy(path);
     this.#lock = lock;
     this.#timers = [
       setInterval(() => this.#look(watch), watchMs).unref(),

@@ -26,6 +26,8 @@ export interface Sample {
   readonly isAtFullSpeed?: boolean;
   /** Up to so many times what the reference took least is full speed. Default: `FULL_SPEED`. */
   readonly fullSpeed?: number;
+  /** `true`: the worst of its rounds counts, and not the middle. Less is better. */
+  readonly isWorst?: boolean;
   /** `true`: it costs the same each time, so that it counts only where both were about as fast as ever. */
   readonly isConstant?: boolean;
 }
@@ -55,7 +57,7 @@ export interface Figure {
   readonly fastest: number | null;
   /** Up to so many times that is full speed. */
   readonly fullSpeed: number;
-  /** Medians of the rounds, in `unit`. */
+  /** Of the rounds, in `unit`: medians, or the worst. */
   readonly ours: number;
   readonly theirs: number;
   /** Median of the rounds' ratios, ours over theirs. */
@@ -96,6 +98,8 @@ function figureOf(all: readonly Sample[]): Figure {
       (!isConstant || (ours <= least.ours * AS_EVER && theirs <= least.theirs * AS_EVER)),
   );
   const ratios = samples.map(({ ours, theirs }) => ours / theirs);
+  const middle =
+    first.isWorst === true ? (values: readonly number[]) => Math.max(...values) : median;
   const isEnough = first.isConstant !== true || samples.length >= ENOUGH;
   const noise = isEnough ? noiseOf(ratios) : Number.POSITIVE_INFINITY;
   return {
@@ -110,8 +114,8 @@ function figureOf(all: readonly Sample[]): Figure {
     slow: all.length - samples.length,
     fastest: first.isAtFullSpeed === true || first.isConstant === true ? least.theirs : null,
     fullSpeed,
-    ours: median(samples.map(({ ours }) => ours)),
-    theirs: median(samples.map(({ theirs }) => theirs)),
+    ours: middle(samples.map(({ ours }) => ours)),
+    theirs: middle(samples.map(({ theirs }) => theirs)),
     ratio: median(ratios),
     spread: spreadOf(ratios),
     noise: Number.isFinite(noise) ? noise : null,

@@ -1,7 +1,8 @@
 /** What the registry is to reach, as data: the work, the figures that show it, and how far they may be. */
 import type { Figure } from './figure.ts';
 import { READ_KINDS } from './history-reads.ts';
-import { ACTS } from './pruning.ts';
+import { KINDS } from './lane-steps.ts';
+import { ACTS, longestOf } from './pruning.ts';
 import { TROUBLES } from './troubles.ts';
 
 /** One row. All bounds must hold. */
@@ -109,6 +110,12 @@ function catalogueGoals(bounds: CatalogueBounds): readonly Goal[] {
 function pruningGoals(): readonly Goal[] {
   return [
     {
+      work: 'the commit lane, step by step',
+      bounds: KINDS.map((kind) =>
+        kind === 'batch' ? seen(longestOf(kind)) : ours(longestOf(kind), { atMost: 20 }),
+      ),
+    },
+    {
       work: 'the commit lane, the writer alone',
       bounds: [
         seen('4 KB appended and synced: longest'),
@@ -119,7 +126,7 @@ function pruningGoals(): readonly Goal[] {
     ...ACTS.map(({ name }) => ({
       work: `the commit lane beside ${name}`,
       bounds: [
-        ours(`a step of the lane beside ${name}: longest`, { atMost: 20 }),
+        seen(`a step of the lane beside ${name}: longest`),
         seen(`a step of the lane beside ${name}: p99`),
         seen(`a commit beside ${name}: p99`),
         seen(`a commit beside ${name}: longest`),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /** What makes a server print it. */
 export const LANE_FLAGS = ['--import', join(import.meta.dirname, 'lane-clock.ts')];
 
-const KINDS = ['batch', 'prune', 'fold', 'catch-up', 'compact', 'wipe'] as const;
+export const KINDS = ['batch', 'prune', 'fold', 'catch-up', 'compact', 'wipe'] as const;
 /** `batch`: one transaction of writes; `prune`: one with a step of a pruning in it. */
 export type StepKind = (typeof KINDS)[number];
 

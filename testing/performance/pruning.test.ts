@@ -4,19 +4,22 @@ import { test } from 'node:test';
 import { figuresOf } from './figure.ts';
 import { GOAL_PLANS } from './goal-plans.ts';
 import { GOALS, judgeGoal } from './goal-table.ts';
-import { formatStep, LANE_FLAGS, LaneSteps, parseStep } from './lane-steps.ts';
+import { formatStep, KINDS, LANE_FLAGS, LaneSteps, parseStep } from './lane-steps.ts';
 import { writeBeside } from './paced-writes.ts';
 import { type Measured, samplesOf } from './pruning.ts';
 import { startRegistry } from './registry-process.ts';
 
-const WINDOW = { stepMs: [1, 2, 8], commitMs: [3, 5, 9] };
+const WINDOW = {
+  steps: KINDS.flatMap((kind) => [1, 2, 8].map((ms) => ({ kind, ms }))),
+  commitMs: [3, 5, 9],
+};
 const DEADLINE_MS = 60_000;
 
 function measured(pruningMs: number): Measured {
   return {
     alone: WINDOW,
     beside: {
-      'a pruning': { ...WINDOW, stepMs: [1, pruningMs] },
+      'a pruning': { ...WINDOW, steps: [{ kind: 'prune', ms: pruningMs }] },
       'an erasure': WINDOW,
       'a compaction': WINDOW,
       'a catch-up': WINDOW,
@@ -71,11 +74,11 @@ test('every goal of pruning is measured, and everything that is measured is show
   assert.ok(GOAL_PLANS.pruning);
 });
 
-test('one step of more than 20 ms is missed', () => {
-  const verdicts = (ms: number) =>
-    (GOALS.pruning ?? []).map(
-      (goal) => judgeGoal(goal, figuresOf(samplesOf(measured(ms)))).verdict,
-    );
+test('one step of more than 20 ms is missed, in whichever round it was', () => {
+  const verdicts = (ms: number) => {
+    const figures = figuresOf([8, ms, 8].flatMap((one) => samplesOf(measured(one))));
+    return (GOALS.pruning ?? []).map((goal) => judgeGoal(goal, figures).verdict);
+  };
   assert.deepEqual(new Set(verdicts(20)), new Set(['met']));
   assert.deepEqual(verdicts(20.1).filter((verdict) => verdict === 'missed').length, 1);
 });

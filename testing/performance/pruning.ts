@@ -15,7 +15,7 @@ import { type Bare, fsyncedAppend, timed } from './bare-writes.ts';
 import type { Bench } from './bench.ts';
 import { approvedEntry, createdNow, writeEntry } from './entries.ts';
 import type { Sample } from './figure.ts';
-import { LANE_FLAGS, type LaneStep, LaneSteps, type StepKind } from './lane-steps.ts';
+import { KINDS, LANE_FLAGS, type LaneStep, LaneSteps, type StepKind } from './lane-steps.ts';
 import { longLogGenesis } from './long-log.ts';
 import {
   LONG_LOG_SIGNERS,
@@ -90,7 +90,7 @@ export async function openPruning(plan: PruningPlan): Promise<Bench> {
 
 /** Milliseconds. */
 export interface Window {
-  readonly stepMs: readonly number[];
+  readonly steps: readonly Pick<LaneStep, 'kind' | 'ms'>[];
   readonly commitMs: readonly number[];
 }
 
@@ -147,7 +147,7 @@ class Round {
     });
     const steps = this.#steps.since();
     assertShown(name, shown, steps);
-    return { stepMs: steps.map(({ ms }) => ms), commitMs };
+    return { steps, commitMs };
   }
 
   /** With its quorum; over when nothing of it is left in any file. */
@@ -224,23 +224,40 @@ export function samplesOf({ alone, beside, syncMs }: Measured): readonly Sample[
     ours,
     theirs,
   });
-  const ofSteps = (name: string, { stepMs }: Window) => [
-    sample(`${name}: longest`, Math.max(...stepMs), 'the longest synced append', longestSync),
-    sample(`${name}: p99`, quantile(stepMs, 0.99), 'of synced appends', quantile(syncMs, 0.99)),
-  ];
+  const longest = (name: string, stepMs: readonly number[]) =>
+    sample(name, Math.max(...stepMs), 'the longest synced append', longestSync);
+  const ofSteps = (name: string, { steps }: Window) => {
+    const stepMs = steps.map(({ ms }) => ms);
+    const p99 = quantile(stepMs, 0.99);
+    return [
+      longest(`${name}: longest`, stepMs),
+      sample(`${name}: p99`, p99, 'of synced appends', quantile(syncMs, 0.99)),
+    ];
+  };
+  const all = [alone, ...Object.values(beside)].flatMap(({ steps }) => steps);
+  const ofKind = (kind: StepKind) => {
+    const stepMs = all.filter((step) => step.kind === kind).map(({ ms }) => ms);
+    return stepMs.length === 0 ? [] : [{ ...longest(longestOf(kind), stepMs), isWorst: true }];
+  };
   return [
+    ...KINDS.flatMap(ofKind),
     sample(SYNC, longestSync, 'their p50', quantile(syncMs, 0.5)),
     ...ofSteps('a step of the lane, the writer alone', alone),
     ...ACTS.flatMap(({ name }) => {
-      const { stepMs, commitMs } = beside[name];
+      const { commitMs } = beside[name];
       const [p99, most] = [quantile(commitMs, 0.99), Math.max(...commitMs)];
       return [
-        ...ofSteps(`a step of the lane beside ${name}`, { stepMs, commitMs }),
+        ...ofSteps(`a step of the lane beside ${name}`, beside[name]),
         sample(`a commit beside ${name}: p99`, p99, 'alone', quantile(alone.commitMs, 0.99)),
         sample(`a commit beside ${name}: longest`, most, 'alone', Math.max(...alone.commitMs)),
       ];
     }),
   ];
+}
+
+/** Of all rounds, for what never holds the lane for longer has no exceptions. */
+export function longestOf(kind: StepKind): string {
+  return `a step of the lane, ${kind}: longest of all rounds`;
 }
 
 const SYNC = '4 KB appended and synced: longest';

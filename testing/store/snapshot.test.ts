@@ -7,12 +7,8 @@ import { existsSync, readdirSync, statSync, truncateSync, writeFileSync } from '
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
-import Database from 'better-sqlite3';
-import { CommitLane } from '../../src/store/commit-lane.ts';
-import type { LaneReport } from '../../src/store/lane-messages.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
-import { DatabaseCopy } from '../../src/store/sqlite-copy.ts';
 import type { SnapshotProgress, Store } from '../../src/store/store.ts';
 import { appendHistory, makeApproval, makeEntry, makeProposal } from '../support/store-entries.ts';
 import { assertWholeLog, changesAt, checkpointAt } from '../support/store-log.ts';
@@ -184,17 +180,6 @@ test('a copy whose server is gone ends at once, and holds the log no longer', as
   assert.ok(isLogFolded);
 });
 
-test('who folds the log is told when a copy begins and when it has ended, however it ends', async (t) => {
-  const { path } = await openLarge(t, 1);
-  const told: boolean[] = [];
-  const copy = new DatabaseCopy({ path, onCopying: (isCopying) => told.push(isCopying) });
-  const to = join(makeDirectory(), 'copy.db');
-  await copy.run({ path: to, onProgress: () => assert.deepEqual(told, [true]) });
-  assert.deepEqual(told, [true, false]);
-  await assert.rejects(copy.run({ path: to }), { code: 'storage_failed' });
-  assert.deepEqual(told, [true, false, true, false]);
-});
-
 test('a copy takes no place that is taken, and makes no directory', async (t) => {
   const store = await openStore(t, makePath());
   await appendHistory(store, [[]]);
@@ -307,34 +292,3 @@ test('when the lane dies, the compactions that wait are answered: outcome unknow
   assert.equal((await fatal).code, 'storage_failed');
   await assert.rejects(compact(), { code: 'outcome_unknown' });
 });
-
-test('while a copy is read, folding the log waits for no reader; without one it waits a moment', () => {
-  const path = makePath();
-  const lane = new CommitLane(path);
-  lane.run([{ type: 'append', expected: -1, entries: [makeEntry(0)] }]);
-  const reader = new Database(path, { readonly: true });
-  reader.exec('BEGIN');
-  reader.prepare('SELECT count(*) FROM entries').get();
-  lane.run([{ type: 'append', expected: 0, entries: [makeEntry(1)] }]);
-  lane.copying(true);
-  const [hurried, hurriedMs] = timed(() => lane.compact(EXPIRED_BEFORE));
-  assert.equal(isFolded(hurried), false);
-  lane.copying(false);
-  const [patient, patientMs] = timed(() => lane.compact(EXPIRED_BEFORE));
-  assert.equal(isFolded(patient), false);
-  assert.ok(patientMs >= 900, `waited ${patientMs} ms for the reader`);
-  assert.ok(hurriedMs < patientMs / 2, `waited ${hurriedMs} ms for the reader of a copy`);
-  reader.close();
-  assert.equal(isFolded(lane.compact(EXPIRED_BEFORE)), true);
-  lane.close();
-});
-
-function timed<T>(run: () => T): readonly [T, number] {
-  const startMs = performance.now();
-  return [run(), performance.now() - startMs];
-}
-
-function isFolded(report: LaneReport): boolean {
-  assert.ok(report.type === 'compacted', report.type);
-  return report.compaction.isLogFolded;
-}

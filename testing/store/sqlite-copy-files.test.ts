@@ -22,11 +22,6 @@ class Written {
   readonly lane = new CommitLane(this.path);
   head = -1;
 
-  constructor() {
-    // It waits for no reader.
-    this.lane.copying(true);
-  }
-
   write(times: number, otherBytes: number): void {
     for (let i = 0; i < times; i++) {
       const version = this.head + 1;

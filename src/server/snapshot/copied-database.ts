@@ -5,7 +5,7 @@ import type { SnapshotParts } from './snapshots.ts';
 
 /** Reads only, also while another process writes. */
 export function copiedDatabase(path: string): SnapshotParts['store'] {
-  const copy = new DatabaseCopy({ path, onCopying: () => undefined });
+  const copy = new DatabaseCopy(path);
   return {
     snapshot: (target) => copy.run(target),
     storageBytes: async () => {
