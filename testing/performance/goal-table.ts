@@ -111,9 +111,11 @@ function pruningGoals(): readonly Goal[] {
   return [
     {
       work: 'the commit lane, step by step',
-      bounds: KINDS.map((kind) =>
-        kind === 'batch' ? seen(longestOf(kind)) : ours(longestOf(kind), { atMost: 20 }),
-      ),
+      bounds: KINDS.flatMap((kind) => {
+        const { whole, onCore } = longestOf(kind);
+        const limit = kind === 'batch' ? seen(onCore) : ours(onCore, { atMost: 20 });
+        return [limit, seen(whole)];
+      }),
     },
     {
       work: 'the commit lane, the writer alone',

@@ -11,22 +11,24 @@ export type StepKind = (typeof KINDS)[number];
 export interface LaneStep {
   readonly kind: StepKind;
   readonly ms: number;
+  /** Of them: the thread could run and had no core, for others had them. 0 where the kernel does not tell. */
+  readonly corelessMs: number;
   /** `false`: what was erased is still to be overwritten. */
   readonly isWiped: boolean;
 }
 
 const PREFIX = 'lane';
 
-export function formatStep({ kind, ms, isWiped }: LaneStep): string {
-  return `${PREFIX} ${kind} ${ms} ${isWiped ? 'wiped' : 'wiping'}`;
+export function formatStep({ kind, ms, corelessMs, isWiped }: LaneStep): string {
+  return `${PREFIX} ${kind} ${ms} ${corelessMs} ${isWiped ? 'wiped' : 'wiping'}`;
 }
 
 /** `undefined`: the line says something else. */
 export function parseStep(line: string): LaneStep | undefined {
-  const [prefix, name, ms, wiped] = line.split(' ');
+  const [prefix, name, ms, coreless, wiped] = line.split(' ');
   const kind = KINDS.find((one) => one === name);
   if (prefix !== PREFIX || kind === undefined) return undefined;
-  return { kind, ms: Number(ms), isWiped: wiped === 'wiped' };
+  return { kind, ms: Number(ms), corelessMs: Number(coreless), isWiped: wiped === 'wiped' };
 }
 
 /** Those of one window after the other. */

@@ -10,7 +10,7 @@ import { type Measured, samplesOf } from './pruning.ts';
 import { startRegistry } from './registry-process.ts';
 
 const WINDOW = {
-  steps: KINDS.flatMap((kind) => [1, 2, 8].map((ms) => ({ kind, ms }))),
+  steps: KINDS.flatMap((kind) => [1, 2, 8].map((ms) => ({ kind, ms, corelessMs: 0 }))),
   commitMs: [3, 5, 9],
 };
 const DEADLINE_MS = 60_000;
@@ -19,7 +19,7 @@ function measured(pruningMs: number): Measured {
   return {
     alone: WINDOW,
     beside: {
-      'a pruning': { ...WINDOW, steps: [{ kind: 'prune', ms: pruningMs }] },
+      'a pruning': { ...WINDOW, steps: [{ kind: 'prune', ms: pruningMs + 30, corelessMs: 30 }] },
       'an erasure': WINDOW,
       'a compaction': WINDOW,
       'a catch-up': WINDOW,
@@ -29,9 +29,9 @@ function measured(pruningMs: number): Measured {
 }
 
 test('a step that is printed is read as it was, and nothing else is a step', () => {
-  const step = { kind: 'catch-up', ms: 1.25, isWiped: false } as const;
+  const step = { kind: 'catch-up', ms: 1.25, corelessMs: 0.5, isWiped: false } as const;
   assert.deepEqual(parseStep(formatStep(step)), step);
-  for (const line of ['http://127.0.0.1:1', 'lane other 1 wiped', 'durable 12']) {
+  for (const line of ['http://127.0.0.1:1', 'lane other 1 0 wiped', 'durable 12']) {
     assert.equal(parseStep(line), undefined);
   }
 });
@@ -39,8 +39,8 @@ test('a step that is printed is read as it was, and nothing else is a step', () 
 test('steps are told once, and who waits for one that does not come hears of it', async () => {
   const steps = new LaneSteps();
   const wiped = steps.first(({ isWiped }) => isWiped, DEADLINE_MS);
-  steps.take('lane wipe 2 wiping');
-  steps.take('lane wipe 1 wiped');
+  steps.take('lane wipe 2 0 wiping');
+  steps.take('lane wipe 1 0 wiped');
   await wiped;
   assert.deepEqual(
     steps.since().map(({ ms }) => ms),
@@ -65,6 +65,7 @@ test('every step of a running lane is told with what it was', {
   const told = steps.since();
   assert.ok(commits.length > 0 && commits.every((ms) => ms > 0));
   assert.ok(told.length > 0 && told.every(({ ms }) => ms > 0), JSON.stringify(told));
+  assert.ok(told.every(({ ms, corelessMs }) => corelessMs >= 0 && corelessMs < ms + 1));
 });
 
 test('every goal of pruning is measured, and everything that is measured is shown', () => {

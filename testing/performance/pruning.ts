@@ -90,7 +90,7 @@ export async function openPruning(plan: PruningPlan): Promise<Bench> {
 
 /** Milliseconds. */
 export interface Window {
-  readonly steps: readonly Pick<LaneStep, 'kind' | 'ms'>[];
+  readonly steps: readonly Omit<LaneStep, 'isWiped'>[];
   readonly commitMs: readonly number[];
 }
 
@@ -236,8 +236,15 @@ export function samplesOf({ alone, beside, syncMs }: Measured): readonly Sample[
   };
   const all = [alone, ...Object.values(beside)].flatMap(({ steps }) => steps);
   const ofKind = (kind: StepKind) => {
-    const stepMs = all.filter((step) => step.kind === kind).map(({ ms }) => ms);
-    return stepMs.length === 0 ? [] : [{ ...longest(longestOf(kind), stepMs), isWorst: true }];
+    const ofIt = all.filter((step) => step.kind === kind);
+    if (ofIt.length === 0) return [];
+    const { whole, onCore } = longestOf(kind);
+    const onCoreMs = ofIt.map(({ ms, corelessMs }) => ms - corelessMs);
+    const wholeMs = ofIt.map(({ ms }) => ms);
+    return [longest(onCore, onCoreMs), longest(whole, wholeMs)].map((one) => ({
+      ...one,
+      isWorst: true,
+    }));
   };
   return [
     ...KINDS.flatMap(ofKind),
@@ -255,9 +262,13 @@ export function samplesOf({ alone, beside, syncMs }: Measured): readonly Sample[
   ];
 }
 
-/** Of all rounds, for what never holds the lane for longer has no exceptions. */
-export function longestOf(kind: StepKind): string {
-  return `a step of the lane, ${kind}: longest of all rounds`;
+/**
+ * Of all rounds, for what never holds the lane for longer has no exceptions. `onCore`: less what its thread waited for a
+ * core, which is not its own doing.
+ */
+export function longestOf(kind: StepKind): { readonly whole: string; readonly onCore: string } {
+  const whole = `a step of the lane, ${kind}: longest of all rounds`;
+  return { whole, onCore: `${whole}, less waits for a core` };
 }
 
 const SYNC = '4 KB appended and synced: longest';

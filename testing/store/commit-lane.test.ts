@@ -26,12 +26,6 @@ function foldIfDue(lane: CommitLane, report: LaneReport): LaneReport | undefined
   return report.type === 'done' && report.isFoldDue ? lane.fold() : undefined;
 }
 
-function timeOf(run: () => void): number {
-  const start = performance.now();
-  run();
-  return performance.now() - start;
-}
-
 test('a write lock that another connection holds for long is a refusal, and certainly nothing is written', () => {
   const path = makePath();
   const lane = new CommitLane(path);
@@ -57,15 +51,11 @@ test('a log that another connection still reads is kept, and folded once it is f
   let last: LaneReport | undefined;
   while (statSync(`${path}-wal`).size <= 4 * PAYLOAD_BYTES) last = append(lane, version++);
   assert.ok(last?.type === 'done' && last.isFoldDue);
-  const waitedMs = timeOf(() => assert.equal(lane.fold(), undefined));
+  assert.equal(lane.fold(), undefined);
   assert.equal(count.get(), 1, 'the reader lost its snapshot');
   // Not tried again at once: that would stall every batch for as long as the reader stays.
   const again = append(lane, version++);
-  const againMs = timeOf(() => assert.equal(foldIfDue(lane, again), undefined));
-  assert.ok(
-    againMs < waitedMs / 2,
-    `waited ${waitedMs} ms for the reader, then ${againMs} ms again`,
-  );
+  assert.ok(again.type === 'done' && !again.isFoldDue);
   other.close();
   let report: LaneReport | undefined;
   while (report === undefined && version < 20) report = foldIfDue(lane, append(lane, version++));
