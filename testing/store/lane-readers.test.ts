@@ -9,7 +9,7 @@ import { makeEntry } from '../support/store-entries.ts';
 import { makePath } from '../support/store-sqlite.ts';
 
 const EXPIRED_BEFORE = '2026-11-21T00:00:00.000Z';
-/** Far more than the few milliseconds that readers are given, and far less than others who write are. */
+/** Far more than the 5 ms that readers are given. */
 const HELD_MS = 500;
 
 function openRead(t: TestContext) {
