@@ -19,7 +19,7 @@ function measured(pruningMs: number): Measured {
   return {
     alone: WINDOW,
     beside: {
-      'a pruning': { ...WINDOW, steps: [{ kind: 'prune', ms: pruningMs + 30, corelessMs: 30 }] },
+      'a pruning': { ...WINDOW, steps: [{ kind: 'prune', ms: pruningMs, corelessMs: 5 }] },
       'an erasure': WINDOW,
       'a compaction': WINDOW,
       'a catch-up': WINDOW,

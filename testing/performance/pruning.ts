@@ -264,7 +264,7 @@ export function samplesOf({ alone, beside, syncMs }: Measured): readonly Sample[
 
 /**
  * Of all rounds, for what never holds the lane for longer has no exceptions. `onCore`: less what its thread waited for a
- * core, which is not its own doing.
+ * core: where that is most of it, the machine is short of cores.
  */
 export function longestOf(kind: StepKind): { readonly whole: string; readonly onCore: string } {
   const whole = `a step of the lane, ${kind}: longest of all rounds`;
