@@ -27,6 +27,7 @@ export class CommitLane {
   readonly #remains: Remains;
   readonly #watch: FileWatch;
   readonly #changes: Database.Statement<[], number>;
+  #mainFile: number | undefined;
 
   /** Throws what `openWriter` throws. */
   constructor(path: string) {
@@ -40,7 +41,7 @@ export class CommitLane {
     this.#watch = new FileWatch([path, `${path}-wal`]);
     this.#changes = this.#db.prepare<[], number>('SELECT total_changes()').pluck();
     // Whether the process before this one erased something, or failed to sync, is not known.
-    if (this.#checkpointer.run() === 'done') return;
+    if (this.#checkpointer.runWhole() === 'done') return;
     this.#checkpointer.demand();
     writeAgain(`${path}-wal`);
   }
@@ -48,7 +49,7 @@ export class CommitLane {
   /** Answers when the batch is durable, or certainly not written. */
   run(writes: readonly Write[]): LaneReport {
     this.#watch.assertSame();
-    if (this.#checkpointer.isOwed) this.#checkpointer.run();
+    if (this.#checkpointer.isOwed) this.#checkpointer.runWhole();
     if (this.#checkpointer.isOwed) return notWritten('no space is left on the disk');
     try {
       this.#db.exec('BEGIN IMMEDIATE');
@@ -79,7 +80,7 @@ export class CommitLane {
 
   /**
    * Empties the write-ahead log of what was erased, then overwrites some of what is left of it in the main file; to be
-   * called again while that is demanded. `undefined`: somebody reads the log, or writes, or there is no space.
+   * called again while that is demanded. `undefined`: the log is long, somebody reads it, or writes, or there is no space.
    */
   wipe(): LaneReport | undefined {
     this.#watch.assertSame();
@@ -106,13 +107,39 @@ export class CommitLane {
     return { type: 'checkpointed' };
   }
 
-  /** To be called soon after a batch that said it is due; `undefined` when the log could not be emptied. */
+  /** To be called soon after a batch that said it is due; `undefined` when the log could not be emptied, or is long. */
   fold(): LaneReport | undefined {
     this.#watch.assertSame();
     return this.#checkpointer.run() === 'done' ? { type: 'checkpointed' } : undefined;
   }
 
-  /** To be called every so often, however little was written; `undefined` while somebody reads the log, or there is no space. */
+  /** The log is long: it is to be folded beside the lane, as `LogFold` does, and `foldedBeside` called then. */
+  get isToFold(): boolean {
+    return this.#checkpointer.isToFold;
+  }
+
+  /** A descriptor of the main file, for who syncs what was folded beside the lane. Its own, until `close`. */
+  get mainFile(): number {
+    this.#mainFile ??= openSync(this.#path, 'r+');
+    return this.#mainFile;
+  }
+
+  foldedBeside(): void {
+    this.#checkpointer.foldedBeside();
+  }
+
+  /** The log was long: `cut` is to be called. */
+  get isToCut(): boolean {
+    return this.#checkpointer.isToCut;
+  }
+
+  /** A step of making its file short; `undefined`: somebody reads the log, or writes, or there is no space. */
+  cut(): LaneReport | undefined {
+    this.#watch.assertSame();
+    return this.#checkpointer.cut() ? { type: 'checkpointed' } : undefined;
+  }
+
+  /** To be called every so often, however little was written; `undefined` while it is long, somebody reads it, or there is no space. */
   catchUp(): LaneReport | undefined {
     this.#watch.assertSame();
     return this.#checkpointer.catchUp() ? { type: 'checkpointed' } : undefined;
@@ -146,9 +173,11 @@ export class CommitLane {
 
   /** Empties the log into the main file first; when that fails the database stays open. */
   close(): LaneReport {
-    this.#checkpointer.run();
+    this.#checkpointer.runWhole();
     this.#db.close();
+    // Closing a file lets go of all locks that the process has on it.
     this.#remains.close();
+    if (this.#mainFile !== undefined) closeSync(this.#mainFile);
     return { type: 'closed' };
   }
 

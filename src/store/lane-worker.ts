@@ -5,10 +5,11 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { CommitLane } from './commit-lane.ts';
 import type { LaneData, LaneReport, LaneRequest } from './lane-messages.ts';
+import { LogFold } from './log-fold.ts';
 import { storageError } from './sqlite-errors.ts';
 
 /** After a step that could not be made. */
-const WIPE_AGAIN_MS = 1_000;
+const AGAIN_MS = 1_000;
 
 function serve(port: MessagePort, { path }: LaneData): void {
   const report = (message: LaneReport): void => port.postMessage(message);
@@ -29,19 +30,31 @@ function serve(port: MessagePort, { path }: LaneData): void {
       const message = act();
       if (message !== undefined) report(message);
       // As long a rest as it took: half of the lane is left to others. What was erased goes although nobody writes.
-      const restMs = message === undefined ? WIPE_AGAIN_MS : performance.now() - began;
-      if (lane.isWipeDemanded) again ??= setTimeout(wipe, restMs);
+      const restMs = message === undefined ? AGAIN_MS : performance.now() - began;
+      if (lane.isToCut || lane.isWipeDemanded) again ??= setTimeout(tidy, restMs);
+      if (lane.isToFold) logFold.start(lane.mainFile);
     } catch (cause) {
       isFailed = true;
+      void logFold.stop();
       const { code, message } = storageError(cause, `a write to ${path} to succeed`);
       report({ type: 'failed', error: { code, message } });
     }
   };
-  const wipe = (): void => {
+  const tidy = (): void => {
     again = undefined;
-    if (lane.isWipeDemanded) attempt(() => lane.wipe());
+    if (lane.isToCut) attempt(() => lane.cut());
+    else if (lane.isWipeDemanded) attempt(() => lane.wipe());
   };
-  port.on('message', (request: LaneRequest) => {
+  const logFold = new LogFold(path, (error) =>
+    attempt(() => {
+      if (error !== undefined) throw error;
+      lane.foldedBeside();
+      return lane.cut();
+    }),
+  );
+  port.on('message', async (request: LaneRequest) => {
+    // The connection that closes last removes the log: that is the lane's.
+    if (request.type === 'close') await logFold.stop();
     attempt(() => answer(lane, request));
     if (request.type !== 'close' || isFailed) return;
     clearTimeout(again);

@@ -3,20 +3,38 @@
  * long, and after a while also when it is short, so that the main file is never far behind. At
  * the start this is recovery: after a failed fsync the page cache may show log pages that the disk
  * lacks, and copying them all makes them durable before anything is built on them.
+ * A log that grew long in the middle of a run, behind a reader or in one large batch, would hold the lane for long: it
+ * is folded beside the lane (`log-fold.ts`), and its file then cut off in steps, for that takes as long again.
  */
 import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
-import { isFull } from './sqlite-errors.ts';
-import { BUSY_MS } from './sqlite-open.ts';
+import { isBusy, isFull } from './sqlite-errors.ts';
+import { BUSY_MS, WAL_LIMIT_BYTES } from './sqlite-open.ts';
+import { SCHEMA_VERSION } from './sqlite-schema.ts';
 
 /** For readers. The lane is held meanwhile; those who read for longer keep the log for the next time. */
 const READERS_MS = 5;
 
+/** The file of a longer log is `long`: what the lane itself folds, or cuts off, in one step. Some 10 ms. */
+const STEP_BYTES = 8 * 1024 * 1024;
+
+/** By so much a log grows that a reader kept, before it is tried again: sooner than it is long. */
+const AGAIN_BYTES = 2 * 1024 * 1024;
+
 /** In frames of the log: how many it has, and how many of them are in the main file. */
-interface PassiveState {
+interface LogState {
+  /** 1: another fold is under way, and nothing else is told. */
   readonly busy: number;
   readonly log: number;
   readonly checkpointed: number;
+}
+
+/**
+ * Copies what no reader keeps from the log to the main file, and waits for nobody; SQLite syncs that only if nothing was
+ * written meanwhile. Answers how many bytes of the log are not there afterwards. What it throws is fatal but for a full disk.
+ */
+export function foldPassively(db: Database.Database): number {
+  return restBytes(db, 'PASSIVE');
 }
 
 export class Checkpointer {
@@ -26,6 +44,8 @@ export class Checkpointer {
   #keptBytes = 0;
   #isOwed = true;
   #isDemanded = false;
+  /** From the first step that found it so. The lane's other steps leave it alone. */
+  #long: 'no' | 'to_fold' | 'to_cut' = 'no';
 
   constructor(db: Database.Database, walPath: string) {
     this.#db = db;
@@ -39,9 +59,11 @@ export class Checkpointer {
 
   /** `limitBytes`: of the log, beside what could not be folded before. What is demanded is due at once. */
   isDue(limitBytes: number): boolean {
+    if (this.#long !== 'no') return false;
     const isKept = this.#keptBytes > 0;
     if (this.#isDemanded && !isKept) return true;
-    return statSync(this.#walPath).size > this.#keptBytes + limitBytes;
+    const growth = isKept ? Math.min(AGAIN_BYTES, limitBytes) : limitBytes;
+    return this.#logBytes() > this.#keptBytes + growth;
   }
 
   /** The log may hold what must go, until one went through. */
@@ -57,16 +79,35 @@ export class Checkpointer {
     this.#isOwed = true;
   }
 
+  /** The log is long, and another connection is to fold it: `foldPassively` until little is left, then `foldedBeside`. */
+  get isToFold(): boolean {
+    return this.#long === 'to_fold';
+  }
+
+  foldedBeside(): void {
+    this.#long = 'to_cut';
+  }
+
+  /** The log was long: `cut` is to be called until it is not. */
+  get isToCut(): boolean {
+    return this.#long === 'to_cut';
+  }
+
+  /** As `runWhole`, unless the log is `long`: then nothing is done. */
+  run(): 'done' | 'partly' | 'no_space' | 'long' {
+    return this.#isLong() ? 'long' : this.runWhole();
+  }
+
   /**
-   * `done`: the log is empty and the main file durable. `partly`: a reader still needs the log, it goes on
-   * growing. `no_space`: owed. Throws for everything else, which is fatal.
+   * However long the log is: for when nobody waits for the lane. `done`: the log is empty and the main file durable.
+   * `partly`: a reader still needs the log, it goes on growing. `no_space`: owed. Throws for everything else, which is fatal.
    */
-  run(): 'done' | 'partly' | 'no_space' {
+  runWhole(): 'done' | 'partly' | 'no_space' {
     try {
       const isBusy = this.#fold();
       this.#isOwed = false;
       this.#isDemanded &&= isBusy;
-      this.#keptBytes = isBusy ? statSync(this.#walPath).size : 0;
+      this.#keptBytes = isBusy ? this.#logBytes() : 0;
       return isBusy ? 'partly' : 'done';
     } catch (error) {
       if (!isFull(error)) throw error;
@@ -80,15 +121,66 @@ export class Checkpointer {
    * its room, which the next writes take again. Throws as `run` does.
    */
   catchUp(): boolean {
-    if (this.#isOwed) return this.run() === 'done';
+    if (this.#isOwed) return this.runWhole() === 'done';
+    return !this.#isLong() && this.#foldAll();
+  }
+
+  /**
+   * A step of making the file short that a long log left. SQLite cuts it off where a write begins the log again, down to
+   * its limit, so the limit is led down and something is written. Answers whether the file got shorter, and the main
+   * file held everything before; if not, somebody reads the log or writes, or there is no space. Throws as `run` does.
+   */
+  cut(): boolean {
+    if (restBytes(this.#db, 'NOOP') > STEP_BYTES) {
+      this.#long = 'to_fold';
+      return false;
+    }
+    if (!this.#foldAll()) return false;
+    const bytes = this.#logBytes();
+    this.#limit(Math.max(bytes - STEP_BYTES, WAL_LIMIT_BYTES));
     try {
-      const [state] = this.#db.pragma('wal_checkpoint(PASSIVE)') as readonly PassiveState[];
-      return state?.busy === 0 && state.checkpointed === state.log;
+      // The value that it has: a page is written.
+      this.#db.pragma(`user_version = ${SCHEMA_VERSION}`);
+    } catch (error) {
+      if (!isFull(error) && !isBusy(error)) throw error;
+      return false;
+    }
+    const left = this.#logBytes();
+    if (left <= STEP_BYTES) {
+      this.#long = 'no';
+      this.#keptBytes = 0;
+      this.#limit(WAL_LIMIT_BYTES);
+    }
+    return left < bytes;
+  }
+
+  /** Durable, and the log keeps its room. */
+  #foldAll(): boolean {
+    try {
+      return foldPassively(this.#db) === 0;
     } catch (error) {
       if (!isFull(error)) throw error;
       this.#isOwed = true;
       return false;
     }
+  }
+
+  #isLong(): boolean {
+    if (this.#long === 'no' && this.#logBytes() > STEP_BYTES) {
+      this.#long = 'to_fold';
+      // Else the next write that begins the log again would cut all of it off.
+      this.#limit(-1);
+    }
+    return this.#long !== 'no';
+  }
+
+  #logBytes(): number {
+    return statSync(this.#walPath).size;
+  }
+
+  /** Of the file, in bytes; -1: none. */
+  #limit(bytes: number): void {
+    this.#db.pragma(`journal_size_limit = ${bytes}`);
   }
 
   /** Answers whether a reader kept it from being done. */
@@ -100,4 +192,11 @@ export class Checkpointer {
       this.#db.pragma(`busy_timeout = ${BUSY_MS}`);
     }
   }
+}
+
+/** Of the log, that are not in the main file afterwards. `NOOP`: nothing is folded. */
+function restBytes(db: Database.Database, mode: 'PASSIVE' | 'NOOP'): number {
+  const [state] = db.pragma(`wal_checkpoint(${mode})`) as readonly LogState[];
+  if (state?.busy !== 0) return Number.POSITIVE_INFINITY;
+  return (state.log - state.checkpointed) * Number(db.pragma('page_size', { simple: true }));
 }

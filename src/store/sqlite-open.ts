@@ -36,6 +36,17 @@ export function openWriter(path: string): Database.Database {
   });
 }
 
+/** A second connection that can write, beside the one of the commit lane, for who folds its log. Throws like `openWriter`. */
+export function openBesideWriter(path: string): Database.Database {
+  return open(path, { timeout: BUSY_MS, fileMustExist: true }, (db) => {
+    const identity = readIdentity(db, path);
+    if (identity === null) throw foreign(path, 'an empty one');
+    if (identity < SCHEMA_VERSION) throw older(path, identity);
+    setDurable(db);
+    assertSynchronous(db);
+  });
+}
+
 export interface ReadOnlyOptions {
   /** Of pages. Default: 16 MB, for who reads all of a database in any order. */
   readonly cacheBytes?: number;

@@ -15,7 +15,7 @@ const SCHEDULED = '/proc/thread-self/schedstat';
 if (!isMainThread) tellSteps();
 
 function tellSteps(): void {
-  const { run, fold, catchUp, compact, wipe } = CommitLane.prototype;
+  const { run, fold, catchUp, compact, cut, wipe } = CommitLane.prototype;
   const coreless = corelessClock();
   let isWithin = false;
   /** A compaction runs a batch of its own: what holds the lane is the whole. */
@@ -43,6 +43,9 @@ function tellSteps(): void {
   };
   CommitLane.prototype.compact = function (this: CommitLane, before) {
     return timed(this, 'compact', () => compact.call(this, before));
+  };
+  CommitLane.prototype.cut = function (this: CommitLane) {
+    return timed(this, 'cut', () => cut.call(this));
   };
   CommitLane.prototype.wipe = function (this: CommitLane) {
     return timed(this, 'wipe', () => wipe.call(this));

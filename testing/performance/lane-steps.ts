@@ -4,8 +4,8 @@ import { join } from 'node:path';
 /** What makes a server print it. */
 export const LANE_FLAGS = ['--import', join(import.meta.dirname, 'lane-clock.ts')];
 
-export const KINDS = ['batch', 'prune', 'fold', 'catch-up', 'compact', 'wipe'] as const;
-/** `batch`: one transaction of writes; `prune`: one with a step of a pruning in it. */
+export const KINDS = ['batch', 'prune', 'fold', 'catch-up', 'compact', 'cut', 'wipe'] as const;
+/** `batch`: one transaction of writes; `prune`: one with a step of a pruning in it; `cut`: of what a long log left. */
 export type StepKind = (typeof KINDS)[number];
 
 export interface LaneStep {

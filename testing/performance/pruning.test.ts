@@ -23,6 +23,7 @@ function measured(pruningMs: number): Measured {
       'an erasure': WINDOW,
       'a compaction': WINDOW,
       'a catch-up': WINDOW,
+      'a long read': WINDOW,
     },
     syncMs: [0.2, 0.4, 4],
   };

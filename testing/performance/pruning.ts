@@ -1,9 +1,12 @@
 /**
  * What lets go of bytes, beside a steady writer: a pruning, an erasure with the fold and the wiping that follow it, a
- * compaction, and the catch-up that comes by itself. How long each of their steps held the commit lane, told by the lane
+ * compaction, the catch-up that comes by itself, and what a log needs that grew behind a reader. How long each of their steps held the commit lane, told by the lane
  * itself, and how long the writer's commits waited.
  */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import { askOperator } from '../../src/cli/operator-socket.ts';
 import { canonicalBytes, type JsonObject } from '../../src/core/canonical.ts';
 import type { Hash } from '../../src/core/hash.ts';
@@ -13,7 +16,7 @@ import { put } from '../support/registry.ts';
 import { descriptorsPayload, erasePayload } from '../support/signers.ts';
 import { type Bare, fsyncedAppend, timed } from './bare-writes.ts';
 import type { Bench } from './bench.ts';
-import { approvedEntry, createdNow, writeEntry } from './entries.ts';
+import { approvedEntry, createdNow, entryOf, writeEntry } from './entries.ts';
 import type { Sample } from './figure.ts';
 import { KINDS, LANE_FLAGS, type LaneStep, LaneSteps, type StepKind } from './lane-steps.ts';
 import { longLogGenesis } from './long-log.ts';
@@ -34,8 +37,12 @@ const PROPOSAL_BYTES = 4_096;
 /** In turns with the windows, so that the disk is asked in all of the round. */
 const SYNCS = 100;
 const WIPED_MS = 120_000;
+const CUT_MS = 30_000;
 /** The catch-up comes every 30 s. */
 const CAUGHT_UP_MS = 60_000;
+/** So long is the log of which a reader lets go: what commits write in some minutes. */
+const READ_LOG_BYTES = 64 * 1024 * 1024;
+const LARGE_BYTES = 512 * 1024;
 /** What an act leaves to be done soon after it. */
 const AFTER_MS = 1_000;
 
@@ -55,6 +62,7 @@ export const ACTS = [
   { name: 'an erasure', kind: 'wipe' },
   { name: 'a compaction', kind: 'compact' },
   { name: 'a catch-up', kind: 'catch-up' },
+  { name: 'a long read', kind: 'cut' },
 ] as const satisfies readonly { readonly name: string; readonly kind: StepKind }[];
 
 type ActName = (typeof ACTS)[number]['name'];
@@ -127,6 +135,7 @@ class Round {
       'an erasure': () => this.#erase(pruned + 1),
       'a compaction': () => askServer(server, 'compact'),
       'a catch-up': () => this.#steps.first(({ kind }) => kind === 'catch-up', CAUGHT_UP_MS),
+      'a long read': () => this.#readLong(),
     };
     const beside = new Map<ActName, Window>();
     for (const { name, kind } of ACTS) beside.set(name, await this.#window(name, acts[name], kind));
@@ -148,6 +157,25 @@ class Round {
     const steps = this.#steps.since();
     assertShown(name, shown, steps);
     return { steps, commitMs };
+  }
+
+  /** Of one moment, while proposals are sent; over when the file of the log is being made short. */
+  async #readLong(): Promise<void> {
+    const { url, directory } = this.#server;
+    const path = join(directory, 'registry.db');
+    using poster = new Poster(url, 1);
+    const reader = new Database(path, { readonly: true });
+    try {
+      reader.exec('BEGIN');
+      reader.prepare('SELECT count(*) FROM entries').get();
+      for (let n = 0; statSync(`${path}-wal`).size < READ_LOG_BYTES; n++) {
+        const { proposal } = entryOf(this.#server, { id: `large-${n}`, bytes: LARGE_BYTES });
+        await poster.post('/registry/proposals', proposal);
+      }
+    } finally {
+      reader.close();
+    }
+    await this.#steps.first(({ kind }) => kind === 'cut', CUT_MS);
   }
 
   /** With its quorum; over when nothing of it is left in any file. */

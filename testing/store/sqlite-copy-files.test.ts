@@ -8,6 +8,7 @@ import { setImmediate } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { CommitLane } from '../../src/store/commit-lane.ts';
 import { openSqliteReader } from '../../src/store/sqlite.ts';
+import { foldPassively } from '../../src/store/sqlite-checkpoint.ts';
 import { copyDatabase, copyLog, fold } from '../../src/store/sqlite-copy-files.ts';
 import { makeEntry, makeProposal } from '../support/store-entries.ts';
 import { assertWholeLog, changesAt } from '../support/store-log.ts';
@@ -20,6 +21,7 @@ const LOG_HEADER_BYTES = 32;
 class Written {
   readonly path: string = makePath();
   readonly lane = new CommitLane(this.path);
+  readonly #beside = new Database(this.path);
   head = -1;
 
   write(times: number, otherBytes: number): void {
@@ -37,7 +39,7 @@ class Written {
 
   /** The log keeps its length; answers whether the main file holds all of it. */
   fold(): boolean {
-    return this.lane.catchUp() !== undefined;
+    return foldPassively(this.#beside) === 0;
   }
 
   header(): Promise<Buffer> {

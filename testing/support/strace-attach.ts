@@ -33,18 +33,20 @@ export function isAttachMissing(t: TestContext): boolean {
 export interface AttachedFault extends Fault {
   /** Calls on this file alone. */
   readonly path: string;
+  /** Of one thread, whose number is the `pid`; otherwise of all threads. */
+  readonly isOneThread?: boolean;
 }
 
-/** `effect` e.g. `delay_enter=50ms`; of all threads. Throws where it may not attach. */
+/** `effect` e.g. `delay_enter=50ms`. Throws where it may not attach. */
 export async function attach(
   t: TestContext,
   pid: number,
-  { call, effect, path }: AttachedFault,
+  { call, effect, path, isOneThread = false }: AttachedFault,
 ): Promise<Attached> {
   // The process stands still while strace waits for a disk.
   const trace = join(memoryDir(t), 'trace');
   const options = [
-    '-f',
+    ...(isOneThread ? [] : ['-f']),
     '-P',
     path,
     '-p',
