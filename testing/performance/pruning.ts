@@ -159,7 +159,7 @@ class Round {
     return { steps, commitMs };
   }
 
-  /** Of one moment, while proposals are sent; over when the file of the log is being made short. */
+  /** Of one moment, while large entries are written; over when the file of the log is being made short. */
   async #readLong(): Promise<void> {
     const { url, directory } = this.#server;
     const path = join(directory, 'registry.db');
@@ -169,8 +169,7 @@ class Round {
       reader.exec('BEGIN');
       reader.prepare('SELECT count(*) FROM entries').get();
       for (let n = 0; statSync(`${path}-wal`).size < READ_LOG_BYTES; n++) {
-        const { proposal } = entryOf(this.#server, { id: `large-${n}`, bytes: LARGE_BYTES });
-        await poster.post('/registry/proposals', proposal);
+        await writeEntry(poster, entryOf(this.#server, { id: `large-${n}`, bytes: LARGE_BYTES }));
       }
     } finally {
       reader.close();
