@@ -124,6 +124,7 @@ export class CommitLane {
     return this.#mainFile;
   }
 
+  /** It was, or could not be for want of space: `cut` finds out. */
   foldedBeside(): void {
     this.#checkpointer.foldedBeside();
   }

@@ -1,7 +1,7 @@
 /**
  * What lets go of bytes, beside a steady writer: a pruning, an erasure with the fold and the wiping that follow it, a
- * compaction, the catch-up that comes by itself, and what a log needs that grew behind a reader. How long each of their steps held the commit lane, told by the lane
- * itself, and how long the writer's commits waited.
+ * compaction, the catch-up that comes by itself, and what a log needs that grew behind a reader. How long each of their
+ * steps held the commit lane, told by the lane itself, and how long the writer's commits waited.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';

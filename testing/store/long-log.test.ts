@@ -67,6 +67,17 @@ function openLong(t: TestContext) {
   return { path, lane, close, reader, other, logBytes, unfolded, grow };
 }
 
+/** A lane that cuts off what a long log left, and a reader of what was written since. */
+function openCut(t: TestContext) {
+  const long = openLong(t);
+  long.reader.close();
+  long.lane.fold();
+  foldPassively(long.other);
+  long.lane.foldedBeside();
+  append(long.lane, 1);
+  return { ...long, reader: readAt(t, long.path) };
+}
+
 test('no step of the lane folds a long log, whoever asks for it', (t) => {
   const { lane, reader, unfolded } = openLong(t);
   reader.close();
@@ -111,34 +122,22 @@ test('what is folded beside the lane is cut off in steps, batches between them c
 });
 
 test('who reads the log while it is cut off keeps the rest of it until they are done', (t) => {
-  const { path, lane, reader, other, logBytes } = openLong(t);
-  reader.close();
-  lane.fold();
-  foldPassively(other);
-  lane.foldedBeside();
-  append(lane, 1);
-  const next = readAt(t, path);
+  const { lane, reader, logBytes } = openCut(t);
   append(lane, 2);
   const kept = logBytes();
   assert.equal(lane.cut(), undefined);
   assert.equal(lane.cut(), undefined);
   assert.equal(logBytes(), kept);
   assert.equal(lane.isToCut, true);
-  next.close();
+  reader.close();
   assert.deepEqual(lane.cut(), { type: 'checkpointed' });
   assert.ok(logBytes() < kept);
 });
 
 test('a log that grew long again while it was cut off is folded beside the lane again', (t) => {
-  const { path, lane, reader, other, logBytes, unfolded, grow } = openLong(t);
-  reader.close();
-  lane.fold();
-  foldPassively(other);
-  lane.foldedBeside();
-  append(lane, 1);
-  const next = readAt(t, path);
+  const { lane, reader, logBytes, unfolded, grow } = openCut(t);
   grow(logBytes() + 2 * STEP_BYTES);
-  next.close();
+  reader.close();
   const kept = unfolded();
   assert.equal(lane.cut(), undefined);
   assert.deepEqual([lane.isToCut, lane.isToFold], [false, true]);

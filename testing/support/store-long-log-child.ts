@@ -42,6 +42,7 @@ const store = await openSqliteStore({
   metrics: { fsync: () => undefined, checkpointed: () => undefined },
   onFatal: ({ code }) => end(`fatal ${code}`),
 });
+
 /** `read_only` is an answer; whatever else is refused is unknown. */
 async function attempt(write: () => Promise<unknown>): Promise<boolean> {
   try {
