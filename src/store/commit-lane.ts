@@ -41,7 +41,7 @@ export class CommitLane {
     this.#watch = new FileWatch([path, `${path}-wal`]);
     this.#changes = this.#db.prepare<[], number>('SELECT total_changes()').pluck();
     // Whether the process before this one erased something, or failed to sync, is not known.
-    if (this.#checkpointer.runWhole() === 'done') return;
+    if (this.#checkpointer.emptyWhole() === 'done') return;
     this.#checkpointer.demand();
     writeAgain(`${path}-wal`);
   }
@@ -49,7 +49,7 @@ export class CommitLane {
   /** Answers when the batch is durable, or certainly not written. */
   run(writes: readonly Write[]): LaneReport {
     this.#watch.assertSame();
-    if (this.#checkpointer.isOwed) this.#checkpointer.runWhole();
+    if (this.#checkpointer.isOwed) this.#checkpointer.emptyWhole();
     if (this.#checkpointer.isOwed) return notWritten('no space is left on the disk');
     try {
       this.#db.exec('BEGIN IMMEDIATE');
@@ -84,7 +84,7 @@ export class CommitLane {
    */
   wipe(): LaneReport | undefined {
     this.#watch.assertSame();
-    if (this.#checkpointer.run() !== 'done') return undefined;
+    if (this.#checkpointer.empty() !== 'done') return undefined;
     try {
       this.#db.exec('BEGIN IMMEDIATE');
     } catch (error) {
@@ -107,10 +107,10 @@ export class CommitLane {
     return { type: 'checkpointed' };
   }
 
-  /** To be called soon after a batch that said it is due; `undefined` when the log could not be emptied, or is long. */
+  /** To be called soon after a batch that said it is due; `undefined` when somebody reads the log, there is no space, or it is long. */
   fold(): LaneReport | undefined {
     this.#watch.assertSame();
-    return this.#checkpointer.run() === 'done' ? { type: 'checkpointed' } : undefined;
+    return this.#checkpointer.fold() === 'done' ? { type: 'checkpointed' } : undefined;
   }
 
   /** The log is long: it is to be folded beside the lane, as `LogFold` does, and `foldedBeside` called then. */
@@ -156,7 +156,7 @@ export class CommitLane {
     if (dropped.type !== 'done') return dropped;
     const droppedProposals = Number(dropped.answers[0]);
     const isFolding = droppedProposals === 0 || dropped.isFoldDue;
-    const folded = isFolding ? this.#checkpointer.run() : 'partly';
+    const folded = isFolding ? this.#checkpointer.empty() : 'partly';
     if (folded === 'no_space') return notWritten('no space is left on the disk');
     if (droppedProposals > 0)
       return { type: 'compacting', compaction: { droppedProposals, before } };
@@ -174,7 +174,7 @@ export class CommitLane {
 
   /** Empties the log into the main file first; when that fails the database stays open. */
   close(): LaneReport {
-    this.#checkpointer.runWhole();
+    this.#checkpointer.emptyWhole();
     this.#db.close();
     // Closing a file lets go of all locks that the process has on it.
     this.#remains.close();

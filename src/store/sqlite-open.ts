@@ -9,8 +9,10 @@ import { assertIndexesAgree, SMALL_TABLES } from './sqlite-integrity.ts';
 import { migrate, wipeFreeSpace } from './sqlite-migrate.ts';
 import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SCHEMAS } from './sqlite-schema.ts';
 
-/** Above this the write-ahead log is folded into the main file. */
+/** Above this what the write-ahead log has, and the main file has not, is folded into it. */
 export const WAL_LIMIT_BYTES = 4 * 1024 * 1024;
+/** To this the file of a folded log is cut off. It is more than the limit, for a file that is cut and grows again makes each commit slower. */
+export const LOG_ROOM_BYTES: number = 6 * 1024 * 1024;
 /** How long a statement waits for another process's lock. */
 export const BUSY_MS = 1_000;
 const FULL_SYNCHRONOUS = 2;
@@ -198,7 +200,7 @@ function setDurable(db: Database.Database): void {
   db.pragma('checkpoint_fullfsync = ON');
   // An automatic checkpoint swallows I/O errors: the lane makes its own.
   db.pragma('wal_autocheckpoint = 0');
-  db.pragma(`journal_size_limit = ${WAL_LIMIT_BYTES}`);
+  db.pragma(`journal_size_limit = ${LOG_ROOM_BYTES}`);
   db.pragma('foreign_keys = ON');
   // What is deleted is overwritten: an erased payload stands in no free page.
   db.pragma('secure_delete = ON');

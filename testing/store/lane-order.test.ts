@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { Lane } from '../../src/store/lane.ts';
 import { makeEntry, makeProposal } from '../support/store-entries.ts';
-import { makePath, openStore } from '../support/store-sqlite.ts';
+import { makePath, openStore, unfoldedBytes } from '../support/store-sqlite.ts';
 
 /** A pruning step leaves at least one of them in the log, as zeros. */
 const PAYLOAD_BYTES = 128 * 1024;
@@ -17,6 +17,7 @@ interface Watched {
   /** In the order in which they were heard of; a fold says `folded`. */
   readonly events: string[];
   readonly logBytes: () => number;
+  readonly unfolded: () => number;
   /** Resolves at the next fold. */
   folded(): Promise<void>;
 }
@@ -44,7 +45,8 @@ async function openWatched(t: TestContext): Promise<Watched> {
   t.after(() => lane.close());
   events.length = 0;
   const logBytes = () => statSync(`${path}-wal`).size;
-  return { lane, events, logBytes, folded: () => heard.promise };
+  const unfolded = () => unfoldedBytes(path);
+  return { lane, events, logBytes, unfolded, folded: () => heard.promise };
 }
 
 /** So far that one pruning step more makes a fold due, and without one. */
@@ -66,7 +68,7 @@ test('a write that waits for a pruning step is answered before the fold that fol
   ]);
   await folded;
   assert.deepEqual(events, ['pruned', 'written', 'folded']);
-  assert.equal(watched.logBytes(), 0);
+  assert.equal(watched.unfolded(), 0);
 });
 
 test('writes that never end do not keep the log from being folded', async (t) => {

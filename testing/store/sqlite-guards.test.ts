@@ -48,7 +48,7 @@ test('the writing connection keeps its settings', () => {
   const settings = {
     journal_mode: 'wal',
     wal_autocheckpoint: 0,
-    journal_size_limit: 4 * 1024 * 1024,
+    journal_size_limit: 6 * 1024 * 1024,
     mmap_size: 0,
     trusted_schema: 0,
     foreign_keys: 1,

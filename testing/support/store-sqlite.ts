@@ -1,8 +1,10 @@
 /** SQLite stores in directories that end with the process. */
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import Database from 'better-sqlite3';
 import type { RegistryError } from '../../src/core/error.ts';
 import { openSqliteStore, type SqliteOptions } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -18,6 +20,18 @@ export function makeDirectory(): string {
 
 export function makePath(): string {
   return join(makeDirectory(), 'quorate.db');
+}
+
+/** Of the write-ahead log, that are not in the main file. */
+export function unfoldedBytes(path: string): number {
+  const db = new Database(path);
+  try {
+    const [state] = db.pragma('wal_checkpoint(NOOP)') as { log: number; checkpointed: number }[];
+    assert.ok(state !== undefined && state.log >= 0);
+    return (state.log - state.checkpointed) * 4_096;
+  } finally {
+    db.close();
+  }
 }
 
 export interface Observed {
