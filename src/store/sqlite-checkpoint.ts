@@ -1,9 +1,10 @@
 /**
  * Folds the write-ahead log into the main file, between transactions and at both ends of a run: when it is
- * long, and after a while also when it is short, so that the main file is never far behind. Its file is emptied only
- * where something must go from it: a commit that overwrites is synced in three quarters of the time of one that appends,
- * and cutting the file off takes as long as copying what is in it. At the start this is recovery: after a failed fsync the page cache may show log pages that the disk
+ * long, and after a while also when it is short, so that the main file is never far behind. At
+ * the start this is recovery: after a failed fsync the page cache may show log pages that the disk
  * lacks, and copying them all makes them durable before anything is built on them.
+ * What is folded is overwritten by the next writes: a commit that lengthens the file waits a quarter longer for the disk,
+ * and emptying it takes as long as the fold. So that is done only where something must go from it.
  * A log that grew long in the middle of a run, behind a reader or in one large batch, would hold the lane for long: it
  * is folded beside the lane (`log-fold.ts`), and its file then cut off in steps, for that takes as long again.
  */
@@ -42,8 +43,8 @@ export function foldPassively(db: Database.Database): number {
 }
 
 /**
- * `done`: the main file holds everything, and durably, and nobody reads the log. `partly`: a reader still needs the log, it
- * goes on growing. `no_space`: owed.
+ * `done`: the main file is durable and holds everything, and nobody reads the log, which begins again. `partly`: a reader
+ * still needs it, it goes on growing. `no_space`: owed.
  */
 type Folded = 'done' | 'partly' | 'no_space';
 
@@ -103,10 +104,10 @@ export class Checkpointer {
     return this.#long === 'to_cut';
   }
 
-  /** As `empty`, but unless that is demanded the log keeps its room: the next write takes it again from the begin. */
+  /** As `empty`, but its file keeps its room, unless something must go from it or the disk is full. */
   fold(): Folded | 'long' {
     if (this.#isLong()) return 'long';
-    return this.#fold(this.#isDemanded ? 'TRUNCATE' : 'RESTART');
+    return this.#fold(this.#isDemanded || this.#isOwed ? 'TRUNCATE' : 'RESTART');
   }
 
   /** As `emptyWhole`, unless the log is `long`: then nothing is done. */

@@ -11,7 +11,7 @@ import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SCHEMAS } from './sqlite-schema
 
 /** Above this what the write-ahead log has, and the main file has not, is folded into it. */
 export const WAL_LIMIT_BYTES = 4 * 1024 * 1024;
-/** To this the file of a folded log is cut off. It is more than the limit, for a file that is cut and grows again makes each commit slower. */
+/** Down to it the file of a folded log is cut off. More than the limit, so that what is folded in time is not cut. */
 export const LOG_ROOM_BYTES: number = 6 * 1024 * 1024;
 /** How long a statement waits for another process's lock. */
 export const BUSY_MS = 1_000;

@@ -15,11 +15,19 @@ import { changesAt, checkpointAt } from './store-log.ts';
 
 const [path = '', count = '0', mode] = process.argv.slice(2);
 const isCatchingUp = mode === 'catch-up';
+const SLEEP = new Int32Array(new SharedArrayBuffer(4));
 let caughtUp = Promise.withResolvers<void>();
 
+/** Synchronous: what was said is out before anything can kill the process. */
 function say(line: string): void {
-  // Synchronous: what was said is out before anything can kill the process.
-  writeSync(1, `${line}\n`);
+  for (let left = Buffer.from(`${line}\n`); left.length > 0; )
+    try {
+      left = left.subarray(writeSync(1, left));
+    } catch (error) {
+      // Whoever listens is behind.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      Atomics.wait(SLEEP, 0, 0, 1);
+    }
 }
 
 function codeOf(error: unknown): string {
