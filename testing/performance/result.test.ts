@@ -14,7 +14,7 @@ import {
   type Waiver,
 } from './gate.ts';
 import { assertWhole, PROFILES, readBaseline, readWaivers } from './run-file.ts';
-import { exponentOf, median, noiseOf, quantile, spreadOf } from './statistics.ts';
+import { exponentOf, median, noiseOf, quantile, reachOf, spreadOf } from './statistics.ts';
 
 const KINDS = Object.keys(LIMITS) as Kind[];
 const TODAY = '2026-11-21';
@@ -406,4 +406,24 @@ test('an exponent is 1 where cost grows with size, 2 with its square, 0 not at a
   assert.equal(exponentOf(from, { size: 100, cost: 30 }), 1);
   assert.equal(exponentOf(from, { size: 100, cost: 300 }), 2);
   assert.equal(exponentOf(from, { size: 100, cost: 3 }), 0);
+});
+
+test('a line through trials says where a fifth is, from one trial as from five that differ', () => {
+  const zero = { x: 0, y: 0 };
+  assert.equal(reachOf([zero, { x: 400, y: 0.16 }], 0.2), 500);
+  const trials = [
+    { x: 361.41, y: 0.11 },
+    { x: 542.12, y: 0.229 },
+    { x: 498.2, y: 0.23 },
+    { x: 498.2, y: 0.223 },
+    { x: 470.43, y: 0.247 },
+  ];
+  const reached = reachOf([zero, ...trials], 0.2);
+  assert.ok(Math.abs(reached - 453) < 1, `${reached}`);
+});
+
+test('a line that hardly rises, or falls, is followed to twice the farthest trial', () => {
+  const zero = { x: 0, y: 0 };
+  assert.equal(reachOf([zero, { x: 400, y: 0.01 }], 0.2), 800);
+  assert.equal(reachOf([zero, { x: 400, y: -0.01 }], 0.2), 800);
 });

@@ -70,3 +70,22 @@ export function lineOf(values: readonly number[]): {
   const half = (along / across) * middle;
   return { begin: mean - half, end: mean + half };
 }
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/**
+ * Where the straight line of least squares through points reaches `y`; no farther than twice the largest x, which is
+ * also the answer where the line does not rise.
+ */
+export function reachOf(points: readonly Point[], y: number): number {
+  const meanX = points.reduce((sum, point) => sum + point.x, 0) / points.length;
+  const meanY = points.reduce((sum, point) => sum + point.y, 0) / points.length;
+  const along = points.reduce((sum, point) => sum + (point.x - meanX) * (point.y - meanY), 0);
+  const across = points.reduce((sum, point) => sum + (point.x - meanX) ** 2, 0);
+  const farthest = 2 * Math.max(...points.map(({ x }) => x));
+  const slope = along / across;
+  return slope > 0 ? Math.min(meanX + (y - meanY) / slope, farthest) : farthest;
+}
