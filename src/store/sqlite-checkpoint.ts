@@ -3,7 +3,7 @@
  * long, and after a while also when it is short, so that the main file is never far behind. At
  * the start this is recovery: after a failed fsync the page cache may show log pages that the disk
  * lacks, and copying them all makes them durable before anything is built on them.
- * What is folded is overwritten by the next writes: a commit that lengthens the file waits a quarter longer for the disk,
+ * What is folded is overwritten by the next writes: a batch that lengthens the file takes a fifth longer,
  * and emptying it takes as long as the fold. So that is done only where something must go from it.
  * A log that grew long in the middle of a run, behind a reader or in one large batch, would hold the lane for long: it
  * is folded beside the lane (`log-fold.ts`), and its file then cut off in steps, for that takes as long again.
